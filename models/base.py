@@ -1,0 +1,133 @@
+"""The interface every source of forces offers, and what goes in and out of it.
+
+Units are eV, Å and amu. Cell vectors are rows. The virial is
+``W = -dE/dε = -V σ`` (``ε`` the strain, ``σ`` ASE's stress): positive for a
+system under pressure.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Capabilities", "ForceModel", "ForceResult", "ModelError", "Role", "Structure"]
+
+
+class ModelError(Exception):
+    """A model cannot be loaded or cannot do what is asked; the message is for the user."""
+
+
+class Role(str, Enum):
+    """Which of a model's forces a force field serves."""
+
+    DIRECT = "direct"
+    CONSERVATIVE = "conservative"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+@dataclass(frozen=True, eq=False)
+class Structure:
+    """One configuration to evaluate.
+
+    Attributes:
+        numbers: atomic numbers, shape (N,), int.
+        positions: shape (N, 3), Å, float64.
+        cell: cell vectors as rows, shape (3, 3), Å.
+        pbc: periodic directions, shape (3,), bool.
+        slot: names the place this structure comes from (force field, system, bead). Structures
+            of one slot follow each other in time, so a model may keep a neighbour list for it.
+            ``None`` keeps nothing.
+    """
+
+    numbers: NDArray[np.int_]
+    positions: NDArray[np.float64]
+    cell: NDArray[np.float64]
+    pbc: NDArray[np.bool_]
+    slot: Hashable = None
+
+
+@dataclass(frozen=True, eq=False)
+class ForceResult:
+    """What one role gives for one structure.
+
+    Attributes:
+        energy: eV. Zero for direct forces, which have none.
+        forces: shape (N, 3), eV/Å.
+        virial: ``-dE/dε``, shape (3, 3), symmetric, eV. Zero where the role has no stress.
+    """
+
+    energy: float
+    forces: NDArray[np.float64]
+    virial: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Capabilities:
+    """What a model can do.
+
+    Attributes:
+        roles: the forces it offers.
+        stress: the roles that come with a virial.
+        species: atomic numbers it knows; ``None`` if any.
+        cutoff: interaction range in Å, ``None`` if not known.
+    """
+
+    roles: frozenset[Role]
+    stress: frozenset[Role] = field(default_factory=frozenset)
+    species: frozenset[int] | None = None
+    cutoff: float | None = None
+
+
+class ForceModel(ABC):
+    """A source of direct and/or conservative forces.
+
+    One instance holds one model; every force field that names the model shares it.
+    """
+
+    name: str
+    capabilities: Capabilities
+
+    @abstractmethod
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Evaluate a batch of structures, all roles asked for in one pass.
+
+        Args:
+            structures: any number, of any sizes.
+            roles: a non-empty part of ``capabilities.roles``.
+
+        Returns:
+            For each structure a mapping with one result for each of ``roles``.
+
+        Raises:
+            ModelError: if a role or a species is not offered.
+        """
+
+    def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
+        """Raise ModelError unless the model offers ``role`` for the species in ``numbers``."""
+        offered = self.capabilities.roles
+        if role not in offered:
+            names = ", ".join(sorted(offered))
+            raise ModelError(
+                f"expected model '{self.name}' to offer {role} forces, but it offers only {names}; "
+                f"change <parameters> role or choose another model"
+            )
+        known = self.capabilities.species
+        unknown = set() if known is None else {int(z) for z in numbers} - known
+        if unknown:
+            from ase.data import chemical_symbols
+
+            raise ModelError(
+                f"expected species that model '{self.name}' knows "
+                f"({', '.join(chemical_symbols[z] for z in sorted(known or ()))}), got "
+                f"{', '.join(chemical_symbols[z] for z in sorted(unknown))}; "
+                f"check the template or choose another model"
+            )
