@@ -1,0 +1,86 @@
+"""What the protocol's messages say: events for the driver, headers and integers for the wire."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+HEADER_SIZE = 12
+SEGMENT_KINDS = ("pos", "h", "ih", "pot", "force", "vir")
+"""The shared-memory segments, in the order in which i-PI names them."""
+
+
+class ProtocolError(Exception):
+    """The stream or an answer breaks the protocol; the message names state and header."""
+
+
+@dataclass(frozen=True)
+class Init:
+    """i-PI's INIT: the bead it is about to send, ``<parameters>`` as text, structures a batch."""
+
+    bead: int
+    parameters: str
+    batch_size: int
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Names of the shared memory that carries the numbers, by kind; see SEGMENT_KINDS."""
+
+    names: Mapping[str, str]
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """Structures to evaluate.
+
+    Attributes:
+        n_atoms: atoms in each structure.
+        cells: cell vectors as columns, shape (B, 3, 3), bohr, read-only.
+        positions: shape (B, n_atoms, 3), bohr, read-only. With shared memory both are ``None``.
+    """
+
+    n_atoms: int
+    cells: NDArray[np.float64] | None
+    positions: NDArray[np.float64] | None
+
+
+@dataclass(frozen=True)
+class Exit:
+    """i-PI ends the conversation."""
+
+
+Event = Init | Segments | Request | Exit
+
+
+def unpadded(cells: NDArray[np.float64], positions: NDArray[np.float64]) -> int:
+    """Count the structures of a batch that need evaluation.
+
+    i-PI fills a short batch by repeating its last structure, so exact repeats of the last one at
+    the end share its result, whether they are filling or beads that happen to coincide.
+
+    Args:
+        cells: shape (B, 3, 3).
+        positions: shape (B, N, 3).
+    """
+    count = len(positions)
+    cell, last = cells[-1].tobytes(), positions[-1].tobytes()
+    while (
+        count > 1 and positions[count - 2].tobytes() == last and cells[count - 2].tobytes() == cell
+    ):
+        count -= 1
+    return count
+
+
+def header(name: str) -> bytes:
+    """Return the header of a message as it is on the wire."""
+    return name.ljust(HEADER_SIZE).encode()
+
+
+def int32(value: int) -> bytes:
+    """Return an integer as it is on the wire."""
+    return value.to_bytes(4, sys.byteorder, signed=True)
