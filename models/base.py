@@ -9,13 +9,21 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import Enum
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Capabilities", "ForceModel", "ForceResult", "ModelError", "Role", "Structure"]
+__all__ = [
+    "Capabilities",
+    "ForceModel",
+    "ForceResult",
+    "ModelError",
+    "Role",
+    "Structure",
+    "without_mean_force",
+]
 
 
 class ModelError(Exception):
@@ -66,6 +74,11 @@ class ForceResult:
     energy: float
     forces: NDArray[np.float64]
     virial: NDArray[np.float64]
+
+
+def without_mean_force(result: ForceResult) -> ForceResult:
+    """Return ``result`` without net force: the mean over atoms is taken from its forces."""
+    return replace(result, forces=result.forces - result.forces.mean(axis=0))
 
 
 @dataclass(frozen=True)

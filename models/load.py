@@ -1,0 +1,198 @@
+"""From the text in ``<parameters> {model: …}`` to a loaded model.
+
+====================================  ==========================================================
+``water``                             a model that ships: ``halfkick.models.NAME/NAME.pt``
+``path/to/file.pt``                   an exported metatomic model
+``ase:module:factory?key=value``      any ASE calculator; conservative forces only
+``python:module:factory?key=value``   a factory that returns a ``ForceModel``
+====================================  ==========================================================
+
+Options follow a ``?`` and are joined by ``&``. Values are read as Python literals where possible,
+else as text.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from halfkick.models.base import ForceModel, ModelError
+
+__all__ = ["load_model"]
+
+EXTRAS = {"so3krates_torch": "so3lr", "tblite": "xtb", "metatrain": "train"}
+"""Modules that an extra of this package installs."""
+
+DTYPES = ("float32", "float64")
+
+METATOMIC_OPTIONS = ("variant", "extensions", "chunk", "skin")
+
+
+def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> ForceModel:
+    """Load the model that ``spec`` names.
+
+    Args:
+        spec: as listed in this module's docstring.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        dtype: ``float32`` or ``float64``; ``None`` for the model's own.
+
+    Raises:
+        ModelError: if there is no such model, or it cannot be used as asked.
+    """
+    check_device(device)
+    if dtype not in (None, *DTYPES):
+        raise ModelError(f"expected dtype {' or '.join(DTYPES)}, got '{dtype}'; change --dtype")
+    target, _, query = spec.strip().partition("?")
+    options = parse_options(query)
+    kind, colon, rest = target.partition(":")
+    if colon and kind in ("ase", "python"):
+        return load_python(kind, rest, options, device, dtype)
+
+    from halfkick.models.metatomic import MetatomicModel
+
+    unknown = options.keys() - METATOMIC_OPTIONS
+    if unknown:
+        raise ModelError(
+            f"expected options {', '.join(METATOMIC_OPTIONS)} for a metatomic model, got "
+            f"{', '.join(unknown)}; check <parameters> model"
+        )
+    return MetatomicModel(find_file(target), device=device, dtype=dtype, **options)
+
+
+def load_python(
+    kind: str, target: str, options: dict[str, Any], device: str, dtype: str | None
+) -> ForceModel:
+    """Call the factory ``module:name`` and see to it that a ``ForceModel`` results."""
+    factory = find_factory(target)
+    options = device_and_dtype(factory, options, device, dtype) | options
+    if kind == "ase":
+        from halfkick.models.ase import AseModel
+
+        return AseModel(target, factory, options)
+    try:
+        model = factory(**options)
+    except ModelError:
+        raise
+    except Exception as error:
+        raise ModelError(
+            f"expected '{target}' to return a model, got {type(error).__name__}: {error}; "
+            f"check its options"
+        ) from error
+    if not isinstance(model, ForceModel):
+        raise ModelError(
+            f"expected '{target}' to return a halfkick.models.base.ForceModel, got "
+            f"{type(model).__name__}; for an ASE calculator write 'ase:{target}'"
+        )
+    return model
+
+
+def find_file(target: str) -> Path:
+    """Return the file of a shipped model or of a path."""
+    root = Path(str(resources.files("halfkick.models")))
+    if target.isidentifier() and not Path(target).is_file():
+        shipped = root / target / f"{target}.pt"
+        if not shipped.is_file():
+            names = sorted(p.stem for p in root.glob("*/*.pt") if p.stem == p.parent.name)
+            raise ModelError(
+                f"expected a model that ships ({', '.join(names) or 'none do'}), a .pt file, "
+                f"'ase:…' or 'python:…', got '{target}'; check <parameters> model"
+            )
+        return shipped
+    path = Path(target).expanduser()
+    if not path.is_file():
+        raise ModelError(
+            f"expected a model file, got '{target}', which does not exist in {Path.cwd()}; "
+            f"check <parameters> model"
+        )
+    return path
+
+
+def find_factory(target: str) -> Callable[..., Any]:
+    """Import ``module:name``; the working directory counts as a place for modules."""
+    module_name, _, name = target.partition(":")
+    if not (module_name and name):
+        raise ModelError(f"expected 'module:factory', got '{target}'; check <parameters> model")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        package = module_name.partition(".")[0]
+        remedy = (
+            f'install it with: pip install "halfkick[{EXTRAS[package]}]"'
+            if package in EXTRAS
+            else "install it, or put it into the working directory"
+        )
+        raise ModelError(
+            f"expected module '{module_name}' to be importable, got {error}; {remedy}"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"expected module '{module_name}' to be importable, got {type(error).__name__}: "
+            f"{error}; mend the module"
+        ) from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise ModelError(
+            f"expected a function or class '{name}' in module '{module_name}', got "
+            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
+        )
+    return factory
+
+
+def device_and_dtype(
+    factory: Callable[..., Any], options: dict[str, Any], device: str, dtype: str | None
+) -> dict[str, Any]:
+    """Return device and dtype as options; ModelError if they are not the default and not taken."""
+    try:
+        taken = inspect.signature(factory).parameters
+    except (TypeError, ValueError):  # built-in callables have no signature
+        taken = {}
+    asked = {"device": (device, "cpu"), "dtype": (dtype, None)}
+    result = {}
+    for name, (value, default) in asked.items():
+        if value == default or name in options:
+            continue
+        if name not in taken:
+            raise ModelError(
+                f"expected a factory that takes '{name}', got {factory.__name__}, which does not; "
+                f"leave --{name} out and use the model's own options"
+            )
+        result[name] = value
+    return result
+
+
+def parse_options(query: str) -> dict[str, Any]:
+    """Read ``key=value&key2=value``."""
+    options: dict[str, Any] = {}
+    for item in filter(None, query.split("&")):
+        key, equals, text = item.partition("=")
+        if not (key.isidentifier() and equals):
+            raise ModelError(f"expected options as key=value, got '{item}'; check the model's name")
+        try:
+            options[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError):
+            options[key] = text
+    return options
+
+
+def check_device(device: str) -> None:
+    """Raise ModelError unless this machine has ``device``."""
+    name, colon, index = device.partition(":")
+    if name not in ("cpu", "cuda") or (colon and not (name == "cuda" and index.isdecimal())):
+        raise ModelError(f"expected device cpu, cuda or cuda:N, got '{device}'; change --device")
+    if name == "cuda":
+        import torch
+
+        count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+        if int(index or 0) >= count:
+            raise ModelError(
+                f"expected a GPU for device '{device}', got {count} of them in torch "
+                f"{torch.__version__}; use --device cpu or a torch built for the GPU"
+            )

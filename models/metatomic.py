@@ -1,0 +1,269 @@
+"""Exported metatomic models: PET, PET-MAD and everything else saved as an ``AtomisticModel``."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import metatomic.torch as mta
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from halfkick.models.base import (
+    Capabilities,
+    ForceModel,
+    ForceResult,
+    ModelError,
+    Role,
+    Structure,
+)
+from halfkick.models.neighbors import SKIN, NeighborLists
+
+__all__ = ["MetatomicModel"]
+
+logger = logging.getLogger(__name__)
+
+UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
+
+OUTPUTS = {
+    "energy": ("energy",),
+    "force": ("non_conservative_force", "non_conservative_forces"),
+    "stress": ("non_conservative_stress",),
+}
+"""The names of each output, the current one first."""
+
+
+class MetatomicModel(ForceModel):
+    """An exported model, evaluated for either role or for both in one pass.
+
+    Args:
+        path: the ``.pt`` file.
+        device: where it runs.
+        dtype: must be the one the model was exported with; ``None`` for just that.
+        variant: which variant of the outputs: ``energy/NAME`` and so on.
+        extensions: folder of the TorchScript extensions that the model needs.
+        chunk: structures per pass; ``None`` for all. By default 1 on a CPU, where a batch takes
+            longer than its structures one by one, and all on a GPU.
+        skin: of the neighbour lists, Å.
+
+    Raises:
+        ModelError: if the file is no such model or the model cannot run as asked.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        *,
+        device: str = "cpu",
+        dtype: str | None = None,
+        variant: str | None = None,
+        extensions: str | None = None,
+        chunk: int | None = None,
+        skin: float = SKIN,
+    ) -> None:
+        self.name = Path(path).stem
+        model = load(path, extensions)
+        declared = model.capabilities()
+        check_runs_as_asked(self.name, model, device, dtype)
+        self.dtype = getattr(torch, declared.dtype)
+        self.device = torch.device(device)
+        self.chunk = 1 if chunk is None and self.device.type == "cpu" else chunk
+        self._model = model.to(self.device)
+        self._neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
+        self._names = output_names(self.name, declared.outputs.keys(), variant)
+        self.capabilities = capabilities(declared, self._names)
+        self._options = {
+            roles: self._evaluation_options(roles)
+            for roles in ({Role.DIRECT}, {Role.CONSERVATIVE}, set(Role))
+            for roles in [frozenset(roles)]
+            if roles <= self.capabilities.roles
+        }
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Evaluate the structures, ``chunk`` of them in each forward pass.
+
+        Direct forces alone need no gradient, and none is made. The direct virial is zero for a
+        structure that is not periodic in all three directions.
+
+        Raises:
+            ModelError: if a role or a species is not offered.
+        """
+        for structure in structures:
+            for role in roles:
+                self.check(structure.numbers, role)
+        size = self.chunk or max(len(structures), 1)
+        results: list[Mapping[Role, ForceResult]] = []
+        for start in range(0, len(structures), size):
+            results += self._evaluate_chunk(structures[start : start + size], roles)
+        return results
+
+    def _evaluate_chunk(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        conservative = Role.CONSERVATIVE in roles
+        with torch.set_grad_enabled(conservative):
+            prepared = [self._prepare(s, conservative) for s in structures]
+            systems = [system for system, _, _ in prepared]
+            outputs = self._model(systems, self._options[roles], check_consistency=False)
+            results: list[dict[Role, ForceResult]] = [{} for _ in structures]
+            if conservative:
+                leaves = [(positions, strain) for _, positions, strain in prepared]
+                for result, forces in zip(
+                    results, self._conservative(outputs, leaves), strict=True
+                ):
+                    result[Role.CONSERVATIVE] = forces
+        if Role.DIRECT in roles:
+            for result, forces in zip(results, self._direct(outputs, structures), strict=True):
+                result[Role.DIRECT] = forces
+        return results
+
+    def _prepare(
+        self, structure: Structure, gradients: bool
+    ) -> tuple[mta.System, torch.Tensor, torch.Tensor]:
+        """Return the system with its neighbour lists, and positions and strain to differentiate."""
+        to = {"dtype": self.dtype, "device": self.device}
+        positions = torch.tensor(structure.positions, requires_grad=gradients, **to)
+        strain = torch.eye(3, requires_grad=gradients, **to)
+        # A System wants zero vectors along directions that are not periodic.
+        cell = torch.tensor(np.where(structure.pbc[:, None], structure.cell, 0.0), **to)
+        system = mta.System(
+            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self.device),
+            positions=positions @ strain if gradients else positions,
+            cell=cell @ strain if gradients else cell,
+            pbc=torch.tensor(structure.pbc, device=self.device),
+        )
+        self._neighbors.add(system, structure.slot)
+        return system, positions, strain
+
+    def _conservative(
+        self,
+        outputs: Mapping[str, torch.ScriptObject],
+        leaves: Sequence[tuple[torch.Tensor, torch.Tensor]],
+    ) -> Iterable[ForceResult]:
+        """Differentiate the energies by (positions, strain) of each structure."""
+        energies = outputs[self._names["energy"]].block().values.reshape(-1)
+        inputs = [leaf for pair in leaves for leaf in pair]
+        gradients = torch.autograd.grad(-energies.sum(), inputs)
+        for energy, forces, virial in zip(
+            to_numpy(energies), gradients[::2], gradients[1::2], strict=True
+        ):
+            yield ForceResult(float(energy), to_numpy(forces), symmetric(to_numpy(virial)))
+
+    def _direct(
+        self, outputs: Mapping[str, torch.ScriptObject], structures: Sequence[Structure]
+    ) -> Iterable[ForceResult]:
+        """Read the direct outputs; forces come for the atoms of all structures in one array."""
+        forces = to_numpy(outputs[self._names["force"]].block().values).reshape(-1, 3)
+        stresses = np.zeros((len(structures), 3, 3))
+        if "stress" in self._names:
+            values = outputs[self._names["stress"]].block().values
+            stresses = to_numpy(values).reshape(-1, 3, 3)
+        first = 0
+        for structure, stress in zip(structures, stresses, strict=True):
+            last = first + len(structure.numbers)
+            volume = abs(np.linalg.det(structure.cell))
+            virial = -volume * symmetric(stress) if structure.pbc.all() else np.zeros((3, 3))
+            yield ForceResult(0.0, forces[first:last], virial)
+            first = last
+
+    def _evaluation_options(self, roles: frozenset[Role]) -> mta.ModelEvaluationOptions:
+        kinds = ["energy"] if Role.CONSERVATIVE in roles else []
+        kinds += ["force", "stress"] if Role.DIRECT in roles else []
+        return mta.ModelEvaluationOptions(
+            length_unit="Angstrom",
+            outputs={
+                self._names[kind]: mta.ModelOutput(
+                    unit=UNITS[kind], sample_kind="atom" if kind == "force" else "system"
+                )
+                for kind in kinds
+                if kind in self._names
+            },
+        )
+
+
+def load(path: Path | str, extensions: str | None) -> mta.AtomisticModel:
+    """Load the file; what metatomic and torch warn of goes to the log."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        try:
+            model = mta.load_atomistic_model(path, extensions_directory=extensions)
+        except (RuntimeError, ValueError, OSError) as error:
+            raise ModelError(
+                f"expected an exported metatomic model, got '{path}', which does not load "
+                f"({str(error).splitlines()[0]}); export it, for instance with 'mtt export'"
+            ) from error
+    for warning in caught:
+        logger.info("%s: %s", path, warning.message)
+    return model
+
+
+def check_runs_as_asked(
+    name: str, model: mta.AtomisticModel, device: str, dtype: str | None
+) -> None:
+    """Raise ModelError if the model is not made for the device or dtype, or needs more inputs."""
+    declared = model.capabilities()
+    if dtype not in (None, declared.dtype):
+        raise ModelError(
+            f"expected dtype {declared.dtype}, with which model '{name}' was exported, got {dtype}; "
+            f"leave --dtype out or export the model anew"
+        )
+    if device.partition(":")[0] not in declared.supported_devices:
+        raise ModelError(
+            f"expected a device that model '{name}' supports "
+            f"({', '.join(declared.supported_devices)}), got {device}; change --device"
+        )
+    inputs = sorted(model.requested_inputs(use_new_names=True))
+    if inputs:
+        raise ModelError(
+            f"expected a model of positions, cell and species only, got '{name}', which also wants "
+            f"{', '.join(inputs)}; choose another model"
+        )
+
+
+def output_names(name: str, offered: Iterable[str], variant: str | None) -> dict[str, str]:
+    """Return the model's name for each output it has, of those in ``OUTPUTS``."""
+    offered = sorted(offered)
+    suffix = f"/{variant}" if variant else ""
+    names = {}
+    for kind, spellings in OUTPUTS.items():
+        found = [s + suffix for s in spellings if s + suffix in offered]
+        if found:
+            names[kind] = found[0]
+    if not names.keys() & {"energy", "force"}:
+        known = [o for o in offered if o.partition("/")[0] in OUTPUTS["energy"] + OUTPUTS["force"]]
+        raise ModelError(
+            f"expected model '{name}' to offer energy{suffix} or non_conservative_force{suffix}, "
+            f"got {', '.join(known) or 'neither'}; choose a variant with 'FILE.pt?variant=NAME'"
+        )
+    return names
+
+
+def capabilities(declared: mta.ModelCapabilities, names: Mapping[str, str]) -> Capabilities:
+    """Translate what the model declares."""
+    roles = {Role.CONSERVATIVE} if "energy" in names else set()
+    stress = set(roles)
+    if "force" in names:
+        roles.add(Role.DIRECT)
+        if "stress" in names:
+            stress.add(Role.DIRECT)
+    return Capabilities(
+        roles=frozenset(roles),
+        stress=frozenset(stress),
+        species=frozenset(declared.atomic_types),
+        cutoff=declared.engine_interaction_range("Angstrom"),
+    )
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
+    """Return the values as float64 on the CPU."""
+    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
+
+
+def symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the symmetric part."""
+    return 0.5 * (matrix + matrix.T)
