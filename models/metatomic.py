@@ -113,13 +113,11 @@ class MetatomicModel(ForceModel):
             results: list[dict[Role, ForceResult]] = [{} for _ in structures]
             if conservative:
                 leaves = [(positions, strain) for _, positions, strain in prepared]
-                for result, forces in zip(
-                    results, self._conservative(outputs, leaves), strict=True
-                ):
-                    result[Role.CONSERVATIVE] = forces
+                for result, given in zip(results, self._conservative(outputs, leaves), strict=True):
+                    result[Role.CONSERVATIVE] = given
         if Role.DIRECT in roles:
-            for result, forces in zip(results, self._direct(outputs, structures), strict=True):
-                result[Role.DIRECT] = forces
+            for result, given in zip(results, self._direct(outputs, structures), strict=True):
+                result[Role.DIRECT] = given
         return results
 
     def _prepare(
@@ -195,7 +193,7 @@ def load(path: Path | str, extensions: str | None) -> mta.AtomisticModel:
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(
                 f"expected an exported metatomic model, got '{path}', which does not load "
-                f"({str(error).splitlines()[0]}); export it, for instance with 'mtt export'"
+                f"({str(error).splitlines()[0].partition('. ')[0]}); export it, for instance with 'mtt export'"
             ) from error
     for warning in caught:
         logger.info("%s: %s", path, warning.message)
@@ -209,7 +207,7 @@ def check_runs_as_asked(
     declared = model.capabilities()
     if dtype not in (None, declared.dtype):
         raise ModelError(
-            f"expected dtype {declared.dtype}, with which model '{name}' was exported, got {dtype}; "
+            f"expected dtype {declared.dtype}, as model '{name}' was exported, got {dtype}; "
             f"leave --dtype out or export the model anew"
         )
     if device.partition(":")[0] not in declared.supported_devices:

@@ -96,7 +96,7 @@ class Toy(ForceModel):
 def pairs(
     structure: Structure,
 ) -> tuple[NDArray[np.int_], NDArray[np.int_], NDArray[np.float64]]:
-    """Return i, j (P,) and positions[i] - positions[j] (P, 3), Å, of all pairs within the cutoff."""
+    """Return i, j and the vectors from j to i, shape (P, 3), of all pairs within the cutoff."""
     i, j = np.triu_indices(len(structure.positions), 1)
     d = structure.positions[i] - structure.positions[j]
     if structure.pbc.any():

@@ -41,7 +41,7 @@ class ToyPES(Dummy_driver):
     def compute_structure(
         self, cell: NDArray[np.float64], pos: NDArray[np.float64]
     ) -> tuple[float, NDArray[np.float64], NDArray[np.float64], str]:
-        """Return energy, forces (N, 3) and virial (3, 3) in atomic units; cell vectors in columns."""
+        """Return energy, forces (N, 3) and virial (3, 3) in atomic units; cell has columns."""
         structure = Structure(self.numbers, pos.reshape(-1, 3) * BOHR, cell.T * BOHR, self.pbc)
         (results,) = self.model.evaluate([structure], frozenset({self.role}))
         result = results[self.role]
