@@ -1,0 +1,140 @@
+"""One i-PI force field: the model and role it names, its numbers in and out of atomic units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfkick.driver.config import ConfigError
+from halfkick.driver.units import BOHR, HARTREE
+from halfkick.models.base import ForceModel, ForceResult, Role, Structure, without_mean_force
+
+__all__ = ["ForceField"]
+
+KNOWN = ("model", "role", "template", "mean_force")
+
+
+class ForceField:
+    """The forces of one role of one model, for the atoms of one template.
+
+    Args:
+        parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
+            (default: direct forces lose their mean, which would push the whole system) or ``keep``.
+        load: gives the model of a specification; the same one each time it is asked.
+        needs_virial: whether the ensemble uses the virial.
+
+    Raises:
+        ConfigError: if a parameter is missing, unknown or wrong.
+        ModelError: if the model cannot do what is asked.
+    """
+
+    def __init__(
+        self, parameters: dict[str, str], load: Callable[[str], ForceModel], needs_virial: bool
+    ) -> None:
+        for key in parameters:
+            if key not in KNOWN:
+                raise ConfigError(f"expected <parameters> {', '.join(KNOWN)}, got '{key}'")
+        for key in ("model", "role", "template"):
+            if not parameters.get(key):
+                raise ConfigError(
+                    f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
+                )
+        self.role = _role(parameters["role"])
+        self.numbers, self.pbc = read_template(Path(parameters["template"]))
+        self.template = parameters["template"]
+        mean_force = parameters.get("mean_force", "remove")
+        if mean_force not in ("remove", "keep"):
+            raise ConfigError(f"expected mean_force 'remove' or 'keep', got '{mean_force}'")
+        self.removes_mean = self.role is Role.DIRECT and mean_force == "remove"
+        self.model = load(parameters["model"])
+        self.model.check(self.numbers, self.role)
+        if needs_virial and self.role not in self.model.capabilities.stress:
+            raise ConfigError(
+                f"expected a model with {self.role} stress, since the ensemble uses the virial, "
+                f"but '{self.model.name}' has none; use a constant-volume ensemble or another model"
+            )
+
+    def structures(
+        self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: Hashable
+    ) -> list[Structure]:
+        """Turn what i-PI sent into structures.
+
+        Args:
+            cells: shape (B, 3, 3), bohr, vectors in columns.
+            positions: shape (B, N, 3), bohr.
+            slot: names the connection; the place in the batch is added to it.
+
+        Raises:
+            ConfigError: if the number of atoms is not the template's, or a number is not finite.
+        """
+        if positions.shape[1] != len(self.numbers):
+            raise ConfigError(
+                f"expected {len(self.numbers)} atoms as in template '{self.template}', got "
+                f"{positions.shape[1]} from i-PI; use the structure that i-PI starts from"
+            )
+        if not (np.isfinite(positions).all() and np.isfinite(cells).all()):
+            raise ConfigError(
+                "expected finite positions and cell, got NaN or infinity from i-PI; the "
+                "trajectory has broken down: go back to a checkpoint, with a smaller stride"
+            )
+        positions = positions * BOHR
+        cells = np.ascontiguousarray(cells.transpose(0, 2, 1)) * BOHR
+        return [
+            Structure(self.numbers, p, c, self.pbc, (slot, bead))
+            for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
+        ]
+
+    def reply(
+        self, results: Sequence[ForceResult], total: int
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+        """Energies (B,), forces (B, N, 3) and virials (B, 3, 3) in atomic units.
+
+        The last result is repeated up to ``total``, as i-PI pads a short batch.
+        """
+        if self.removes_mean:
+            results = [without_mean_force(result) for result in results]
+        results = [*results, *[results[-1]] * (total - len(results))]
+        energies = np.array([r.energy for r in results]) / HARTREE
+        forces = np.array([r.forces for r in results]) * (BOHR / HARTREE)
+        virials = np.array([r.virial for r in results]) / HARTREE
+        for name, values in (("energy", energies), ("forces", forces), ("virial", virials)):
+            if not np.isfinite(values).all():
+                raise ConfigError(
+                    f"expected finite numbers from model '{self.model.name}', got NaN or infinity "
+                    f"in the {self.role} {name}; i-PI would go on with them, so the run ends here"
+                )
+        return energies, forces, virials
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        names = " or ".join(role.value for role in Role)
+        raise ConfigError(f"expected role {names} in <parameters>, got '{text}'") from None
+
+
+def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Atomic numbers (N,) and periodic directions (3,) of a structure file that ASE reads.
+
+    A file that says nothing about periodicity (a plain xyz) counts as periodic: i-PI always has
+    a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule.
+    """
+    from ase.io import read
+
+    if not path.is_file():
+        raise ConfigError(
+            f"expected the template structure '{path}', found no such file in {Path.cwd()}"
+        )
+    try:
+        atoms = read(path)
+    except Exception as error:
+        raise ConfigError(
+            f"expected a structure that ASE reads, '{path}' is none: {error}"
+        ) from error
+    silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
+    pbc = np.ones(3, dtype=bool) if silent else np.array(atoms.pbc, dtype=bool)
+    return np.array(atoms.numbers), pbc

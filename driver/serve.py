@@ -1,0 +1,226 @@
+"""The driver process: reads all connections in one thread, evaluates and answers in another."""
+
+from __future__ import annotations
+
+import json
+import logging
+import selectors
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from weakref import WeakKeyDictionary
+
+from halfkick.driver.config import ConfigError, Endpoint, parse_parameters
+from halfkick.driver.connection import Closed, Connection
+from halfkick.driver.field import ForceField
+from halfkick.driver.plan import Job, Plan
+from halfkick.driver.protocol import Event, Exit, Init, Request, State, unpadded
+from halfkick.models.base import ForceModel
+
+__all__ = ["ServeOptions", "Server"]
+
+log = logging.getLogger("halfkick")
+
+RETRY_S = 0.05
+NOTICE_S = 5.0
+
+
+@dataclass(frozen=True)
+class ServeOptions:
+    """How to serve.
+
+    Attributes:
+        wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
+        needs_virial: whether the ensemble uses the virial; wrong models are then refused.
+        report: a JSON file to write at the end, ``None`` for none.
+    """
+
+    wait_s: float = 60.0
+    needs_virial: bool = False
+    report: Path | None = None
+
+
+class Server:
+    """Serves any number of force fields of one simulation until i-PI says EXIT.
+
+    Args:
+        endpoints: where to connect.
+        load: loads the model of a specification; called once for each.
+        options: see :class:`ServeOptions`.
+    """
+
+    def __init__(
+        self,
+        endpoints: Sequence[Endpoint],
+        load: Callable[[str], ForceModel],
+        options: ServeOptions,
+    ) -> None:
+        self.options = options
+        self.plan = Plan()
+        self._load = load
+        self._models: dict[str, ForceModel] = {}
+        self._fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
+        self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
+        for endpoint in endpoints:
+            if endpoint.parameters is not None:
+                self._force_field(endpoint.parameters)
+        self._reader = Reader(
+            [
+                Connection(endpoint.address, (str(endpoint.address), index))
+                for endpoint in endpoints
+                for index in range(endpoint.connections)
+            ],
+            options.wait_s,
+        )
+
+    def run(self) -> None:
+        """Serve until every connection has ended.
+
+        Raises:
+            ConfigError, ModelError, ProtocolError: whatever makes going on impossible.
+        """
+        self._reader.start()
+        try:
+            while (jobs := self._next_jobs()) is not None:
+                self._answer(jobs)
+        finally:
+            self._reader.stop()
+            self._write_report()
+
+    def _next_jobs(self) -> list[Job] | None:
+        """Wait for requests and take all that have arrived; None at the end."""
+        jobs: list[Job] = []
+        while True:
+            try:
+                item = self._reader.inbox.get(block=not jobs)
+            except Empty:
+                return jobs
+            if item is None:
+                return jobs or None
+            if isinstance(item, Exception):
+                raise item
+            connection, event = item
+            if isinstance(event, Init):
+                self._fields[connection] = self._force_field(parse_parameters(event.parameters))
+            else:
+                jobs.append(self._job(connection, event))
+
+    def _job(self, connection: Connection, request: Request) -> Job:
+        field = self._fields[connection]
+        count = unpadded(request.cells, request.positions)
+        structures = field.structures(
+            request.cells[:count], request.positions[:count], connection.slot
+        )
+        return Job(connection, field, structures, len(request.positions))
+
+    def _answer(self, jobs: list[Job]) -> None:
+        for job, results in zip(jobs, self.plan.evaluate(jobs), strict=True):
+            job.connection.answer(*job.field.reply(results, job.total))
+
+    def _force_field(self, parameters: dict[str, str]) -> ForceField:
+        key = tuple(sorted(parameters.items()))
+        if key not in self._known:
+            self._known[key] = ForceField(parameters, self._model, self.options.needs_virial)
+        return self._known[key]
+
+    def _model(self, spec: str) -> ForceModel:
+        if spec not in self._models:
+            log.info("loading model %s", spec)
+            self._models[spec] = self._load(spec)
+        return self._models[spec]
+
+    def _write_report(self) -> None:
+        if self.options.report is not None:
+            counts = {
+                name: self.plan.evaluations[name] for name in ("direct", "conservative", "both")
+            }
+            self.options.report.write_text(json.dumps({"evaluations": counts}, indent=1) + "\n")
+
+
+class Reader(threading.Thread):
+    """Connects, reads and answers STATUS, whatever the model is doing.
+
+    ``inbox`` gives ``(connection, Init | Request)``, an exception that ends the server, or
+    ``None`` when every connection has ended.
+    """
+
+    def __init__(self, connections: Sequence[Connection], wait_s: float) -> None:
+        super().__init__(name="halfkick-reader", daemon=True)
+        self.inbox: SimpleQueue[tuple[Connection, Event] | Exception | None] = SimpleQueue()
+        self._selector = selectors.DefaultSelector()
+        self._wait_s = wait_s
+        now = time.monotonic()
+        self._waiting = {connection: now + wait_s for connection in connections}
+        self._notice = now + NOTICE_S
+        self._met = False
+        self._stopping = False
+
+    def run(self) -> None:
+        """Read until every connection has ended."""
+        try:
+            while not self._stopping and (self._waiting or self._selector.get_map()):
+                self._connect_waiting()
+                timeout = RETRY_S if self._waiting else 0.5
+                for key, _ in self._selector.select(timeout):
+                    self._read(key.fileobj)
+            self.inbox.put(None)
+        except Exception as error:
+            self.inbox.put(error)
+
+    def stop(self) -> None:
+        """End the thread and close every connection."""
+        self._stopping = True
+        self.join()
+        for key in list(self._selector.get_map().values()):
+            key.fileobj.close()
+        self._selector.close()
+
+    def _connect_waiting(self) -> None:
+        now = time.monotonic()
+        for connection, deadline in list(self._waiting.items()):
+            if connection.connect():
+                del self._waiting[connection]
+                self._met = True
+                self._selector.register(connection, selectors.EVENT_READ)
+                log.info("connected to i-PI at %s", connection.address)
+            elif now > deadline:
+                self._give_up(connection)
+            elif now > self._notice:
+                self._notice = now + NOTICE_S
+                log.warning(
+                    "waiting for i-PI at %s (%.0f s left)", connection.address, deadline - now
+                )
+
+    def _give_up(self, connection: Connection) -> None:
+        if not self._met:
+            raise ConfigError(
+                f"expected i-PI at {connection.address}, nobody came within {self._wait_s:g} s; "
+                f"start i-PI, check the address, or give --wait more seconds"
+            )
+        del self._waiting[connection]
+        log.info("i-PI does not listen at %s any more", connection.address)
+
+    def _read(self, connection: Connection) -> None:
+        try:
+            owed = connection.protocol.state is State.COMPUTING
+            events = connection.receive()
+        except Closed:
+            self._leave(connection, come_back=True)
+            return
+        for event in events:
+            if isinstance(event, Exit):
+                # i-PI says EXIT at its end, and also to a client that let its timeout pass
+                self._leave(connection, come_back=owed)
+                return
+            self.inbox.put((connection, event))
+
+    def _leave(self, connection: Connection, come_back: bool) -> None:
+        self._selector.unregister(connection)
+        connection.close()
+        if come_back:
+            log.warning("i-PI dropped the connection to %s; trying again", connection.address)
+            again = Connection(connection.address, connection.slot)
+            self._waiting[again] = time.monotonic() + min(self._wait_s, 2.0)
