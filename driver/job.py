@@ -1,0 +1,196 @@
+"""One i-PI simulation as it lies in a folder: what to start, how far it is, where it writes."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+from math import prod
+from pathlib import Path
+from xml.etree import ElementTree
+
+from halfkick.driver.config import ConfigError, Endpoint, read_input
+from halfkick.driver.trim import trim
+
+__all__ = ["Job", "done_steps", "prepare"]
+
+log = logging.getLogger(__name__)
+
+OWN_FILES = ("RESTART", "i-pi.log", "driver.log", "driver.json", "summary.json", "energy.png")
+"""What a new run would overwrite; i-PI keeps its own earlier outputs itself."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """What i-PI is about to do.
+
+    Attributes:
+        xml: the file i-PI is started with.
+        endpoints: its ``<ffsocket>`` elements.
+        step: steps done before.
+        total_steps: outer steps in all.
+        inner_steps: evaluations of the fastest force in an outer step.
+        properties: i-PI's file of energies and temperature, ``None`` if it writes none.
+        n_atoms: atoms of the template, ``None`` if it cannot be read.
+        restarted: whether this continues an earlier run.
+    """
+
+    xml: Path
+    endpoints: list[Endpoint]
+    step: int
+    total_steps: int
+    inner_steps: int
+    properties: Path | None
+    n_atoms: int | None
+    restarted: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the job runs and leaves its files."""
+        return self.xml.parent
+
+
+def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
+    """Make a folder ready for i-PI, losing nothing that an earlier run left there.
+
+    A new run renames what it would overwrite to ``#NAME#N#``, as i-PI does with its outputs. A
+    restart starts from the furthest of RESTART and the checkpoints, and cuts from the outputs the
+    steps after it, which will be done again.
+
+    Args:
+        input_xml: i-PI's input.
+        steps: outer steps in all, instead of ``<total_steps>``.
+        restart: whether to go on with an earlier run.
+
+    Raises:
+        ConfigError: if the input is no input, or there is nothing to continue or left to do.
+    """
+    read_input(input_xml)
+    xml = _furthest(input_xml) if restart else input_xml
+    root = ElementTree.parse(xml).getroot()
+    step, total = done_steps(root), _integer(root, "total_steps", 1000)
+    if steps is not None:
+        total, xml = steps, _with_total_steps(xml, input_xml, steps)
+    if total <= step:
+        raise ConfigError(
+            f"expected steps left to do, got {step} done of {total}; give --steps with more"
+        )
+    if restart:
+        for path in _outputs(root, xml.parent):
+            trim(path, step)
+    else:
+        for name in OWN_FILES:
+            keep(xml.parent / name)
+    return _job(xml, root, step, total, restart)
+
+
+def done_steps(root: ElementTree.Element) -> int:
+    """The outer steps done when this input or RESTART was written."""
+    return _integer(root, "step", 0)
+
+
+def keep(path: Path) -> None:
+    """Rename an existing file to ``#NAME#N#``, as i-PI does with its outputs."""
+    if path.exists():
+        number = 0
+        while (kept := path.with_name(f"#{path.name}#{number}#")).exists():
+            number += 1
+        path.rename(kept)
+        log.info("kept the earlier %s as %s", path.name, kept.name)
+
+
+def _job(xml: Path, root: ElementTree.Element, step: int, total: int, restarted: bool) -> Job:
+    endpoints = read_input(xml).endpoints
+    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
+    return Job(
+        xml=xml,
+        endpoints=endpoints,
+        step=step,
+        total_steps=total,
+        inner_steps=prod(int(m) for m in levels.split(",")) if levels else 1,
+        properties=_properties(root, xml.parent),
+        n_atoms=_count_atoms(endpoints, xml.parent),
+        restarted=restarted,
+    )
+
+
+def _integer(root: ElementTree.Element, tag: str, default: int) -> int:
+    text = root.findtext(tag, str(default)).strip()
+    try:
+        return int(text)
+    except ValueError:
+        raise ConfigError(f"expected a whole number in <{tag}>, got '{text}'") from None
+
+
+def _furthest(input_xml: Path) -> Path:
+    """The state to go on from: RESTART, or a checkpoint if the run was killed since."""
+    folder = input_xml.parent
+    root = ElementTree.parse(input_xml).getroot()
+    names = [_name(output, root) for output in root.iter("checkpoint")]
+    found: dict[Path, int] = {}
+    for path in [folder / "RESTART", *(p for n in names for p in sorted(folder.glob(f"{n}*")))]:
+        try:
+            found[path] = done_steps(ElementTree.parse(path).getroot())
+        except (OSError, ElementTree.ParseError):
+            continue  # absent, or cut short when i-PI was killed
+    if not found:
+        raise ConfigError(
+            f"expected RESTART or a checkpoint in '{folder}', got neither; run without --restart"
+        )
+    best = max(found, key=lambda path: found[path])
+    if best.name != "RESTART":
+        log.warning("continuing from %s, step %d", best.name, found[best])
+    return best
+
+
+def _with_total_steps(xml: Path, input_xml: Path, steps: int) -> Path:
+    """A copy of ``xml`` beside the input, with another number of steps."""
+    tree = ElementTree.parse(xml)
+    element = tree.find("total_steps")
+    if element is None:
+        element = ElementTree.SubElement(tree.getroot(), "total_steps")
+    element.text = str(steps)
+    copy = input_xml.with_name(f"{input_xml.stem}.steps.xml")
+    tree.write(copy)
+    return copy
+
+
+def _name(output: ElementTree.Element, root: ElementTree.Element) -> str:
+    prefix = root.find("output").get("prefix", "i-pi").strip()
+    default = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}[output.tag]
+    return ".".join(part for part in (prefix, output.get("filename", default).strip()) if part)
+
+
+def _outputs(root: ElementTree.Element, folder: Path) -> list[Path]:
+    """Files on disk that i-PI appends to: properties and trajectories of all systems and beads."""
+    paths = set()
+    for output in root.iterfind("output/*"):
+        if output.tag in ("properties", "trajectory"):
+            tail = "" if output.tag == "properties" else "[_.]*"
+            for head in ("", "*_"):
+                paths |= set(folder.glob(f"{head}{_name(output, root)}{tail}"))
+    return sorted(path for path in paths if not path.name.startswith("#"))
+
+
+def _properties(root: ElementTree.Element, folder: Path) -> Path | None:
+    """The properties file that tells most of how the run goes."""
+    outputs = root.findall("output/properties")
+    best = max(outputs, key=lambda output: "conserved" in (output.text or ""), default=None)
+    if best is None:
+        return None
+    system = next(root.iter("system"), None)
+    prefix = "" if system is None else system.get("prefix", "").strip()
+    name = _name(best, root)
+    return folder / (f"{prefix}_{name}" if prefix else name)
+
+
+def _count_atoms(endpoints: list[Endpoint], folder: Path) -> int | None:
+    from ase.io import read
+
+    for endpoint in endpoints:
+        template = (endpoint.parameters or {}).get("template")
+        if template and (folder / template).is_file():
+            try:
+                return len(read(folder / template))
+            except Exception as error:  # ASE's readers raise anything; the driver will say so
+                log.info("cannot read template %s: %s", template, error)
+    return None

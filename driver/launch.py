@@ -1,0 +1,233 @@
+"""Runs i-PI and the driver together: starts both, shows progress, ends both, sums up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.resources import as_file, files
+from pathlib import Path
+from shutil import copy2
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from halfkick.driver.addresses import claim, release
+from halfkick.driver.config import ConfigError
+from halfkick.driver.job import Job, done_steps, prepare
+from halfkick.driver.processes import Child, driver_command, environment, ipi_command
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from halfkick.driver.progress import Progress
+
+__all__ = ["copy_scenario", "run"]
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.1  # s
+GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
+FAILED = 1
+
+
+def copy_scenario(name: str, destination: Path) -> Path:
+    """Copy a scenario that ships with halfkick to ``destination / name``.
+
+    Files that are there already stay as they are: they may have been edited, or belong to a run.
+
+    Raises:
+        ConfigError: if there is no such scenario.
+    """
+    source = files("halfkick.ipi_inputs")
+    names = sorted(entry.name for entry in source.iterdir() if (entry / "input.xml").is_file())
+    if name not in names:
+        raise ConfigError(
+            f"expected an i-PI input file or one of the scenarios {', '.join(names)}, got '{name}'"
+        )
+    folder = destination / name
+    folder.mkdir(parents=True, exist_ok=True)
+    with as_file(source / name) as original:
+        for file in original.iterdir():
+            if not (folder / file.name).exists():
+                copy2(file, folder)
+    return folder
+
+
+def run(
+    input_xml: Path,
+    *,
+    steps: int | None,
+    restart: bool,
+    driver_only: bool,
+    threads: int | None,
+    device: str,
+    dtype: str | None,
+    wait: float,
+    console: Console,
+) -> int:
+    """Run i-PI and the driver on an input, in the folder of the input.
+
+    Args:
+        input_xml: i-PI's input, or a folder that holds ``input.xml``.
+        steps: outer steps in all, instead of the input's.
+        restart: whether to continue an earlier run.
+        driver_only: whether to start the driver alone; this process becomes it.
+        threads: CPU threads of the model.
+        device: of the model.
+        dtype: of the model, ``None`` for its own.
+        wait: seconds the driver waits for i-PI.
+        console: for progress and summary.
+
+    Returns:
+        Exit code: 0 when i-PI ended by itself, 128 + N after signal N, 1 if something failed.
+
+    Raises:
+        ConfigError: if the run cannot start.
+    """
+    xml = input_xml.resolve()
+    xml = xml / "input.xml" if xml.is_dir() else xml
+    if driver_only:
+        command = driver_command(xml, device, dtype, threads, wait)
+        os.chdir(xml.parent)
+        os.execve(command[0], command, environment(threads))
+    job = prepare(xml, steps, restart)
+    claim(job.endpoints)
+    (job.folder / "driver.json").unlink(missing_ok=True)
+    command = driver_command(job.xml, device, dtype, threads, wait)
+    return Run(job, command, threads).run(console)
+
+
+class Run:
+    """One run of i-PI and the driver.
+
+    Attributes:
+        signal: number of the first signal that asked for an end.
+        signals: how many there were; the second one ends all patience.
+    """
+
+    def __init__(self, job: Job, driver: list[str], threads: int | None) -> None:
+        self.job = job
+        self.signal: int | None = None
+        self.signals = 0
+        self._driver_command = driver
+        self._threads = threads
+        self._woken = threading.Event()
+
+    def run(self, console: Console) -> int:
+        """Start both, see them through, sum up."""
+        from halfkick.driver.progress import Progress
+
+        start = time.monotonic()
+        folder = self.job.folder
+        with self._listening():
+            children = []
+            try:
+                ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
+                children.append(ipi)
+                driver = Child(
+                    "the driver", self._driver_command, folder / "driver.log", self._threads
+                )
+                children.append(driver)
+                with Progress(self.job, console) as progress:
+                    failure = self._watch(ipi, driver, progress)
+                    self._end(ipi, driver)
+                    progress.update(at_once=True)
+            finally:
+                for child in children:
+                    child.stop(grace=0.0)
+                release(self.job.endpoints)
+            state = self._state(failure)
+            self._sum_up(state, progress, time.monotonic() - start, console)
+        if failure:
+            log.error("error: %s", failure)
+            return FAILED
+        return 0 if self.signal is None else 128 + self.signal
+
+    def _watch(self, ipi: Child, driver: Child, progress: Progress) -> str | None:
+        """Wait until one of the two ends or a signal comes; return what went wrong, if anything."""
+        while self.signal is None:
+            if ipi.code is not None:
+                return _failure(ipi)
+            if driver.code is not None:
+                # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
+                ipi.wait(GRACE if driver.code == 0 else 1.0)
+                return _failure(driver) if ipi.code is None else _failure(ipi)
+            progress.update()
+            self._woken.wait(LOOK_EVERY)
+        return None
+
+    def _end(self, ipi: Child, driver: Child) -> None:
+        """Let i-PI write RESTART and tell the driver to end; make them if they do not.
+
+        i-PI cannot end while it waits for an answer that does not come, so the driver goes first
+        when patience is over.
+        """
+        if ipi.code is None:
+            ipi.process.terminate()
+            self._wait(ipi)
+        if ipi.code is None:
+            driver.stop(grace=0.0)
+            self._wait(ipi, 5.0)
+        ipi.stop(grace=0.0)
+        if ipi.code == 0:
+            self._wait(driver)
+        driver.stop(grace=2.0)
+
+    def _wait(self, child: Child, seconds: float = GRACE) -> None:
+        """Wait for a child, but not after a second signal."""
+        end = time.monotonic() + seconds
+        while child.code is None and self.signals < 2 and time.monotonic() < end:
+            child.wait(LOOK_EVERY)
+
+    def _state(self, failure: str | None) -> str:
+        if failure:
+            return "failed"
+        try:
+            root = ElementTree.parse(self.job.folder / "RESTART").getroot()
+        except (OSError, ElementTree.ParseError):
+            return "interrupted"
+        return "finished" if done_steps(root) >= self.job.total_steps else "interrupted"
+
+    def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
+        from halfkick.driver.picture import draw
+        from halfkick.driver.properties import read_properties
+        from halfkick.driver.summary import summarize
+
+        folder = self.job.folder
+        rows = read_properties(self.job.properties)
+        summary = summarize(state, rows, self.job, wall_s=wall_s, pace=progress.pace)
+        summary.write(folder / "summary.json")
+        draw(rows, self.job.n_atoms, folder.name, folder / "energy.png")
+        console.print(str(summary), highlight=False)
+        if state != "finished":
+            console.print(f"to continue: halfkick run {folder} --restart", highlight=False)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Take note of signals instead of dying from them."""
+
+        def note(number: int, _frame: object) -> None:
+            self.signal = self.signal or number
+            self.signals += 1
+            self._woken.set()
+
+        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if threading.current_thread() is not threading.main_thread():
+            numbers = []  # only the main thread may
+        before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _failure(child: Child) -> str | None:
+    """What went wrong with a child that has ended or should not have; ``None`` if nothing."""
+    return None if child.name == "i-PI" and child.code == 0 else child.ending()

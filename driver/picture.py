@@ -1,0 +1,65 @@
+"""Draws how energies and temperature of a run went."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfkick.driver.properties import Properties
+
+__all__ = ["draw"]
+
+CONSERVED, POTENTIAL, TEMPERATURE = "#1b6ca8", "#5b6770", "#c0392b"
+
+
+def draw(rows: Properties, n_atoms: int | None, title: str, path: Path) -> None:
+    """Draw conserved quantity, potential energy and temperature over time.
+
+    Energies are in meV per atom (eV in all if the number of atoms is not known), relative to the
+    first row. Columns that are not there are left out; nothing is drawn without rows.
+    """
+    per, scale = ("meV/atom", 1e3 / n_atoms) if n_atoms else ("eV", 1.0)
+    panels = [
+        (f"conserved quantity\n({per})", _relative(rows.conserved, scale), CONSERVED),
+        (f"potential energy\n({per})", _relative(rows.potential, scale), POTENTIAL),
+        ("temperature\n(K)", rows.temperature, TEMPERATURE),
+    ]
+    panels = [panel for panel in panels if panel[1] is not None]
+    if not panels:
+        return
+    x, x_label = _axis(rows)
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.0, 1.2 + 1.7 * len(panels)), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
+    marker = "o" if len(x) < 20 else None
+    for axis, (label, values, color) in zip(axes, panels, strict=True):
+        axis.plot(x, values, color=color, linewidth=1.2, marker=marker, markersize=3)
+        axis.set_ylabel(label)
+        axis.grid(color="0.9", linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.ticklabel_format(axis="y", useOffset=False)
+    if rows.temperature is not None and len(x) > 1:
+        average = float(np.mean(rows.temperature))
+        axes[-1].axhline(average, color=TEMPERATURE, linewidth=0.8, linestyle="--", alpha=0.6)
+        axes[-1].set_title(f"mean {average:.0f} K", fontsize=9, loc="right", color=TEMPERATURE)
+    axes[-1].set_xlabel(x_label)
+    figure.suptitle(title)
+    figure.align_ylabels()
+    figure.savefig(path)
+
+
+def _relative(values: NDArray[np.float64] | None, scale: float) -> NDArray[np.float64] | None:
+    return None if values is None else (values - values[0]) * scale
+
+
+def _axis(rows: Properties) -> tuple[NDArray[np.float64], str]:
+    if rows.time is not None:
+        return rows.time, "time (ps)"
+    if rows.step is not None:
+        return rows.step, "step"
+    return np.arange(len(rows), dtype=float), "row"

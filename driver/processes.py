@@ -1,0 +1,108 @@
+"""A child process with a log file, and the two of a run: i-PI and the driver."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Sequence
+from pathlib import Path
+
+from halfkick.driver.config import ConfigError
+
+__all__ = ["Child", "driver_command", "environment", "ipi_command"]
+
+
+class Child:
+    """A process in a session of its own, so that Ctrl-C reaches only its parent.
+
+    Args:
+        name: what messages call it.
+        command: program and arguments.
+        log: where its output goes; appended to.
+        threads: bound on its CPU threads, ``None`` for as many as there are cores.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], log: Path, threads: int | None = None
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._log_start = log.stat().st_size if log.exists() else 0
+        with log.open("ab") as output:
+            self.process = subprocess.Popen(
+                command,
+                cwd=log.parent,
+                env=environment(threads),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+
+    @property
+    def code(self) -> int | None:
+        """Exit code, negative for a signal; ``None`` while it runs."""
+        return self.process.poll()
+
+    def wait(self, seconds: float) -> bool:
+        """Whether it ended within this time."""
+        try:
+            self.process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def stop(self, grace: float) -> None:
+        """Ask it to end, then make it."""
+        if self.code is None:
+            self.process.terminate()
+            if not self.wait(grace):
+                self.process.kill()
+                self.process.wait()
+
+    def ending(self) -> str:
+        """How it ended, and the last thing it said."""
+        code = self.code
+        how = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
+        said = self.last_line()
+        return f"{self.name} ended with {how}{f': {said}' if said else ''}; see {self.log}"
+
+    def last_line(self) -> str:
+        """The last line it wrote."""
+        with self.log.open("rb") as file:
+            file.seek(self._log_start)
+            lines = file.read()[-8192:].decode(errors="replace").split("\n")
+        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+
+
+def environment(threads: int | None) -> dict[str, str]:
+    """The environment of a child: OpenMP threads bounded, and asleep while they wait.
+
+    Spinning threads of the model would take i-PI's core away.
+    """
+    bound = {} if threads is None else {"OMP_NUM_THREADS": str(threads)}
+    return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"} | bound
+
+
+def ipi_command(xml: Path) -> list[str]:
+    """How to start i-PI of this Python, whether or not its environment is activated."""
+    script = Path(sysconfig.get_path("scripts"), "i-pi")
+    found = str(script) if script.exists() else shutil.which("i-pi")
+    if found is None:
+        raise ConfigError("expected i-PI's command 'i-pi', found none; pip install ipi")
+    return [sys.executable, found, xml.name]
+
+
+def driver_command(
+    xml: Path, device: str, dtype: str | None, threads: int | None, wait: float
+) -> list[str]:
+    """How to start the driver for an input."""
+    command = [sys.executable, "-m", "halfkick.driver", "serve", xml.name]
+    command += ["--device", device, "--wait", str(wait), "--report", "driver.json"]
+    command += [] if dtype is None else ["--dtype", dtype]
+    command += [] if threads is None else ["--threads", str(threads)]
+    return command

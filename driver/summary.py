@@ -1,0 +1,118 @@
+"""What a run comes to, in a few numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from halfkick.driver.estimate import mean, slope
+from halfkick.driver.job import Job
+from halfkick.driver.properties import Properties
+
+__all__ = ["Summary", "summarize"]
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The contents of ``summary.json``; ``None`` where the outputs do not tell.
+
+    Attributes:
+        state: ``finished``, ``interrupted`` or ``failed``.
+        steps: outer steps in the outputs, those before a restart included.
+        wall_s: of this run, starting i-PI and loading the model included.
+        ms_per_inner_step: of this run, from the first row of outputs to the last.
+        evaluations: structures evaluated in this run: direct, conservative, both in one pass.
+        drift_meV_per_atom_ps: slope of a straight line fitted to the conserved quantity of all
+            rows.
+        drift_error: its standard error, widened for correlated residuals.
+        temperature_K: mean of all rows.
+        temperature_error_K: its standard error by block averages.
+    """
+
+    state: str
+    steps: int | None
+    wall_s: float
+    ms_per_inner_step: float | None
+    evaluations: Mapping[str, int] | None
+    drift_meV_per_atom_ps: float | None  # noqa: N815 - the unit is part of the name
+    drift_error: float | None
+    temperature_K: float | None  # noqa: N815
+    temperature_error_K: float | None  # noqa: N815
+
+    def write(self, path: Path) -> None:
+        """Write it as JSON."""
+        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+
+    def __str__(self) -> str:
+        lines = [f"{self.state}: {_figure(self.steps)} steps in {self.wall_s:.1f} s"]
+        if self.ms_per_inner_step is not None:
+            lines[0] += f", {self.ms_per_inner_step:.1f} ms per inner step"
+        if self.evaluations:
+            counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
+            lines.append(f"evaluations: {counts}")
+        drift = _with_error(self.drift_meV_per_atom_ps, self.drift_error)
+        lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
+        temperature = _with_error(self.temperature_K, self.temperature_error_K)
+        lines.append(f"temperature: {temperature} K")
+        return "\n".join(lines)
+
+
+def summarize(
+    state: str,
+    rows: Properties,
+    job: Job,
+    *,
+    wall_s: float,
+    pace: tuple[float, float] | None,
+) -> Summary:
+    """Summarize a run.
+
+    Args:
+        state: ``finished``, ``interrupted`` or ``failed``.
+        rows: all rows of the properties file.
+        job: the run.
+        wall_s: how long it took.
+        pace: seconds and outer steps between the first and the last row seen; ``None`` if fewer
+            than two were seen.
+    """
+    drift = drift_error = temperature = temperature_error = None
+    if rows.time is not None and rows.conserved is not None and job.n_atoms:
+        drift, drift_error = slope(rows.time, rows.conserved / job.n_atoms * 1e3)
+    if rows.temperature is not None:
+        temperature, temperature_error = mean(rows.temperature)
+    return Summary(
+        state=state,
+        steps=None if rows.step is None else int(rows.step[-1]),
+        wall_s=round(wall_s, 3),
+        ms_per_inner_step=None if pace is None else pace[0] * 1e3 / (pace[1] * job.inner_steps),
+        evaluations=_evaluations(job.folder / "driver.json"),
+        drift_meV_per_atom_ps=_finite(drift),
+        drift_error=_finite(drift_error),
+        temperature_K=_finite(temperature),
+        temperature_error_K=_finite(temperature_error),
+    )
+
+
+def _evaluations(report: Path) -> Mapping[str, int] | None:
+    try:
+        return json.loads(report.read_text())["evaluations"]
+    except (OSError, ValueError, KeyError):  # a driver that was killed leaves none
+        return None
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None
+
+
+def _figure(value: float | None) -> str:
+    return "?" if value is None else f"{value:g}"
+
+
+def _with_error(value: float | None, error: float | None) -> str:
+    if value is None:
+        return "not known,"
+    return f"{value:.3g}" if error is None else f"{value:.3g} ± {error:.1g}"

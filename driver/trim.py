@@ -1,0 +1,71 @@
+"""Cuts i-PI's output files back to the step a restart continues from."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+__all__ = ["trim"]
+
+log = logging.getLogger(__name__)
+
+STEP_COLUMN = re.compile(rb"# *column +(\d+) +--> step ")
+STEP_COMMENT = re.compile(rb"Step: +(\d+)")
+
+
+def trim(path: Path, step: int) -> None:
+    """Drop what ``path`` holds of the steps after ``step``, and a last row or frame cut short.
+
+    Properties need a ``step`` column; of trajectories xyz and extxyz are understood. Other files
+    are left as they are, with a warning.
+    """
+    with path.open("rb") as file:
+        if path.suffix in (".xyz", ".extxyz"):
+            records = _frames(file)
+        elif file.read(1) == b"#" and (column := _step_column(file)) is not None:
+            records = _rows(file, column)
+        else:
+            log.warning("cannot tell the steps in %s: rows after step %d stay", path.name, step)
+            return
+        end = 0
+        for number, position in records:
+            if number > step:
+                break
+            end = position
+    if end < path.stat().st_size:
+        os.truncate(path, end)
+        log.info("cut %s back to step %d", path.name, step)
+
+
+def _step_column(file: BinaryIO) -> int | None:
+    file.seek(0)
+    for line in file:
+        if not line.startswith(b"#"):
+            return None
+        if match := STEP_COLUMN.match(line):
+            return int(match[1]) - 1
+    return None
+
+
+def _rows(file: BinaryIO, column: int) -> Iterator[tuple[int, int]]:
+    """Step and end of each complete line; comments count as step -1."""
+    file.seek(0)
+    for line in iter(file.readline, b""):
+        if line.endswith(b"\n"):
+            yield (-1 if line.startswith(b"#") else round(float(line.split()[column]))), file.tell()
+
+
+def _frames(file: BinaryIO) -> Iterator[tuple[int, int]]:
+    """Step and end of each complete frame."""
+    while (first := file.readline().strip()).isdigit():
+        match = STEP_COMMENT.search(file.readline())
+        last = b""
+        for _ in range(int(first)):
+            last = file.readline()
+        if match is None or not last.endswith(b"\n"):
+            return
+        yield int(match[1]), file.tell()
