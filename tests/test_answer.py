@@ -65,6 +65,16 @@ def test_refused_answer_queues_nothing(wrong, message, shm):
     assert protocol.outgoing().startswith(FORCEREADY)
 
 
+def test_numbers_are_left_out_only_with_shared_memory():
+    protocol, _ = computing(2)
+    with pytest.raises(ProtocolError, match=r"energies of shape \(2,\)"):
+        protocol.answer(None, None, None)
+    assert protocol.outgoing() == b""
+    protocol, _ = computing(2, shm=True)
+    protocol.answer(None, None, None)
+    assert protocol.outgoing() == FORCEREADY + integer(0) * 2
+
+
 def test_answer_only_when_owed():
     protocol, _ = computing()
     protocol.answer(*GIVEN_0)
