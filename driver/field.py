@@ -100,12 +100,6 @@ class ForceField:
         energies = np.array([r.energy for r in results]) / HARTREE
         forces = np.array([r.forces for r in results]) * (BOHR / HARTREE)
         virials = np.array([r.virial for r in results]) / HARTREE
-        for name, values in (("energy", energies), ("forces", forces), ("virial", virials)):
-            if not np.isfinite(values).all():
-                raise ConfigError(
-                    f"expected finite numbers from model '{self.model.name}', got NaN or infinity "
-                    f"in the {self.role} {name}; i-PI would go on with them, so the run ends here"
-                )
         return energies, forces, virials
 
 

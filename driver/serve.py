@@ -26,6 +26,8 @@ log = logging.getLogger("halfkick")
 
 RETRY_S = 0.05
 NOTICE_S = 5.0
+LINGER_S = 0.1
+COME_BACK_S = 2.0
 
 
 @dataclass(frozen=True)
@@ -205,22 +207,27 @@ class Reader(threading.Thread):
 
     def _read(self, connection: Connection) -> None:
         try:
-            owed = connection.protocol.state is State.COMPUTING
             events = connection.receive()
         except Closed:
-            self._leave(connection, come_back=True)
+            if connection.protocol.state is State.NEEDINIT:
+                self._leave(connection, LINGER_S)
+            else:
+                log.warning("i-PI closed %s without EXIT", connection.address)
+                self._leave(connection, COME_BACK_S)
             return
         for event in events:
             if isinstance(event, Exit):
-                # i-PI says EXIT at its end, and also to a client that let its timeout pass
-                self._leave(connection, come_back=owed)
+                log.info("i-PI said EXIT at %s", connection.address)
+                self._leave(connection, LINGER_S)
                 return
             self.inbox.put((connection, event))
 
-    def _leave(self, connection: Connection, come_back: bool) -> None:
+    def _leave(self, connection: Connection, patience_s: float) -> None:
+        """Close, and come back if i-PI goes on listening.
+
+        EXIT is no proof of the end: i-PI says it, too, to a client that let the timeout pass.
+        """
         self._selector.unregister(connection)
         connection.close()
-        if come_back:
-            log.warning("i-PI dropped the connection to %s; trying again", connection.address)
-            again = Connection(connection.address, connection.slot)
-            self._waiting[again] = time.monotonic() + min(self._wait_s, 2.0)
+        again = Connection(connection.address, connection.slot)
+        self._waiting[again] = time.monotonic() + min(self._wait_s, patience_s)

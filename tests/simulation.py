@@ -63,8 +63,8 @@ XML = """<simulation verbosity='low' safe_stride='1000' floatformat='%24.16e'
 """
 
 SOCKET = """<ffsocket name='{name}' mode='{mode}' pbc='false'>
-    <address> {address} </address> {port} <latency> 1e-4 </latency> {batch} <timeout> 60 </timeout>
-    {extra} <parameters> {{ {parameters} }} </parameters>
+    <address> {address} </address> {port} <latency> 1e-4 </latency> {batch}
+    <timeout> {timeout} </timeout> {extra} <parameters> {{ {parameters} }} </parameters>
   </ffsocket>"""
 DIRECT = """<ffdirect name='{name}' pbc='false'>
     <pes> custom </pes> <pes_path> {pes} </pes_path>
@@ -93,6 +93,7 @@ class Case:
     model: str = "python:toy:toy"
     template: str = "init.xyz"
     extra: str = ""
+    timeout_s: int = 60
 
 
 def write(folder: Path, case: Case) -> Path:
@@ -140,6 +141,7 @@ def _field(folder: Path, case: Case, role: str, index: int) -> str:
         port=f"<port> {free_port()} </port>" if inet else "",
         batch=f"<batch_size> {case.batch} </batch_size>" if case.batch > 1 else "",
         extra=case.extra,
+        timeout=case.timeout_s,
         parameters=parameters,
     )
 
