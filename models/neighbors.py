@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 __all__ = ["NeighborLists"]
 
 SKIN = 1.0
+"""Å. For liquid water in steps of 0.5 fs anything from 0.5 to 2 is as quick, and half of none."""
+
 CAPACITY = 256
 
 
@@ -51,6 +53,12 @@ class NeighborLists:
         """
         for calculator in self._of_slot(slot):
             calculator.add_neighbor_list(system)
+
+    def __len__(self) -> int:
+        return len(self._calculators)
+
+    def __contains__(self, slot: Hashable) -> bool:
+        return slot in self._calculators
 
     def _of_slot(self, slot: Hashable) -> list[NeighborList]:
         from vesin.metatomic import NeighborList
