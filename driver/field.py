@@ -51,6 +51,7 @@ class ForceField:
         self.removes_mean = self.role is Role.DIRECT and mean_force == "remove"
         self.model = load(parameters["model"])
         self.model.check(self.numbers, self.role)
+        self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())
         if needs_virial and self.role not in self.model.capabilities.stress:
             raise ConfigError(
                 f"expected a model with {self.role} stress, since the ensemble uses the virial, "

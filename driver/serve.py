@@ -136,10 +136,8 @@ class Server:
 
     def _write_report(self) -> None:
         if self.options.report is not None:
-            counts = {
-                name: self.plan.evaluations[name] for name in ("direct", "conservative", "both")
-            }
-            self.options.report.write_text(json.dumps({"evaluations": counts}, indent=1) + "\n")
+            report = {"evaluations": self.plan.evaluations, "predictions": self.plan.predictions}
+            self.options.report.write_text(json.dumps(report, indent=1) + "\n")
 
 
 class Reader(threading.Thread):
