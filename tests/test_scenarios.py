@@ -1,0 +1,88 @@
+"""Every input that ships runs through i-PI and the driver with the water model."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from xml.etree import ElementTree
+
+import ase.io
+import numpy as np
+import pytest
+from simulation import ENVIRONMENT, HALFKICK
+
+SCENARIOS = sorted(path.parent for path in Path(__file__).parents[1].glob("ipi_inputs/*/input.xml"))
+STEPS = 4
+N_ATOMS = 192
+
+
+@pytest.fixture(params=SCENARIOS, ids=lambda folder: folder.name)
+def scenario(request):
+    return request.param
+
+
+def test_it_runs(scenario, tmp_path):
+    """From its name to finite outputs; without direct forces alone, energy is conserved."""
+    from ipi.scripting import read_output
+
+    command = [*HALFKICK, "run", scenario.name, "--steps", str(STEPS), "--threads", "1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+    folder = tmp_path / scenario.name
+    values, _ = read_output(str(folder / "out.properties"))
+    stride = int(root(scenario).find("output/properties").get("stride"))
+    assert values["step"].tolist() == list(range(0, STEPS + 1, stride))
+    for name, column in values.items():
+        assert np.isfinite(column).all(), name
+    if name_says(scenario, "conservative") or name_says(scenario, "nve_mts"):
+        assert np.ptp(values["conserved"]) < 1e-3 * N_ATOMS  # eV
+    frame = ase.io.read(folder / "out.positions_0.extxyz", "0")
+    start = ase.io.read(folder / "init.xyz")
+    assert (frame.numbers == start.numbers).all()
+    np.testing.assert_allclose(frame.cell, start.cell, atol=1e-6)
+    if "pimd" not in scenario.name:
+        np.testing.assert_allclose(frame.positions, start.positions, atol=1e-6)
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["state"] == "finished"
+    assert set(summary["evaluations"]) == {"direct", "conservative", "both"}
+
+
+def root(scenario: Path) -> ElementTree.Element:
+    return ElementTree.parse(scenario / "input.xml").getroot()
+
+
+def name_says(scenario: Path, what: str) -> bool:
+    return what in scenario.name
+
+
+def test_the_strides_agree(scenario):
+    """One stride in all scenarios, and an outer step of as many inner steps of 0.5 fs."""
+    if "mts" not in scenario.name:
+        pytest.skip("no multiple time stepping")
+    strides = json.loads(root(scenario).findtext(".//nmts"))
+    assert strides == json.loads(root(SCENARIOS[-1]).findtext(".//nmts"))
+    timestep = root(scenario).find(".//timestep")
+    assert timestep.get("units") == "femtosecond"
+    assert float(timestep.text) == 0.5 * np.prod(strides)
+
+
+def test_addresses_are_its_own(scenario):
+    """Two scenarios can run at once."""
+    own = {element.text.strip() for element in root(scenario).iter("address")}
+    assert len(own) == len(root(scenario).findall("ffsocket"))
+    for other in SCENARIOS:
+        if other != scenario:
+            assert own.isdisjoint(e.text.strip() for e in root(other).iter("address"))
+
+
+def test_all_start_from_the_same_water(scenario):
+    text = (scenario / "init.xyz").read_text()
+    assert text == (SCENARIOS[0] / "init.xyz").read_text()
+    assert len(ase.io.read(scenario / "init.xyz")) == N_ATOMS
+
+
+def test_the_readme_names_it(scenario):
+    assert f"| `{scenario.name}` |" in (scenario.parent / "README.md").read_text()
