@@ -134,7 +134,7 @@ class ForceModel(ABC):
                 f"change <parameters> role or choose another model"
             )
         known = self.capabilities.species
-        unknown = set() if known is None else {int(z) for z in numbers} - known
+        unknown = set() if known is None else set(np.unique(numbers).tolist()) - known
         if unknown:
             from ase.data import chemical_symbols
 

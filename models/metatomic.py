@@ -42,7 +42,8 @@ class MetatomicModel(ForceModel):
     Args:
         path: the ``.pt`` file.
         device: where it runs.
-        dtype: must be the one the model was exported with; ``None`` for just that.
+        dtype: ``None`` for the one the model was exported with. Another one converts its weights;
+            a model that has its own written into its code then fails to evaluate.
         variant: which variant of the outputs: ``energy/NAME`` and so on.
         extensions: folder of the TorchScript extensions that the model needs.
         chunk: structures per pass; ``None`` for all. By default 1 on a CPU, where a batch takes
@@ -67,11 +68,11 @@ class MetatomicModel(ForceModel):
         self.name = Path(path).stem
         model = load(path, extensions)
         declared = model.capabilities()
-        check_runs_as_asked(self.name, model, device, dtype)
-        self.dtype = getattr(torch, declared.dtype)
+        check_runs_as_asked(self.name, model, device)
+        self.dtype = getattr(torch, dtype or declared.dtype)
         self.device = torch.device(device)
         self.chunk = 1 if chunk is None and self.device.type == "cpu" else chunk
-        self._model = model.to(self.device)
+        self._model = model.to(device=self.device, dtype=self.dtype)
         self._neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
@@ -91,15 +92,22 @@ class MetatomicModel(ForceModel):
         structure that is not periodic in all three directions.
 
         Raises:
-            ModelError: if a role or a species is not offered.
+            ModelError: if a role or a species is not offered or the model fails.
         """
         for structure in structures:
             for role in roles:
                 self.check(structure.numbers, role)
         size = self.chunk or max(len(structures), 1)
         results: list[Mapping[Role, ForceResult]] = []
-        for start in range(0, len(structures), size):
-            results += self._evaluate_chunk(structures[start : start + size], roles)
+        try:
+            for start in range(0, len(structures), size):
+                results += self._evaluate_chunk(structures[start : start + size], roles)
+        except (RuntimeError, ValueError) as error:  # TorchScript, vesin, out of memory
+            raise ModelError(
+                f"expected model '{self.name}' to evaluate {len(structures)} structures in "
+                f"{self.dtype} on {self.device}, got: {last_line(error)}; "
+                f"check the structure, try a smaller chunk or the model's own dtype"
+            ) from error
         return results
 
     def _evaluate_chunk(
@@ -109,7 +117,10 @@ class MetatomicModel(ForceModel):
         with torch.set_grad_enabled(conservative):
             prepared = [self._prepare(s, conservative) for s in structures]
             systems = [system for system, _, _ in prepared]
-            outputs = self._model(systems, self._options[roles], check_consistency=False)
+            # TorchScript's optimiser pauses for seconds in the first passes and gains nothing
+            # on a CPU.
+            with torch.jit.optimized_execution(self.device.type != "cpu"):
+                outputs = self._model(systems, self._options[roles], check_consistency=False)
             results: list[dict[Role, ForceResult]] = [{} for _ in structures]
             if conservative:
                 leaves = [(positions, strain) for _, positions, strain in prepared]
@@ -193,23 +204,16 @@ def load(path: Path | str, extensions: str | None) -> mta.AtomisticModel:
         except (RuntimeError, ValueError, OSError) as error:
             raise ModelError(
                 f"expected an exported metatomic model, got '{path}', which does not load "
-                f"({str(error).splitlines()[0].partition('. ')[0]}); export it, for instance with 'mtt export'"
+                f"({first_sentence(error)}); export it, for instance with 'mtt export'"
             ) from error
     for warning in caught:
         logger.info("%s: %s", path, warning.message)
     return model
 
 
-def check_runs_as_asked(
-    name: str, model: mta.AtomisticModel, device: str, dtype: str | None
-) -> None:
-    """Raise ModelError if the model is not made for the device or dtype, or needs more inputs."""
+def check_runs_as_asked(name: str, model: mta.AtomisticModel, device: str) -> None:
+    """Raise ModelError if the model is not made for the device, or needs more inputs."""
     declared = model.capabilities()
-    if dtype not in (None, declared.dtype):
-        raise ModelError(
-            f"expected dtype {declared.dtype}, as model '{name}' was exported, got {dtype}; "
-            f"leave --dtype out or export the model anew"
-        )
     if device.partition(":")[0] not in declared.supported_devices:
         raise ModelError(
             f"expected a device that model '{name}' supports "
@@ -260,6 +264,16 @@ def capabilities(declared: mta.ModelCapabilities, names: Mapping[str, str]) -> C
 def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
     """Return the values as float64 on the CPU."""
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
+
+
+def first_sentence(error: Exception) -> str:
+    """Return how an error begins: what follows is a guess at causes."""
+    return str(error).partition("\n")[0].partition(". ")[0]
+
+
+def last_line(error: Exception) -> str:
+    """Return what an error says in the end: TorchScript puts its own traceback before."""
+    return next((line for line in reversed(str(error).splitlines()) if line.strip()), "nothing")
 
 
 def symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
