@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from halfkick.models.base import ForceModel, ForceResult, Role, Structure, witho
 
 __all__ = ["ForceField"]
 
-KNOWN = ("model", "role", "template", "mean_force")
+KNOWN = ("model", "role", "template", "mean_force", "energy")
 
 
 class ForceField:
@@ -22,7 +22,8 @@ class ForceField:
 
     Args:
         parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
-            (default: direct forces lose their mean, which would push the whole system) or ``keep``.
+            (default: direct forces lose their mean, which would push the whole system) or ``keep``;
+            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
 
@@ -45,12 +46,15 @@ class ForceField:
         self.role = _role(parameters["role"])
         self.numbers, self.pbc = read_template(Path(parameters["template"]))
         self.template = parameters["template"]
-        mean_force = parameters.get("mean_force", "remove")
-        if mean_force not in ("remove", "keep"):
-            raise ConfigError(f"expected mean_force 'remove' or 'keep', got '{mean_force}'")
-        self.removes_mean = self.role is Role.DIRECT and mean_force == "remove"
+        direct = self.role is Role.DIRECT
+        self.removes_mean = direct & (
+            _choice(parameters, "mean_force", "remove", "keep") == "remove"
+        )
+        self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
+        self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
         self.model = load(parameters["model"])
-        self.model.check(self.numbers, self.role)
+        for role in self.roles:
+            self.model.check(self.numbers, role)
         self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())
         if needs_virial and self.role not in self.model.capabilities.stress:
             raise ConfigError(
@@ -89,19 +93,28 @@ class ForceField:
         ]
 
     def reply(
-        self, results: Sequence[ForceResult], total: int
+        self, results: Sequence[Mapping[Role, ForceResult]], total: int
     ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
         """Energies (B,), forces (B, N, 3) and virials (B, 3, 3) in atomic units.
 
         The last result is repeated up to ``total``, as i-PI pads a short batch.
         """
-        if self.removes_mean:
-            results = [without_mean_force(result) for result in results]
         results = [*results, *[results[-1]] * (total - len(results))]
-        energies = np.array([r.energy for r in results]) / HARTREE
-        forces = np.array([r.forces for r in results]) * (BOHR / HARTREE)
-        virials = np.array([r.virial for r in results]) / HARTREE
+        source = Role.CONSERVATIVE if self.with_energy else self.role
+        energies = np.array([r[source].energy for r in results]) / HARTREE
+        chosen = [r[self.role] for r in results]
+        if self.removes_mean:
+            chosen = [without_mean_force(result) for result in chosen]
+        forces = np.array([r.forces for r in chosen]) * (BOHR / HARTREE)
+        virials = np.array([r.virial for r in chosen]) / HARTREE
         return energies, forces, virials
+
+
+def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:
+    value = parameters.get(key, default)
+    if value not in (default, other):
+        raise ConfigError(f"expected {key} '{default}' or '{other}' in <parameters>, got '{value}'")
+    return value
 
 
 def _role(text: str) -> Role:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 from halfkick.driver.connection import Connection
@@ -71,23 +71,20 @@ class Plan:
         wasted = sum(forecast.wasted for forecast in self._forecasts.values())
         return {"hits": self._counts["hits"], "misses": self._counts["misses"], "wasted": wasted}
 
-    def evaluate(self, jobs: Sequence[Job]) -> list[list[ForceResult]]:
-        """The results of each job, in the order of its structures."""
+    def evaluate(self, jobs: Sequence[Job]) -> list[list[Mapping[Role, ForceResult]]]:
+        """The results of each job, in the order of its structures, by role."""
         tasks: dict[Hashable, Task] = {}
         keys = [[_key(job.field, s) for s in job.structures] for job in jobs]
         for job, own in zip(jobs, keys, strict=True):
             for key, structure in zip(own, job.structures, strict=True):
                 task = tasks.setdefault(key, Task(job.field.model, structure, set(), {}))
-                task.roles.add(job.field.role)
+                task.roles |= job.field.roles
                 self._foresee(task, key, job)
         self._compute([task for task in tasks.values() if task.roles])
         for key, task in tasks.items():
             if task.keeper is not None:
                 task.keeper.keep(key, task.results[Role.CONSERVATIVE])
-        return [
-            [tasks[key].results[job.field.role] for key in own]
-            for job, own in zip(jobs, keys, strict=True)
-        ]
+        return [[tasks[key].results for key in own] for own in keys]
 
     def _foresee(self, task: Task, key: Hashable, job: Job) -> None:
         """Add the conservative role where it is expected, and use what was kept from before."""

@@ -96,8 +96,9 @@ def test_units_and_cell_vectors(tmp_path, monkeypatch):
     assert np.allclose(structure.cell, start.cell.array, rtol=0, atol=1e-12)
     assert np.allclose(structure.positions, start.positions, rtol=0, atol=1e-12)
     assert not np.allclose(structure.cell, start.cell.array.T)  # the twin: rows and columns differ
-    result = model.evaluate([structure], frozenset({Role.DIRECT}))[0][Role.DIRECT]
-    energies, forces, virials = field.reply([result], total=3)
+    (results,) = model.evaluate([structure], frozenset({Role.DIRECT}))
+    result = results[Role.DIRECT]
+    energies, forces, virials = field.reply([results], total=3)
     assert forces.shape == (3, 27, 3)
     assert np.allclose(forces.sum(axis=1), 0.0, atol=1e-12)
     assert np.abs(result.forces.sum(axis=0)).max() > 1e-4  # the mean was there, and is removed
@@ -113,8 +114,26 @@ def test_the_mean_force_can_stay(tmp_path, monkeypatch):
     structure = field.structures(
         atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
     )
-    result = model.evaluate(structure, frozenset({Role.DIRECT}))[0][Role.DIRECT]
-    assert np.allclose(field.reply([result], 1)[1][0] * HARTREE / BOHR, result.forces)
+    (results,) = model.evaluate(structure, frozenset({Role.DIRECT}))
+    forces = field.reply([results], 1)[1][0] * HARTREE / BOHR
+    assert np.allclose(forces, results[Role.DIRECT].forces)
+
+
+def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    model = Toy()
+    plain = ForceField(PARAMETERS, lambda spec: model, False)
+    field = ForceField(PARAMETERS | {"energy": "model"}, lambda spec: model, False)
+    assert plain.roles == {Role.DIRECT}
+    structure = field.structures(
+        atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
+    )
+    (results,) = model.evaluate(structure, field.roles)
+    energies, forces, _ = field.reply([results], 1)
+    assert np.isclose(energies[0] * HARTREE, results[Role.CONSERVATIVE].energy)
+    assert np.array_equal(forces, plain.reply([results], 1)[1])
+    assert plain.reply([results], 1)[0] == 0.0
 
 
 @pytest.mark.parametrize(
