@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from math import prod
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,29 +27,43 @@ class Job:
     """What i-PI is about to do.
 
     Attributes:
-        xml: the file i-PI is started with.
+        input: what the user named.
+        xml: the file i-PI is started with: the input, RESTART, or a copy with other steps.
         endpoints: its ``<ffsocket>`` elements.
         step: steps done before.
         total_steps: outer steps in all.
         inner_steps: evaluations of the fastest force in an outer step.
         properties: i-PI's file of energies and temperature, ``None`` if it writes none.
-        n_atoms: atoms of the template, ``None`` if it cannot be read.
         restarted: whether this continues an earlier run.
     """
 
+    input: Path
     xml: Path
     endpoints: list[Endpoint]
     step: int
     total_steps: int
     inner_steps: int
     properties: Path | None
-    n_atoms: int | None
     restarted: bool
 
     @property
     def folder(self) -> Path:
         """Where the job runs and leaves its files."""
         return self.xml.parent
+
+    @cached_property
+    def n_atoms(self) -> int | None:
+        """Atoms of the first template that can be read, ``None`` if none can."""
+        from ase.io import read
+
+        for endpoint in self.endpoints:
+            template = self.folder / (endpoint.parameters or {}).get("template", "")
+            if template.is_file():
+                try:
+                    return len(read(template))
+                except Exception as error:  # ASE's readers raise anything; the driver will say so
+                    log.info("cannot read template %s: %s", template, error)
+        return None
 
 
 def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
@@ -75,12 +92,21 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
             f"expected steps left to do, got {step} done of {total}; give --steps with more"
         )
     if restart:
-        for path in _outputs(root, xml.parent):
+        for path in _outputs(root, xml.parent, "properties", "trajectory"):
             trim(path, step)
     else:
-        for name in OWN_FILES:
-            keep(xml.parent / name)
-    return _job(xml, root, step, total, restart)
+        _keep([xml.parent / name for name in OWN_FILES] + _outputs(root, xml.parent))
+    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
+    return Job(
+        input=input_xml,
+        xml=xml,
+        endpoints=read_input(xml).endpoints,
+        step=step,
+        total_steps=total,
+        inner_steps=prod(int(m) for m in levels.split(",")) if levels else 1,
+        properties=_properties(root, xml.parent),
+        restarted=restart,
+    )
 
 
 def done_steps(root: ElementTree.Element) -> int:
@@ -88,29 +114,17 @@ def done_steps(root: ElementTree.Element) -> int:
     return _integer(root, "step", 0)
 
 
-def keep(path: Path) -> None:
-    """Rename an existing file to ``#NAME#N#``, as i-PI does with its outputs."""
-    if path.exists():
-        number = 0
-        while (kept := path.with_name(f"#{path.name}#{number}#")).exists():
-            number += 1
-        path.rename(kept)
-        log.info("kept the earlier %s as %s", path.name, kept.name)
-
-
-def _job(xml: Path, root: ElementTree.Element, step: int, total: int, restarted: bool) -> Job:
-    endpoints = read_input(xml).endpoints
-    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
-    return Job(
-        xml=xml,
-        endpoints=endpoints,
-        step=step,
-        total_steps=total,
-        inner_steps=prod(int(m) for m in levels.split(",")) if levels else 1,
-        properties=_properties(root, xml.parent),
-        n_atoms=_count_atoms(endpoints, xml.parent),
-        restarted=restarted,
-    )
+def _keep(paths: Iterable[Path]) -> None:
+    """Rename existing files to ``#NAME#N#``, as i-PI does with its outputs."""
+    names = []
+    for path in paths:
+        if path.exists():
+            number = 0
+            while (kept := path.with_name(f"#{path.name}#{number}#")).exists():
+                number += 1
+            names.append(path.rename(kept).name)
+    if names:
+        log.warning("kept the files of an earlier run as %s", ", ".join(names))
 
 
 def _integer(root: ElementTree.Element, tag: str, default: int) -> int:
@@ -124,10 +138,9 @@ def _integer(root: ElementTree.Element, tag: str, default: int) -> int:
 def _furthest(input_xml: Path) -> Path:
     """The state to go on from: RESTART, or a checkpoint if the run was killed since."""
     folder = input_xml.parent
-    root = ElementTree.parse(input_xml).getroot()
-    names = [_name(output, root) for output in root.iter("checkpoint")]
+    checkpoints = _outputs(ElementTree.parse(input_xml).getroot(), folder, "checkpoint")
     found: dict[Path, int] = {}
-    for path in [folder / "RESTART", *(p for n in names for p in sorted(folder.glob(f"{n}*")))]:
+    for path in [folder / "RESTART", *checkpoints]:
         try:
             found[path] = done_steps(ElementTree.parse(path).getroot())
         except (OSError, ElementTree.ParseError):
@@ -160,15 +173,18 @@ def _name(output: ElementTree.Element, root: ElementTree.Element) -> str:
     return ".".join(part for part in (prefix, output.get("filename", default).strip()) if part)
 
 
-def _outputs(root: ElementTree.Element, folder: Path) -> list[Path]:
-    """Files on disk that i-PI appends to: properties and trajectories of all systems and beads."""
-    paths = set()
-    for output in root.iterfind("output/*"):
-        if output.tag in ("properties", "trajectory"):
-            tail = "" if output.tag == "properties" else "[_.]*"
-            for head in ("", "*_"):
-                paths |= set(folder.glob(f"{head}{_name(output, root)}{tail}"))
-    return sorted(path for path in paths if not path.name.startswith("#"))
+def _outputs(root: ElementTree.Element, folder: Path, *kinds: str) -> list[Path]:
+    """Output files on disk, of all systems and beads: of these kinds, or of all."""
+    systems = {system.get("prefix", "").strip() for system in root.iter("system")} - {""}
+    heads = "|".join(re.escape(f"{system}_") for system in systems)
+    names = "|".join(
+        re.escape(_name(output, root))
+        for output in root.iterfind("output/*")
+        if not kinds or output.tag in kinds
+    )
+    bead_and_format = r"(_\d+)?(\.(xyz|extxyz|pdb|json|bin))?"
+    pattern = re.compile(f"({heads})?({names}){bead_and_format}")
+    return sorted(path for path in folder.iterdir() if names and pattern.fullmatch(path.name))
 
 
 def _properties(root: ElementTree.Element, folder: Path) -> Path | None:
@@ -181,16 +197,3 @@ def _properties(root: ElementTree.Element, folder: Path) -> Path | None:
     prefix = "" if system is None else system.get("prefix", "").strip()
     name = _name(best, root)
     return folder / (f"{prefix}_{name}" if prefix else name)
-
-
-def _count_atoms(endpoints: list[Endpoint], folder: Path) -> int | None:
-    from ase.io import read
-
-    for endpoint in endpoints:
-        template = (endpoint.parameters or {}).get("template")
-        if template and (folder / template).is_file():
-            try:
-                return len(read(folder / template))
-            except Exception as error:  # ASE's readers raise anything; the driver will say so
-                log.info("cannot read template %s: %s", template, error)
-    return None

@@ -119,8 +119,6 @@ class Run:
 
     def run(self, console: Console) -> int:
         """Start both, see them through, sum up."""
-        from halfkick.driver.progress import Progress
-
         start = time.monotonic()
         folder = self.job.folder
         with self._listening():
@@ -132,6 +130,8 @@ class Run:
                     "the driver", self._driver_command, folder / "driver.log", self._threads
                 )
                 children.append(driver)
+                from halfkick.driver.progress import Progress  # slow; meanwhile the two start
+
                 with Progress(self.job, console) as progress:
                     failure = self._watch(ipi, driver, progress)
                     self._end(ipi, driver)
@@ -202,9 +202,11 @@ class Run:
         summary = summarize(state, rows, self.job, wall_s=wall_s, pace=progress.pace)
         summary.write(folder / "summary.json")
         draw(rows, self.job.n_atoms, folder.name, folder / "energy.png")
-        console.print(str(summary), highlight=False)
-        if state != "finished":
-            console.print(f"to continue: halfkick run {folder} --restart", highlight=False)
+        if len(rows):
+            console.print(str(summary), highlight=False)
+            if state != "finished":
+                name = os.path.relpath(self.job.input)
+                console.print(f"to continue: halfkick run {name} --restart", highlight=False)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:

@@ -76,7 +76,8 @@ class Child:
         with self.log.open("rb") as file:
             file.seek(self._log_start)
             lines = file.read()[-8192:].decode(errors="replace").split("\n")
-        return next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        return last.removeprefix("halfkick: error: ")
 
 
 def environment(threads: int | None) -> dict[str, str]:

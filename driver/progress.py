@@ -8,6 +8,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
+from rich.table import Column
 
 from halfkick.driver.job import Job
 from halfkick.driver.properties import Properties, read_last
@@ -35,15 +36,16 @@ class Progress:
         self._start = Properties()
         self._looked = self._printed = float("-inf")
         self._bar = Bar(
-            TextColumn("{task.fields[what]}"),
-            BarColumn(),
-            TextColumn("{task.completed:.0f}/{task.total} steps  {task.fields[state]}"),
-            TimeRemainingColumn(),
+            TextColumn("{task.completed:.0f}/{task.total}"),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            TextColumn("{task.fields[state]}"),
+            TimeRemainingColumn(compact=True),
             console=console,
+            expand=True,
             disable=not console.is_terminal,
         )
         self._task = self._bar.add_task(
-            "", total=job.total_steps, completed=job.step, what=job.folder.name, state="starting"
+            "", total=job.total_steps, completed=job.step, state="starting"
         )
 
     def __enter__(self) -> Progress:
@@ -98,5 +100,5 @@ class Progress:
             parts.append(f"{row.temperature[-1]:.0f} K")
         if row.conserved is not None and self._start.conserved is not None and self._job.n_atoms:
             change = (row.conserved[-1] - self._start.conserved[-1]) / self._job.n_atoms * 1e3
-            parts.append(f"conserved {change:+.2f} meV/atom")
+            parts.append(f"drift {change:+.2f} meV/atom")
         return "  ".join(parts)
