@@ -95,7 +95,8 @@ def load_python(
 def find_file(target: str) -> Path:
     """Return the file of a shipped model or of a path."""
     root = Path(str(resources.files("halfkick.models")))
-    if target.isidentifier() and not Path(target).is_file():
+    path = Path(target).expanduser()
+    if path.name == target and not path.suffix and not path.is_file():
         shipped = root / target / f"{target}.pt"
         if not shipped.is_file():
             names = sorted(p.stem for p in root.glob("*/*.pt") if p.stem == p.parent.name)
@@ -104,7 +105,6 @@ def find_file(target: str) -> Path:
                 f"'ase:…' or 'python:…', got '{target}'; check <parameters> model"
             )
         return shipped
-    path = Path(target).expanduser()
     if not path.is_file():
         raise ModelError(
             f"expected a model file, got '{target}', which does not exist in {Path.cwd()}; "

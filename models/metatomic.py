@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -13,27 +11,23 @@ import torch
 from numpy.typing import NDArray
 
 from halfkick.models.base import (
-    Capabilities,
     ForceModel,
     ForceResult,
     ModelError,
     Role,
     Structure,
 )
+from halfkick.models.exported import (
+    capabilities,
+    check_runs_as_asked,
+    load_exported,
+    output_names,
+)
 from halfkick.models.neighbors import SKIN, NeighborLists
 
 __all__ = ["MetatomicModel"]
 
-logger = logging.getLogger(__name__)
-
 UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
-
-OUTPUTS = {
-    "energy": ("energy",),
-    "force": ("non_conservative_force", "non_conservative_forces"),
-    "stress": ("non_conservative_stress",),
-}
-"""The names of each output, the current one first."""
 
 
 class MetatomicModel(ForceModel):
@@ -66,7 +60,7 @@ class MetatomicModel(ForceModel):
         skin: float = SKIN,
     ) -> None:
         self.name = Path(path).stem
-        model = load(path, extensions)
+        model = load_exported(path, extensions)
         declared = model.capabilities()
         check_runs_as_asked(self.name, model, device)
         self.dtype = getattr(torch, dtype or declared.dtype)
@@ -76,12 +70,6 @@ class MetatomicModel(ForceModel):
         self._neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
-        self._options = {
-            roles: self._evaluation_options(roles)
-            for roles in ({Role.DIRECT}, {Role.CONSERVATIVE}, set(Role))
-            for roles in [frozenset(roles)]
-            if roles <= self.capabilities.roles
-        }
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
@@ -102,7 +90,7 @@ class MetatomicModel(ForceModel):
         try:
             for start in range(0, len(structures), size):
                 results += self._evaluate_chunk(structures[start : start + size], roles)
-        except (RuntimeError, ValueError) as error:  # TorchScript, vesin, out of memory
+        except (RuntimeError, ValueError, torch.jit.Error) as error:  # also out of memory
             raise ModelError(
                 f"expected model '{self.name}' to evaluate {len(structures)} structures in "
                 f"{self.dtype} on {self.device}, got: {last_line(error)}; "
@@ -117,10 +105,11 @@ class MetatomicModel(ForceModel):
         with torch.set_grad_enabled(conservative):
             prepared = [self._prepare(s, conservative) for s in structures]
             systems = [system for system, _, _ in prepared]
-            # TorchScript's optimiser pauses for seconds in the first passes and gains nothing
-            # on a CPU.
+            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU.
             with torch.jit.optimized_execution(self.device.type != "cpu"):
-                outputs = self._model(systems, self._options[roles], check_consistency=False)
+                outputs = self._model(
+                    systems, self._evaluation_options(roles), check_consistency=False
+                )
             results: list[dict[Role, ForceResult]] = [{} for _ in structures]
             if conservative:
                 leaves = [(positions, strain) for _, positions, strain in prepared]
@@ -157,7 +146,8 @@ class MetatomicModel(ForceModel):
         """Differentiate the energies by (positions, strain) of each structure."""
         energies = outputs[self._names["energy"]].block().values.reshape(-1)
         inputs = [leaf for pair in leaves for leaf in pair]
-        gradients = torch.autograd.grad(-energies.sum(), inputs)
+        # lone atoms: an energy may not depend on all of them, nor on the strain
+        gradients = torch.autograd.grad(-energies.sum(), inputs, materialize_grads=True)
         for energy, forces, virial in zip(
             to_numpy(energies), gradients[::2], gradients[1::2], strict=True
         ):
@@ -195,80 +185,9 @@ class MetatomicModel(ForceModel):
         )
 
 
-def load(path: Path | str, extensions: str | None) -> mta.AtomisticModel:
-    """Load the file; what metatomic and torch warn of goes to the log."""
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always")
-        try:
-            model = mta.load_atomistic_model(path, extensions_directory=extensions)
-        except (RuntimeError, ValueError, OSError) as error:
-            raise ModelError(
-                f"expected an exported metatomic model, got '{path}', which does not load "
-                f"({first_sentence(error)}); export it, for instance with 'mtt export'"
-            ) from error
-    for warning in caught:
-        logger.info("%s: %s", path, warning.message)
-    return model
-
-
-def check_runs_as_asked(name: str, model: mta.AtomisticModel, device: str) -> None:
-    """Raise ModelError if the model is not made for the device, or needs more inputs."""
-    declared = model.capabilities()
-    if device.partition(":")[0] not in declared.supported_devices:
-        raise ModelError(
-            f"expected a device that model '{name}' supports "
-            f"({', '.join(declared.supported_devices)}), got {device}; change --device"
-        )
-    inputs = sorted(model.requested_inputs(use_new_names=True))
-    if inputs:
-        raise ModelError(
-            f"expected a model of positions, cell and species only, got '{name}', which also wants "
-            f"{', '.join(inputs)}; choose another model"
-        )
-
-
-def output_names(name: str, offered: Iterable[str], variant: str | None) -> dict[str, str]:
-    """Return the model's name for each output it has, of those in ``OUTPUTS``."""
-    offered = sorted(offered)
-    suffix = f"/{variant}" if variant else ""
-    names = {}
-    for kind, spellings in OUTPUTS.items():
-        found = [s + suffix for s in spellings if s + suffix in offered]
-        if found:
-            names[kind] = found[0]
-    if not names.keys() & {"energy", "force"}:
-        known = [o for o in offered if o.partition("/")[0] in OUTPUTS["energy"] + OUTPUTS["force"]]
-        raise ModelError(
-            f"expected model '{name}' to offer energy{suffix} or non_conservative_force{suffix}, "
-            f"got {', '.join(known) or 'neither'}; choose a variant with 'FILE.pt?variant=NAME'"
-        )
-    return names
-
-
-def capabilities(declared: mta.ModelCapabilities, names: Mapping[str, str]) -> Capabilities:
-    """Translate what the model declares."""
-    roles = {Role.CONSERVATIVE} if "energy" in names else set()
-    stress = set(roles)
-    if "force" in names:
-        roles.add(Role.DIRECT)
-        if "stress" in names:
-            stress.add(Role.DIRECT)
-    return Capabilities(
-        roles=frozenset(roles),
-        stress=frozenset(stress),
-        species=frozenset(declared.atomic_types),
-        cutoff=declared.engine_interaction_range("Angstrom"),
-    )
-
-
 def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
     """Return the values as float64 on the CPU."""
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
-
-
-def first_sentence(error: Exception) -> str:
-    """Return how an error begins: what follows is a guess at causes."""
-    return str(error).partition("\n")[0].partition(". ")[0]
 
 
 def last_line(error: Exception) -> str:

@@ -117,6 +117,17 @@ def test_a_batch_equals_one_by_one(chunk, roles, precise):
                 assert_same(one[role], other[role], 1e-9)
 
 
+def test_lone_atom(soft, shipped):
+    atoms = toy.atoms()[:1]
+    for model in (soft, shipped):
+        for periodic in (True, False):
+            atoms.pbc = periodic
+            (results,) = model.evaluate([finite.structure_of(atoms)], BOTH)
+            for role in Role:
+                assert np.isfinite(results[role].virial).all()
+            assert not results[Role.CONSERVATIVE].forces.any()
+
+
 def test_nothing_to_evaluate(shipped):
     assert shipped.evaluate([], BOTH) == []
 
