@@ -44,7 +44,7 @@ def encode_answer(
         vir = _numbers("virials", virials, (batch, 3, 3))
         if not shared:
             numbers = [pot.tobytes(), int32(n_atoms), force.tobytes(), vir.tobytes()]
-    texts = _extras([""] * batch if extras is None else extras, batch)
+    texts = [int32(0)] * batch if extras is None else _extras(extras, batch)
     return b"".join([header("FORCEREADY"), *numbers, *texts])
 
 

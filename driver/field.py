@@ -102,11 +102,10 @@ class ForceField:
         results = [*results, *[results[-1]] * (total - len(results))]
         source = Role.CONSERVATIVE if self.with_energy else self.role
         energies = np.array([r[source].energy for r in results]) / HARTREE
-        chosen = [r[self.role] for r in results]
+        forces = np.array([r[self.role].forces for r in results]) * (BOHR / HARTREE)
+        virials = np.array([r[self.role].virial for r in results]) / HARTREE
         if self.removes_mean:
-            chosen = [without_mean_force(result) for result in chosen]
-        forces = np.array([r.forces for r in chosen]) * (BOHR / HARTREE)
-        virials = np.array([r.virial for r in chosen]) / HARTREE
+            forces = without_mean_force(forces)
         return energies, forces, virials
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import Enum
 
 import numpy as np
@@ -76,9 +76,9 @@ class ForceResult:
     virial: NDArray[np.float64]
 
 
-def without_mean_force(result: ForceResult) -> ForceResult:
-    """Return ``result`` without net force: the mean over atoms is taken from its forces."""
-    return replace(result, forces=result.forces - result.forces.mean(axis=0))
+def without_mean_force(forces: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return forces, shape (…, N, 3), less their mean over atoms, so that no net force is left."""
+    return forces - forces.mean(axis=-2, keepdims=True)
 
 
 @dataclass(frozen=True)

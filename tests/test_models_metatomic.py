@@ -163,12 +163,13 @@ def test_equals_ipis_own_driver(role, batched, shipped, tmp_path):
     ours = [results[role] for results in shipped.evaluate(structures, frozenset({role}))]
     for result, (energy, forces, virial, _) in zip(ours, theirs, strict=True):
         if role is Role.DIRECT:
-            result = without_mean_force(result)
+            ours_forces = without_mean_force(result.forces)
         else:
+            ours_forces = result.forces
             assert result.energy == pytest.approx(energy * HARTREE, rel=1e-5)
-        scale = abs(result.forces).max()
+        scale = abs(ours_forces).max()
         np.testing.assert_allclose(
-            result.forces, forces * HARTREE / BOHR, atol=1e-5 * max(scale, 1.0)
+            ours_forces, forces * HARTREE / BOHR, atol=1e-5 * max(scale, 1.0)
         )
         scale = abs(result.virial).max()
         np.testing.assert_allclose(result.virial, virial * HARTREE, atol=2e-5 * max(scale, 1.0))

@@ -37,7 +37,7 @@ def test_direct_forces_have_a_curl_and_a_net_force():
     assert abs(jacobian - jacobian.T).max() > 0.05
     result = finite.evaluate(model, structure, Role.DIRECT)
     assert abs(result.forces.mean(axis=0)).max() > 1e-4
-    assert abs(without_mean_force(result).forces.mean(axis=0)).max() < 1e-15
+    assert abs(without_mean_force(result.forces).mean(axis=0)).max() < 1e-15
 
 
 def test_options():
@@ -64,7 +64,7 @@ def drift(stride, outer, inner, steps=2000, timestep=0.5):
     velocities = rng.normal(size=(len(atoms), 3)) * np.sqrt(0.0258 * EV_PER_A_AMU / masses)
 
     def forces(role):
-        return without_mean_force(finite.evaluate(model, structure, role)).forces
+        return without_mean_force(finite.evaluate(model, structure, role).forces)
 
     energies = []
     kick = 0.5 * timestep * EV_PER_A_AMU / masses

@@ -45,11 +45,11 @@ class ToyPES(Dummy_driver):
         structure = Structure(self.numbers, pos.reshape(-1, 3) * BOHR, cell.T * BOHR, self.pbc)
         (results,) = self.model.evaluate([structure], frozenset({self.role}))
         result = results[self.role]
-        if self.role is Role.DIRECT:
-            result = without_mean_force(result)
+        direct = self.role is Role.DIRECT
+        forces = without_mean_force(result.forces) if direct else result.forces
         return (
             result.energy / HARTREE,
-            result.forces * (BOHR / HARTREE),
+            forces * (BOHR / HARTREE),
             result.virial / HARTREE,
             "",
         )
