@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from xml.etree import ElementTree
 from halfkick.driver.config import ConfigError, Endpoint, read_input
 from halfkick.driver.trim import trim
 
-__all__ = ["Job", "done_steps", "prepare"]
+__all__ = ["Job", "describe", "done_steps", "prepare"]
 
 log = logging.getLogger(__name__)
 
@@ -81,31 +81,43 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
     Raises:
         ConfigError: if the input is no input, or there is nothing to continue or left to do.
     """
-    read_input(input_xml)
+    read_input(input_xml)  # says what is wrong with it
     xml = _furthest(input_xml) if restart else input_xml
-    root = ElementTree.parse(xml).getroot()
-    step, total = done_steps(root), _integer(root, "total_steps", 1000)
     if steps is not None:
-        total, xml = steps, _with_total_steps(xml, input_xml, steps)
-    if total <= step:
+        xml = _with_total_steps(xml, input_xml, steps)
+    job = describe(xml)
+    if job.total_steps <= job.step:
         raise ConfigError(
-            f"expected steps left to do, got {step} done of {total}; give --steps with more"
+            f"expected steps left to do, got {job.step} done of {job.total_steps}; "
+            f"give --steps with more"
         )
+    root = ElementTree.parse(xml).getroot()
     if restart:
         for path in _outputs(root, xml.parent, "properties", "trajectory"):
-            trim(path, step)
+            trim(path, job.step)
     else:
         _keep([xml.parent / name for name in OWN_FILES] + _outputs(root, xml.parent))
+    return replace(job, input=input_xml, restarted=restart)
+
+
+def describe(xml: Path) -> Job:
+    """Read what a file for i-PI says, and leave its folder alone.
+
+    Raises:
+        ConfigError: if it is no input.
+    """
+    endpoints = read_input(xml).endpoints
+    root = ElementTree.parse(xml).getroot()
     levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
     return Job(
-        input=input_xml,
+        input=xml,
         xml=xml,
-        endpoints=read_input(xml).endpoints,
-        step=step,
-        total_steps=total,
+        endpoints=endpoints,
+        step=done_steps(root),
+        total_steps=_integer(root, "total_steps", 1000),
         inner_steps=prod(int(m) for m in levels.split(",")) if levels else 1,
         properties=_properties(root, xml.parent),
-        restarted=restart,
+        restarted=False,
     )
 
 

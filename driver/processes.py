@@ -65,18 +65,20 @@ class Child:
                 self.process.wait()
 
     def ending(self) -> str:
-        """How it ended, and the last thing it said."""
+        """How it ended and why, as far as it said."""
         code = self.code
-        how = f"exit code {code}" if code is None or code >= 0 else signal.Signals(-code).name
-        said = self.last_line()
-        return f"{self.name} ended with {how}{f': {said}' if said else ''}; see {self.log}"
+        if code is not None and code < 0:
+            how = f" with {signal.Signals(-code).name}"
+        else:
+            how = f": {self.last_line()}" if code else ""
+        return f"{self.name} ended{how}; see {self.log}"
 
     def last_line(self) -> str:
         """The last line it wrote."""
         with self.log.open("rb") as file:
             file.seek(self._log_start)
             lines = file.read()[-8192:].decode(errors="replace").split("\n")
-        last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+        last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was said")
         return last.removeprefix("halfkick: error: ")
 
 

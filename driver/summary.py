@@ -48,16 +48,18 @@ class Summary:
         path.write_text(json.dumps(asdict(self), indent=2) + "\n")
 
     def __str__(self) -> str:
-        lines = [f"{self.state}: {_figure(self.steps)} steps in {self.wall_s:.1f} s"]
+        lines = [f"{self.state}: {self.steps or 0} steps in {self.wall_s:.1f} s"]
         if self.ms_per_inner_step is not None:
             lines[0] += f", {self.ms_per_inner_step:.1f} ms per inner step"
         if self.evaluations:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
             lines.append(f"evaluations: {counts}")
-        drift = _with_error(self.drift_meV_per_atom_ps, self.drift_error)
-        lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
-        temperature = _with_error(self.temperature_K, self.temperature_error_K)
-        lines.append(f"temperature: {temperature} K")
+        if self.drift_meV_per_atom_ps is not None:
+            drift = _with_error(self.drift_meV_per_atom_ps, self.drift_error)
+            lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
+        if self.temperature_K is not None:
+            temperature = _with_error(self.temperature_K, self.temperature_error_K)
+            lines.append(f"temperature: {temperature} K")
         return "\n".join(lines)
 
 
@@ -108,11 +110,5 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and np.isfinite(value) else None
 
 
-def _figure(value: float | None) -> str:
-    return "?" if value is None else f"{value:g}"
-
-
-def _with_error(value: float | None, error: float | None) -> str:
-    if value is None:
-        return "not known,"
+def _with_error(value: float, error: float | None) -> str:
     return f"{value:.3g}" if error is None else f"{value:.3g} ± {error:.1g}"
