@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import numpy as np
 
 from halfkick.driver.estimate import mean, slope
 from halfkick.driver.job import Job
@@ -107,8 +106,12 @@ def _evaluations(report: Path) -> Mapping[str, int] | None:
 
 
 def _finite(value: float | None) -> float | None:
-    return value if value is not None and np.isfinite(value) else None
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _with_error(value: float, error: float | None) -> str:
-    return f"{value:.3g}" if error is None else f"{value:.3g} ± {error:.1g}"
+    """Both to the second figure of the error, ``-0.0074 ± 0.0064``."""
+    if not error:
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"

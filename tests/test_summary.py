@@ -168,6 +168,12 @@ def test_numbers_that_are_none_are_null(tmp_path):
     assert summary.ms_per_inner_step == pytest.approx(500.0)
 
 
+def test_figures_end_where_their_error_begins(tmp_path):
+    rows = Properties(temperature=np.array([300.0, 302.0, 301.0, 297.0]))
+    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=None)
+    assert "temperature: 300.0 ± 1.1 K" in str(summary)
+
+
 @pytest.mark.parametrize("n", [1, 2, 100])
 @pytest.mark.parametrize("missing", ["", "time", "conserved", "temperature"])
 def test_a_picture_of_what_there_is(tmp_path, n, missing):
