@@ -105,6 +105,20 @@ def serve(
     server.run()
 
 
+@app.command()
+def compare(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or input files.")],
+    out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
+) -> None:
+    """Draw the conserved quantity and the temperature of several runs over each other."""
+    from halfkick.driver.job import describe
+    from halfkick.driver.picture import compare as draw
+    from halfkick.driver.properties import read_properties
+
+    jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
+    draw({job.folder.name: (read_properties(job.properties), job.n_atoms) for job in jobs}, out)
+
+
 @app.callback()
 def version() -> None:
     """Serve the direct and conservative forces of one model to i-PI."""

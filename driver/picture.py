@@ -1,7 +1,9 @@
-"""Draws how energies and temperature of a run went."""
+"""Draws how energies and temperature of a run went, or of several."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -9,9 +11,10 @@ from numpy.typing import NDArray
 
 from halfkick.driver.properties import Properties
 
-__all__ = ["draw"]
+__all__ = ["compare", "draw"]
 
 CONSERVED, POTENTIAL, TEMPERATURE = "#1b6ca8", "#5b6770", "#c0392b"
+PALETTE = ("#c0392b", "#1b6ca8", "#e0a030", "#3b8554", "#7a4fa3")
 
 
 def draw(rows: Properties, n_atoms: int | None, title: str, path: Path) -> None:
@@ -63,3 +66,37 @@ def _axis(rows: Properties) -> tuple[NDArray[np.float64], str]:
     if rows.step is not None:
         return rows.step, "step"
     return np.arange(len(rows), dtype=float), "row"
+
+
+def compare(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> None:
+    """Draw conserved quantity and temperature of several runs over each other.
+
+    Args:
+        runs: label -> rows and number of atoms (energies are then in meV per atom, else in meV).
+        path: the picture to write. The energy axis is linear up to 1 meV and logarithmic beyond,
+            so that a run that heats and one that does not fit into one picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(7.5, 5.0), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    energy, temperature = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
+    x_label = ""
+    for (label, (rows, n_atoms)), color in zip(runs.items(), cycle(PALETTE), strict=False):
+        x, x_label = _axis(rows)
+        if rows.conserved is not None:
+            change = _relative(rows.conserved, 1e3 / (n_atoms or 1))
+            energy.plot(x, change, color=color, linewidth=1.4, label=label)
+        if rows.temperature is not None:
+            temperature.plot(x, rows.temperature, color=color, linewidth=1.0)
+    energy.set_yscale("symlog", linthresh=1.0, linscale=1.0)
+    energy.set_ylabel("change of the\nconserved quantity (meV/atom)")
+    energy.legend(frameon=False, loc="upper left")
+    temperature.set_ylabel("temperature (K)")
+    temperature.set_xlabel(x_label)
+    for axis in (energy, temperature):
+        axis.grid(color="0.9", linewidth=0.6)
+        axis.spines[["top", "right"]].set_visible(False)
+    figure.align_ylabels()
+    figure.savefig(path)
