@@ -133,8 +133,9 @@ def set_threads(threads: int | None) -> None:
 
 
 def main() -> None:
-    """Run the command; whatever a user can mend ends in one line and exit code 2."""
+    """Run the command; whatever a user can mend ends in one line and exit code 2 (3: a guard)."""
     from halfkick.driver.config import ConfigError
+    from halfkick.driver.guard import GuardError
     from halfkick.driver.protocol import ProtocolError
     from halfkick.models.base import ModelError
 
@@ -142,6 +143,9 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _terminate)
     try:
         app()
+    except GuardError as error:
+        print(f"halfkick: stopped: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(3) from None
     except (ConfigError, ModelError, ProtocolError) as error:
         print(f"halfkick: error: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(2) from None

@@ -9,12 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import ConfigError
+from halfkick.driver.guard import Limits
 from halfkick.driver.units import BOHR, HARTREE
 from halfkick.models.base import ForceModel, ForceResult, Role, Structure, without_mean_force
 
 __all__ = ["ForceField"]
 
-KNOWN = ("model", "role", "template", "mean_force", "energy")
+KNOWN = ("model", "role", "template", "mean_force", "energy", *Limits.names())
 
 
 class ForceField:
@@ -23,7 +24,8 @@ class ForceField:
     Args:
         parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
             (default: direct forces lose their mean, which would push the whole system) or ``keep``;
-            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``.
+            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; limits as
+            in :mod:`halfkick.driver.guard`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
 
@@ -52,6 +54,10 @@ class ForceField:
         )
         self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
         self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
+        try:
+            self.limits = Limits.read(parameters)
+        except ValueError as error:
+            raise ConfigError(f"{error}; correct <parameters>") from error
         self.model = load(parameters["model"])
         for role in self.roles:
             self.model.check(self.numbers, role)

@@ -16,6 +16,7 @@ from weakref import WeakKeyDictionary
 from halfkick.driver.config import ConfigError, Endpoint, parse_parameters
 from halfkick.driver.connection import Closed, Connection
 from halfkick.driver.field import ForceField
+from halfkick.driver.guard import Guard
 from halfkick.driver.plan import Job, Plan
 from halfkick.driver.protocol import Event, Exit, Init, Request, State, unpadded
 from halfkick.models.base import ForceModel
@@ -62,6 +63,7 @@ class Server:
     ) -> None:
         self.options = options
         self.plan = Plan()
+        self.guard = Guard()
         self._load = load
         self._models: dict[str, ForceModel] = {}
         self._fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
@@ -83,6 +85,7 @@ class Server:
 
         Raises:
             ConfigError, ModelError, ProtocolError: whatever makes going on impossible.
+            GuardError: if forces or positions cannot be right.
         """
         self._reader.start()
         try:
@@ -120,6 +123,8 @@ class Server:
 
     def _answer(self, jobs: list[Job]) -> None:
         for job, results in zip(jobs, self.plan.evaluate(jobs), strict=True):
+            for structure, result in zip(job.structures, results, strict=True):
+                self.guard.check(structure, result, job.field.limits, job.field.role)
             job.connection.answer(*job.field.reply(results, job.total))
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:
