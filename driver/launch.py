@@ -17,7 +17,7 @@ from xml.etree import ElementTree
 
 from halfkick.driver.addresses import claim, release
 from halfkick.driver.config import ConfigError
-from halfkick.driver.job import Job, done_steps, prepare
+from halfkick.driver.job import Job, describe, done_steps, prepare
 from halfkick.driver.processes import Child, driver_command, environment, ipi_command
 
 if TYPE_CHECKING:
@@ -90,12 +90,13 @@ def run(
     """
     xml = input_xml.resolve()
     xml = xml / "input.xml" if xml.is_dir() else xml
+    endpoints = describe(xml).endpoints
     if driver_only:
         command = driver_command(xml, device, dtype, threads, wait)
         os.chdir(xml.parent)
         os.execve(command[0], command, environment(threads))
+    claim(endpoints)  # before anything is moved: the folder may belong to a run that goes on
     job = prepare(xml, steps, restart)
-    claim(job.endpoints)
     (job.folder / "driver.json").unlink(missing_ok=True)
     command = driver_command(job.xml, device, dtype, threads, wait)
     return Run(job, command, threads).run(console)
@@ -133,8 +134,10 @@ class Run:
                 from halfkick.driver.progress import Progress  # slow; meanwhile the two start
 
                 with Progress(self.job, console) as progress:
-                    failure = self._watch(ipi, driver, progress)
-                    self._end(ipi, driver)
+                    try:
+                        failure = self._watch(ipi, driver, progress)
+                    finally:
+                        self._end(ipi, driver)
                     progress.update(at_once=True)
             finally:
                 for child in children:

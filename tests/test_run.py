@@ -323,9 +323,11 @@ def test_an_address_in_use(tmp_path, mode):
         else:
             listener.bind(("localhost", int(xml.read_text().split("<port>")[2].split()[0])))
         listener.listen()
+        (tmp_path / "simulation.out").write_text("of the run that is there")
         code, _, err = run(tmp_path)
         assert code not in (0, None)
         assert err.count("\n") == 1 and "in use" in err
+        assert (tmp_path / "simulation.out").exists()
         assert (tmp_path / "direct").is_socket() == (mode == "unix")
         assert children(tmp_path) == {}
 
