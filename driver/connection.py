@@ -31,7 +31,7 @@ class Connection:
     while it waits for an answer, so neither waits for the other.
     """
 
-    def __init__(self, address: Address, slot: tuple[str, int]) -> None:
+    def __init__(self, address: Address, slot: str) -> None:
         self.address = address
         self.slot = slot
         self._lock = threading.Lock()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -69,7 +69,7 @@ class ForceField:
             )
 
     def structures(
-        self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: Hashable
+        self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: str
     ) -> list[Structure]:
         """Turn what i-PI sent into structures.
 
@@ -94,7 +94,7 @@ class ForceField:
         positions = positions * BOHR
         cells = np.ascontiguousarray(cells.transpose(0, 2, 1)) * BOHR
         return [
-            Structure(self.numbers, p, c, self.pbc, (slot, bead))
+            Structure(self.numbers, p, c, self.pbc, f"{slot}, place {bead}")
             for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
         ]
 

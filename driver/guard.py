@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
 
@@ -55,14 +55,15 @@ class Limits:
     def read(cls, parameters: Mapping[str, str]) -> Limits:
         """Take the limits among ``<parameters>``; ValueError if one is no positive number."""
         given = {}
-        for name in cls.names():
-            if name in parameters:
-                text = parameters[name]
-                given[name] = np.inf if text == "off" else float(text)
-                if not given[name] > 0.0:
-                    raise ValueError(
-                        f"expected a positive number or 'off' for {name}, got '{text}'"
-                    )
+        for name in set(cls.names()) & parameters.keys():
+            try:
+                given[name] = float("inf" if parameters[name] == "off" else parameters[name])
+            except ValueError:
+                given[name] = np.nan
+            if not given[name] > 0.0:
+                raise ValueError(
+                    f"expected a positive number or 'off' for {name}, got '{parameters[name]}'"
+                )
         return cls(**given)
 
 
@@ -87,31 +88,40 @@ class Guard:
         self._passed: defaultdict[tuple[Hashable, str], int] = defaultdict(int)
 
     def check(
-        self, structure: Structure, results: Mapping[Role, ForceResult], limits: Limits, role: Role
+        self,
+        structures: Sequence[Structure],
+        results: Sequence[Mapping[Role, ForceResult]],
+        limits: Limits,
+        role: Role,
     ) -> None:
-        """Compare one structure and its forces with the limits of its force field.
+        """Compare structures of one size and their forces with the limits of their force field.
 
         Raises:
             GuardError: if a limit was passed several times in a row; the structure is saved.
         """
-        self.requests[structure.slot] += 1
         found = {
-            "max_force": largest(results[role].forces),
-            "max_move": self._moved(structure),
-            "max_gap": gap(results) if len(results) > 1 else 0.0,
+            "max_force": largest(np.stack([result[role].forces for result in results])),
+            "max_move": largest(self._moves(structures)),
+            "max_gap": np.array([gap(result) for result in results]),
         }
-        for name, value in found.items():
-            if value <= getattr(limits, name):
-                self._passed.pop((structure.slot, name), None)
-            else:
-                self._pass(name, value, getattr(limits, name), structure, results[role])
+        for structure in structures:
+            self.requests[structure.slot] += 1
+        for name, values in found.items():
+            limit = getattr(limits, name)
+            if not self._passed and values.max() <= limit:
+                continue
+            for structure, result, value in zip(structures, results, values, strict=True):
+                if value <= limit:
+                    self._passed.pop((structure.slot, name), None)
+                else:
+                    self._pass(name, value, limit, structure, result[role])
 
     def _pass(
         self, name: str, value: float, limit: float, structure: Structure, result: ForceResult
     ) -> None:
         key = structure.slot, name
         self._passed[key] += 1
-        where = f"{structure.slot}, request {self.requests[structure.slot]}"
+        where = f"request {self.requests[structure.slot]} of {structure.slot}"
         text = f"expected {name} {limit:g} {UNITS[name]}, got {WHAT[name]} of {value:.3g} ({where})"
         if self._passed[key] < PATIENCE:
             log.warning("warning: %s", text)
@@ -122,27 +132,29 @@ class Guard:
             f"smaller timestep or stride, or set {name} in <parameters>"
         )
 
-    def _moved(self, structure: Structure) -> float:
-        """The largest displacement since the last request from the same place, minimum image."""
-        last = self._last.get(structure.slot)
-        self._last[structure.slot] = structure.positions
-        if last is None or last.shape != structure.positions.shape:
-            return 0.0
-        moves = structure.positions - last
-        if np.abs(moves).max() > 0.5 and structure.pbc.all():  # may have been wrapped
-            moves -= np.round(moves @ np.linalg.inv(structure.cell)) @ structure.cell
-        return largest(moves)
+    def _moves(self, structures: Sequence[Structure]) -> NDArray[np.float64]:
+        """Displacements since the last request from the same place, (B, N, 3), minimum image."""
+        now = np.stack([structure.positions for structure in structures])
+        last = np.stack([self._last.get(s.slot, s.positions) for s in structures])
+        self._last.update({structure.slot: structure.positions for structure in structures})
+        moves = now - last
+        for move, structure in zip(moves, structures, strict=True):
+            if structure.pbc.all() and np.abs(move).max() > 0.5:  # may have been wrapped
+                move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
+        return moves
 
 
 def gap(results: Mapping[Role, ForceResult]) -> float:
-    """The largest difference of the two forces on an atom, eV/Å, their means removed."""
+    """The largest difference of the two forces on an atom, eV/Å, their means removed; else 0."""
+    if len(results) < 2:
+        return 0.0
     difference = results[Role.CONSERVATIVE].forces - results[Role.DIRECT].forces
-    return largest(without_mean_force(difference))
+    return float(largest(without_mean_force(difference)))
 
 
-def largest(vectors: NDArray[np.float64]) -> float:
-    """The largest norm of vectors of shape (N, 3)."""
-    return float(np.sqrt(np.einsum("ij,ij->i", vectors, vectors).max()))
+def largest(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The largest norm among vectors of shape (…, N, 3); shape (…)."""
+    return np.sqrt(np.einsum("...ij,...ij->...i", vectors, vectors).max(axis=-1))
 
 
 def save(structure: Structure, result: ForceResult) -> None:

@@ -73,7 +73,7 @@ class Server:
                 self._force_field(endpoint.parameters)
         self._reader = Reader(
             [
-                Connection(endpoint.address, (str(endpoint.address), index))
+                Connection(endpoint.address, f"{endpoint.address}, connection {index}")
                 for endpoint in endpoints
                 for index in range(endpoint.connections)
             ],
@@ -123,8 +123,7 @@ class Server:
 
     def _answer(self, jobs: list[Job]) -> None:
         for job, results in zip(jobs, self.plan.evaluate(jobs), strict=True):
-            for structure, result in zip(job.structures, results, strict=True):
-                self.guard.check(structure, result, job.field.limits, job.field.role)
+            self.guard.check(job.structures, results, job.field.limits, job.field.role)
             job.connection.answer(*job.field.reply(results, job.total))
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:

@@ -24,7 +24,7 @@ def structure(move=0.0, wrapped=False, slot="a"):
 
 def check(guard, limits, *structures):
     for s in structures:
-        guard.check(s, Toy().evaluate([s], BOTH)[0], limits, Role.DIRECT)
+        guard.check([s], Toy().evaluate([s], BOTH), limits, Role.DIRECT)
 
 
 def test_an_ordinary_run_passes():
@@ -38,7 +38,7 @@ def test_forces_beyond_a_limit(tmp_path, monkeypatch, caplog, name):
     guard = Guard()
     check(guard, limits, structure(), structure())
     assert len(caplog.records) == 2 and f"expected {name} 0.001 eV/Å" in caplog.text
-    with pytest.raises(GuardError, match=f"expected {name}.*request 3"):
+    with pytest.raises(GuardError, match=f"expected {name}.*request 3 of a"):
         check(guard, limits, structure())
     saved = ase.io.read("guard.xyz")
     assert np.allclose(saved.positions, structure().positions)
@@ -65,7 +65,7 @@ def test_limits_are_read():
     assert Limits.read({"max_gap": "0.5", "role": "direct"}).max_gap == 0.5
     assert Limits.read({"max_force": "off"}).max_force == np.inf
     for text in ("0", "-1", "nan", "much"):
-        with pytest.raises(ValueError, match="expected a positive number|could not convert"):
+        with pytest.raises(ValueError, match="expected a positive number"):
             Limits.read({"max_move": text})
 
 
