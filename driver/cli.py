@@ -44,7 +44,7 @@ def run(
     """Run i-PI and the driver on an input or on a scenario."""
     from rich.console import Console
 
-    from halfkick.driver import launch
+    from halfkick.driver.run import launch
 
     path = Path(what)
     if not path.suffix and not path.exists():
@@ -111,9 +111,9 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
-    from halfkick.driver.job import describe
-    from halfkick.driver.picture import compare as draw
-    from halfkick.driver.properties import read_properties
+    from halfkick.driver.run.job import describe
+    from halfkick.driver.run.picture import compare as draw
+    from halfkick.driver.run.properties import read_properties
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
     draw({job.folder.name: (read_properties(job.properties), job.n_atoms) for job in jobs}, out)

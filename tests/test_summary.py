@@ -7,13 +7,13 @@ import json
 import numpy as np
 import pytest
 
-from halfkick.driver.estimate import mean, slope
-from halfkick.driver.job import prepare
-from halfkick.driver.picture import draw
-from halfkick.driver.progress import Progress
-from halfkick.driver.properties import Properties, read_last, read_properties
-from halfkick.driver.summary import summarize
-from halfkick.driver.trim import trim
+from halfkick.driver.run.estimate import mean, slope
+from halfkick.driver.run.job import prepare
+from halfkick.driver.run.picture import draw
+from halfkick.driver.run.progress import Progress
+from halfkick.driver.run.properties import Properties, read_last, read_properties
+from halfkick.driver.run.summary import summarize
+from halfkick.driver.run.trim import trim
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.

@@ -15,15 +15,15 @@ from shutil import copy2
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from halfkick.driver.addresses import claim, release
 from halfkick.driver.config import ConfigError
-from halfkick.driver.job import Job, describe, done_steps, prepare
-from halfkick.driver.processes import Child, driver_command, environment, ipi_command
+from halfkick.driver.run.addresses import claim, release
+from halfkick.driver.run.job import Job, describe, done_steps, prepare
+from halfkick.driver.run.processes import Child, driver_command, environment, ipi_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from halfkick.driver.progress import Progress
+    from halfkick.driver.run.progress import Progress
 
 __all__ = ["copy_scenario", "run"]
 
@@ -131,7 +131,7 @@ class Run:
                     "the driver", self._driver_command, folder / "driver.log", self._threads
                 )
                 children.append(driver)
-                from halfkick.driver.progress import Progress  # slow; meanwhile the two start
+                from halfkick.driver.run.progress import Progress  # slow; meanwhile the two start
 
                 with Progress(self.job, console) as progress:
                     try:
@@ -196,9 +196,9 @@ class Run:
         return "finished" if done_steps(root) >= self.job.total_steps else "interrupted"
 
     def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
-        from halfkick.driver.picture import draw
-        from halfkick.driver.properties import read_properties
-        from halfkick.driver.summary import summarize
+        from halfkick.driver.run.picture import draw
+        from halfkick.driver.run.properties import read_properties
+        from halfkick.driver.run.summary import summarize
 
         folder = self.job.folder
         rows = read_properties(self.job.properties)

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from halfkick.driver.estimate import mean, slope
-from halfkick.driver.job import Job
-from halfkick.driver.properties import Properties
+from halfkick.driver.run.estimate import mean, slope
+from halfkick.driver.run.job import Job
+from halfkick.driver.run.properties import Properties
 
 __all__ = ["Summary", "summarize"]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from halfkick.driver.config import ConfigError, Endpoint, read_input
-from halfkick.driver.trim import trim
+from halfkick.driver.run.trim import trim
 
 __all__ = ["Job", "describe", "done_steps", "prepare"]
 

@@ -10,8 +10,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from halfkick.driver.job import Job
-from halfkick.driver.properties import Properties, read_last
+from halfkick.driver.run.job import Job
+from halfkick.driver.run.properties import Properties, read_last
 
 __all__ = ["Progress"]
 

@@ -1,0 +1,1 @@
+"""A run: i-PI and the driver started, watched, ended, and summed up."""
