@@ -1,0 +1,304 @@
+"""Sample liquid water and label it with SO3LR.
+
+Three steps, run in this order (``--worker`` may be given to several processes at once)::
+
+    python sample.py starts   --out data
+    python sample.py dynamics --out data --worker 0 --workers 2
+    python sample.py merge    --out data
+
+``starts`` runs a flexible point-charge water (SPC/Fw-like) to decorrelated configurations of many
+densities and cell shapes; ``dynamics`` continues each with short SO3LR Langevin dynamics in
+float32 and labels frames, and copies of frames with a quantum-like spread of the bonds, in float64;
+``merge`` writes ``train.xyz``, ``validation.xyz``, ``test.xyz`` and ``test_beads.xyz``, split by
+trajectory, with energies relative to isolated relaxed molecules, so that a float32 model resolves
+them. Units: eV, Å, fs, amu, K.
+"""
+
+import argparse
+import logging
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import torch
+from ase import Atoms, units
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.md.langevin import Langevin
+from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
+from ase.optimize import BFGS
+from so3krates_torch.calculator.so3 import SO3LRCalculator
+
+SEED = 20
+AMU_PER_A3_IN_G_PER_CM3 = 1.66053907
+WATER_MASS = 18.01528
+SO3LR_OPTIONS = {"r_max_lr": 12.0, "dispersion_energy_cutoff_lr_damping": 2.0}
+
+# SPC/Fw (Wu, Tepper, Voth 2006), from kcal/mol to eV
+KCAL = units.kcal / units.mol
+BOND_K, BOND_LENGTH = 1059.162 * KCAL, 1.012
+ANGLE_K, ANGLE = 75.90 * KCAL, np.deg2rad(113.24)
+LJ_EPSILON, LJ_SIGMA = 0.1554252 * KCAL, 3.165492
+CHARGE_O, CHARGE_H = -0.82, 0.41
+COULOMB = units.Hartree * units.Bohr
+WOLF_ALPHA = 0.25
+
+# (temperature in K, trajectories of 32 molecules); further trajectories; steps of 1 fs
+PLAN = [(300.0, 24), (400.0, 16), (600.0, 12), (800.0, 6)]
+N_LARGE, N_TEST, N_VALIDATION = 7, 6, 5
+STEPS, FIRST_SAVED, SAVE_EVERY = 120, 36, 14
+MAX_FORCE = 40.0
+
+
+def random_cell(
+    n_molecules: int, density: float, strained: bool, rng: np.random.Generator
+) -> np.ndarray:
+    """Return a cell (3, 3; rows, Å) of the given density (g/cm3), sheared if ``strained``."""
+    volume = n_molecules * WATER_MASS * AMU_PER_A3_IN_G_PER_CM3 / density
+    shape = np.eye(3)
+    if strained:
+        shape += np.triu(rng.uniform(-0.10, 0.10, (3, 3)))
+    return shape * (volume / np.linalg.det(shape)) ** (1 / 3)
+
+
+def lattice_water(n_molecules: int, cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Put randomly turned molecules on a grid; positions (n_atoms, 3), order O, H, H."""
+    k = int(np.ceil(n_molecules ** (1 / 3)))
+    sites = np.array([(i, j, m) for i in range(k) for j in range(k) for m in range(k)])
+    sites = sites[rng.permutation(len(sites))[:n_molecules]] / k
+    half = 0.5 * ANGLE
+    water = BOND_LENGTH * np.array(
+        [[0, 0, 0], [np.sin(half), np.cos(half), 0], [-np.sin(half), np.cos(half), 0]]
+    )
+    turns = [np.linalg.qr(rng.normal(size=(3, 3)))[0] for _ in range(n_molecules)]
+    return np.concatenate([s @ cell + water @ t for s, t in zip(sites, turns, strict=True)])
+
+
+class PointChargeWater:
+    """SPC/Fw-like water for a batch of boxes of one size (dense minimum-image pairs).
+
+    The charges act through a damped, shifted potential cut at half the smallest box height: crude,
+    but it only provides starting points.
+    """
+
+    def __init__(self, cells: torch.Tensor, n_molecules: int) -> None:
+        self.cells, self.inverse = cells, torch.linalg.inv(cells)
+        heights = torch.linalg.det(cells)[:, None] / torch.stack(
+            [torch.linalg.cross(cells[:, i - 2], cells[:, i - 1]).norm(dim=-1) for i in range(3)], 1
+        )
+        self.cutoff = 0.5 * float(heights.min())
+        n = 3 * n_molecules
+        i, j = torch.triu_indices(n, n, 1)
+        other = i // 3 != j // 3
+        self.i, self.j = i[other], j[other]
+        charges = torch.tensor([CHARGE_O, CHARGE_H, CHARGE_H]).repeat(n_molecules)
+        self.qq = COULOMB * charges[self.i] * charges[self.j]
+        self.both_oxygen = ((self.i % 3 == 0) & (self.j % 3 == 0)).double()
+        self.i_h = torch.arange(n).reshape(-1, 3)
+
+    def energy(self, positions: torch.Tensor) -> torch.Tensor:
+        """Energies (n_boxes,) of positions (n_boxes, n_atoms, 3)."""
+        d = positions[:, self.i] - positions[:, self.j]
+        d = d - torch.round(d @ self.inverse) @ self.cells
+        r = d.norm(dim=-1).clamp(min=0.6)
+        inside = (r < self.cutoff).double()
+        shift = torch.special.erfc(torch.tensor(WOLF_ALPHA * self.cutoff)) / self.cutoff
+        pair = self.qq * (torch.special.erfc(WOLF_ALPHA * r) / r - shift)
+        s6 = (LJ_SIGMA / r.clamp(min=2.0)) ** 6
+        pair = pair + self.both_oxygen * 4 * LJ_EPSILON * (s6 * s6 - s6)
+        a = positions[:, self.i_h[:, 1]] - positions[:, self.i_h[:, 0]]
+        b = positions[:, self.i_h[:, 2]] - positions[:, self.i_h[:, 0]]
+        ra, rb = a.norm(dim=-1), b.norm(dim=-1)
+        theta = torch.arccos(((a * b).sum(-1) / (ra * rb)).clamp(-0.999, 0.999))
+        bonds = 0.5 * BOND_K * ((ra - BOND_LENGTH) ** 2 + (rb - BOND_LENGTH) ** 2)
+        bends = 0.5 * ANGLE_K * (theta - ANGLE) ** 2
+        return (pair * inside).sum(-1) + (bonds + bends).sum(-1)
+
+    def equilibrate(
+        self, positions: torch.Tensor, schedule: list[tuple[float, int]]
+    ) -> torch.Tensor:
+        """Langevin dynamics of 1 fs through (temperature, steps); returns positions."""
+        masses = torch.tensor([15.999, 1.008, 1.008]).repeat(positions.shape[1] // 3)[:, None]
+        step, decay = 1.0 * units.fs, float(np.exp(-0.02))
+        velocities = torch.zeros_like(positions)
+
+        def forces(x: torch.Tensor) -> torch.Tensor:
+            x = x.detach().requires_grad_(True)
+            return -torch.autograd.grad(self.energy(x).sum(), x)[0].clamp(-30.0, 30.0)
+
+        f = forces(positions)
+        for temperature, n_steps in schedule:
+            thermal = torch.sqrt(units.kB * temperature / masses * (1 - decay**2))
+            for _ in range(n_steps):
+                velocities = velocities + 0.5 * step * f / masses
+                positions = positions + 0.5 * step * velocities
+                velocities = decay * velocities + thermal * torch.randn_like(velocities)
+                positions = positions + 0.5 * step * velocities
+                f = forces(positions)
+                velocities = velocities + 0.5 * step * f / masses
+        return positions
+
+
+def make_starts(out: Path) -> None:
+    """Write ``starts.xyz``: one configuration per trajectory, its temperature and split in info."""
+    rng = np.random.default_rng(SEED)
+    torch.manual_seed(SEED)
+    torch.set_default_dtype(torch.float64)
+    temperatures = [t for t, count in PLAN for _ in range(count)]
+    jobs = [{"temperature_K": t, "n": 32, "split": "train"} for t in temperatures]
+    jobs += [
+        {"temperature_K": t, "n": 64, "split": "train"}
+        for t in rng.choice([300, 400, 600], N_LARGE)
+    ]
+    validation = rng.choice(len(temperatures), N_VALIDATION, replace=False)
+    for i in validation:
+        jobs[i]["split"] = "validation"
+    jobs += [{"temperature_K": 300.0, "n": 32, "split": "test"} for _ in range(N_TEST)]
+    starts: list[Atoms] = []
+    for n in (32, 64):
+        chosen = [job for job in jobs if job["n"] == n]
+        cells = []
+        for job in chosen:
+            test = job["split"] == "test"
+            density = 0.997 if test else rng.uniform(0.86, 1.16)
+            cells.append(random_cell(n, density, not test and rng.random() < 0.5, rng))
+        model = PointChargeWater(torch.tensor(np.array(cells)), n)
+        positions = torch.tensor(np.array([lattice_water(n, cell, rng) for cell in cells]))
+        positions = model.equilibrate(positions, [(100.0, 300), (600.0, 1500), (330.0, 2000)])
+        for job, cell, x in zip(chosen, cells, positions.numpy(), strict=True):
+            atoms = Atoms("OHH" * n, positions=x, cell=cell, pbc=True)
+            atoms.info |= {"temperature_K": job["temperature_K"], "split": job["split"]}
+            starts.append(atoms)
+    order = rng.permutation(len(starts))
+    ase.io.write(out / "starts.xyz", [starts[i] for i in order])
+
+
+def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
+    """Rotation matrix about ``axis`` (3,) by ``angle`` (rad)."""
+    x, y, z = axis / np.linalg.norm(axis)
+    k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+    return np.eye(3) + np.sin(angle) * k + (1 - np.cos(angle)) * (k @ k)
+
+
+def spread_like_a_bead(atoms: Atoms, rng: np.random.Generator) -> Atoms:
+    """Copy with a ring-polymer-like spread of stretches, bends and librations.
+
+    Stretches get 0.07 Å, bends 8 degrees, librations 8 degrees, centres 0.04 Å (standard
+    deviations); one bond in 50 is pulled to 1.15 to 1.35 Å.
+    """
+    bead = atoms.copy()
+    x = bead.positions
+    for o in range(0, len(x), 3):
+        arms = x[o + 1 : o + 3] - x[o]
+        normal = np.cross(arms[0], arms[1])
+        bend = np.deg2rad(rng.normal(0, 8.0)) / 2
+        arms = np.stack([rotation(normal, -bend) @ arms[0], rotation(normal, bend) @ arms[1]])
+        lengths = np.linalg.norm(arms, axis=1)
+        new = np.clip(lengths + rng.normal(0, 0.07, 2), 0.78, 1.35)
+        new = np.where(rng.random(2) < 0.02, rng.uniform(1.15, 1.35, 2), new)
+        turn = rotation(rng.normal(size=3), np.deg2rad(rng.normal(0, 8.0 * np.sqrt(3))))
+        arms = (arms * (new / lengths)[:, None]) @ turn.T
+        x[o] += rng.normal(0, 0.04, 3)
+        x[o + 1 : o + 3] = x[o] + arms
+    bead.positions = x
+    return bead
+
+
+def label(atoms: Atoms, calculator: SO3LRCalculator, kind: str) -> Atoms:
+    """Copy with energy (eV), forces (eV/Å) and stress (eV/Å3) of the float64 model."""
+    torch.set_default_dtype(torch.float64)
+    frame = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
+    frame.info |= {k: atoms.info[k] for k in ("temperature_K", "split")} | {"kind": kind}
+    work = frame.copy()
+    work.calc = calculator
+    frame.calc = SinglePointCalculator(
+        frame,
+        energy=work.get_potential_energy(),
+        forces=work.get_forces(),
+        stress=work.get_stress(),
+    )
+    return frame
+
+
+def run_dynamics(out: Path, worker: int, workers: int) -> None:
+    """Run and label every ``workers``-th start; frames are appended to ``part_<worker>.xyz``."""
+    torch.set_num_threads(1)
+    fast = SO3LRCalculator(default_dtype="float32", **SO3LR_OPTIONS)
+    exact = SO3LRCalculator(default_dtype="float64", compute_stress=True, **SO3LR_OPTIONS)
+    starts = ase.io.read(out / "starts.xyz", ":")
+    for index in range(worker, len(starts), workers):
+        atoms, rng = starts[index], np.random.default_rng([SEED, index])
+        temperature, test = atoms.info["temperature_K"], atoms.info["split"] == "test"
+        atoms.calc = fast
+        torch.set_default_dtype(torch.float32)
+        MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
+        dynamics = Langevin(
+            atoms, 1.0 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng
+        )
+        saved: list[Atoms] = []
+
+        def save(atoms: Atoms = atoms, saved: list[Atoms] = saved) -> None:
+            saved.append(Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True))
+            saved[-1].info |= atoms.info
+
+        for _ in range(FIRST_SAVED, STEPS + 1, SAVE_EVERY):
+            dynamics.run(FIRST_SAVED if not saved else SAVE_EVERY)
+            save()
+        frames = [label(frame, exact, "md") for frame in saved]
+        n_beads = 1 + (temperature <= 400.0) + test
+        for frame in [saved[i] for i in rng.choice(len(saved), n_beads, replace=False)]:
+            frames.append(label(spread_like_a_bead(frame, rng), exact, "bead"))
+        ase.io.write(out / f"part_{worker}.xyz", frames, append=True)
+        worst = max(np.abs(frame.get_forces()).max() for frame in frames)
+        logging.info(
+            "start %d, %g K: %d frames, max force %.1f", index, temperature, len(frames), worst
+        )
+
+
+def isolated_molecule_energy() -> float:
+    """SO3LR energy (eV) of one relaxed water molecule, the zero of the energies written."""
+    water = Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
+    water.calc = SO3LRCalculator(default_dtype="float64", **SO3LR_OPTIONS)
+    BFGS(water, logfile=None).run(fmax=1e-4, steps=200)
+    return float(water.get_potential_energy())
+
+
+def merge(out: Path) -> None:
+    """Split the labelled frames of all workers by trajectory."""
+    frames = [f for part in sorted(out.glob("part_*.xyz")) for f in ase.io.read(part, ":")]
+    frames = [f for f in frames if np.abs(f.get_forces()).max() < MAX_FORCE]
+    molecule = isolated_molecule_energy()
+    logging.info("energy of an isolated molecule: %.6f eV", molecule)
+    for frame in frames:
+        frame.calc.results["energy"] -= molecule * len(frame) / 3
+    for name, split, kinds in (
+        ("train", "train", ("md", "bead")),
+        ("validation", "validation", ("md", "bead")),
+        ("test", "test", ("md",)),
+        ("test_beads", "test", ("bead",)),
+    ):
+        chosen = [f for f in frames if f.info["split"] == split and f.info["kind"] in kinds]
+        if chosen:
+            ase.io.write(out / f"{name}.xyz", chosen)
+        logging.info("%s: %d frames", name, len(chosen))
+
+
+def main() -> None:
+    """Read the command line and run one step."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("step", choices=["starts", "dynamics", "merge"])
+    parser.add_argument("--out", type=Path, default=Path("data"))
+    parser.add_argument("--worker", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=1)
+    options = parser.parse_args()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
+    options.out.mkdir(parents=True, exist_ok=True)
+    if options.step == "starts":
+        make_starts(options.out)
+    elif options.step == "dynamics":
+        run_dynamics(options.out, options.worker, options.workers)
+    else:
+        merge(options.out)
+
+
+if __name__ == "__main__":
+    main()
