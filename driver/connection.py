@@ -111,7 +111,7 @@ class Connection:
         """Close the socket and let go of shared memory."""
         with self._lock:
             if self._socket is not None:
-                self._socket.close()
+                _close(self._socket)
                 self._socket = None
             if self._memory is not None:
                 self._memory.close()
@@ -135,6 +135,16 @@ class Connection:
             cells, positions = self._memory.read(event.n_atoms)
             return Request(event.n_atoms, cells, positions)
         return event
+
+
+def _close(sock: socket.socket) -> None:
+    """Close with nothing left unread: a reset would end i-PI's polling thread, and hang its run."""
+    sock.settimeout(0.0)
+    with contextlib.suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
+        while sock.recv(RECEIVE):
+            pass
+    sock.close()
 
 
 class SharedBatch:

@@ -174,15 +174,29 @@ def test_a_second_run_keeps_the_first(tmp_path):
         assert (tmp_path / f"#{name}#0#").read_bytes() == content
 
 
-def test_the_driver_dies(tmp_path):
-    write(tmp_path, LONG)
-    process = halfkick(tmp_path, "run", "input.xml")
-    wait_for_row(tmp_path, 20)
-    os.kill(children(tmp_path)["driver"], signal.SIGKILL)
-    code, _, err = finish(process)
+def test_a_driver_that_dies_is_replaced(tmp_path):
+    """The run is the undisturbed one, byte by byte."""
+    for name, options in (("one", "?die_after=60"), ("two", "")):
+        (tmp_path / name).mkdir()
+        model = f"python:toy:toy{options}"
+        write(tmp_path / name, Case("svr", strides=(1, 2), steps=60, model=model))
+    code, out, err = run(tmp_path / "one")
+    assert code == 0 and "finished: 60 steps" in out
+    assert err.count("the driver ended with SIGKILL") == err.count("starting another") == 2
+    assert_nothing_left(tmp_path / "one")
+    assert run(tmp_path / "two")[0] == 0
+    one, two = ((tmp_path / name / "simulation.out").read_bytes() for name in ("one", "two"))
+    assert one == two
+
+
+def test_a_driver_that_dies_again_and_again_ends_the_run(tmp_path):
+    write(tmp_path, Case("svr", strides=(1, 2), steps=400, model="python:toy:toy?die_after=1"))
+    code, _, err = run(tmp_path)
     assert code == 1
-    assert err.count("\n") == 1 and "the driver ended with SIGKILL; see" in err
+    assert err.count("starting another") == 2
+    assert "the driver ended with SIGKILL; see" in err.split("\n")[-2]
     assert summary(tmp_path)["state"] == "failed"
+    assert (tmp_path / "RESTART").exists()
     assert_nothing_left(tmp_path)
 
 

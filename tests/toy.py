@@ -11,6 +11,8 @@ Named in an input as ``python:toy:toy`` (options: ``python:toy:toy?direct_stress
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
@@ -41,17 +43,24 @@ class Toy(ForceModel):
         direct: whether there is a direct head.
         direct_stress: whether the direct head comes with a virial.
         nan_after: from this number of evaluated structures on, forces are NaN.
+        die_after: at this number of evaluated structures the process is killed.
     """
 
     name = "toy"
 
     def __init__(
-        self, *, direct: bool = True, direct_stress: bool = True, nan_after: int | None = None
+        self,
+        *,
+        direct: bool = True,
+        direct_stress: bool = True,
+        nan_after: int | None = None,
+        die_after: int | None = None,
     ) -> None:
         roles = frozenset(Role) if direct else frozenset({Role.CONSERVATIVE})
         stress = roles if direct_stress else frozenset({Role.CONSERVATIVE})
         self.capabilities = Capabilities(roles, stress, SPECIES, CUTOFF)
         self.nan_after = nan_after
+        self.die_after = die_after
         self.evaluated = 0
 
     def evaluate(
@@ -63,6 +72,8 @@ class Toy(ForceModel):
                 self.check(structure.numbers, role)
             results.append({role: self._evaluate(structure, role) for role in roles})
             self.evaluated += 1
+            if self.evaluated == self.die_after:
+                os.kill(os.getpid(), signal.SIGKILL)
         return results
 
     def _evaluate(self, structure: Structure, role: Role) -> ForceResult:

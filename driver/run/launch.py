@@ -32,6 +32,10 @@ log = logging.getLogger(__name__)
 LOOK_EVERY = 0.1  # s
 GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
 FAILED = 1
+REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
+MAX_DEATHS = 3  # at one step
+POLL_THREAD_DIED = "Exception in thread poll_"
+"""What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
 
 
 def copy_scenario(name: str, destination: Path) -> Path:
@@ -116,6 +120,7 @@ class Run:
         self.signals = 0
         self._driver_command = driver
         self._threads = threads
+        self._deaths: list[float | None] = []
         self._woken = threading.Event()
 
     def run(self, console: Console) -> int:
@@ -155,13 +160,33 @@ class Run:
         while self.signal is None:
             if ipi.code is not None:
                 return _failure(ipi)
+            if self._deaths and POLL_THREAD_DIED in ipi.said():
+                return f"i-PI stopped listening when the driver died; see {ipi.log}"
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE if driver.code == 0 else 1.0)
-                return _failure(driver) if ipi.code is None else _failure(ipi)
+                if ipi.code is not None:
+                    return _failure(ipi)
+                if not self._start_again(driver, progress):
+                    return _failure(driver)
             progress.update()
             self._woken.wait(LOOK_EVERY)
         return None
+
+    def _start_again(self, driver: Child, progress: Progress) -> bool:
+        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost.
+
+        A driver that said what is wrong would say it again, and one that dies again and again at
+        one step is beyond help.
+        """
+        progress.update(at_once=True)
+        step = None if progress.last is None else progress.last[1]
+        self._deaths.append(step)
+        if driver.code in REFUSALS or self._deaths.count(step) >= MAX_DEATHS:
+            return False
+        log.warning("%s; starting another", driver.ending())
+        driver.start()
+        return True
 
     def _end(self, ipi: Child, driver: Child) -> None:
         """Let i-PI write RESTART and tell the driver to end; make them if they do not.

@@ -15,6 +15,8 @@ from halfkick.driver.config import ConfigError
 
 __all__ = ["Child", "driver_command", "environment", "ipi_command"]
 
+TAIL = 8192  # bytes of a log to look at
+
 
 class Child:
     """A process in a session of its own, so that Ctrl-C reaches only its parent.
@@ -31,12 +33,18 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        self._log_start = log.stat().st_size if log.exists() else 0
-        with log.open("ab") as output:
+        self._command = command
+        self._threads = threads
+        self.start()
+
+    def start(self) -> None:
+        """Start it, or start it again after it has ended."""
+        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                command,
-                cwd=log.parent,
-                env=environment(threads),
+                self._command,
+                cwd=self.log.parent,
+                env=environment(self._threads),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -73,11 +81,15 @@ class Child:
             how = f": {self.last_line()}" if code else ""
         return f"{self.name} ended{how}; see {self.log}"
 
+    def said(self) -> str:
+        """The end of what it wrote since it was started."""
+        with self.log.open("rb") as file:
+            file.seek(max(self._log_start, self.log.stat().st_size - TAIL))
+            return file.read().decode(errors="replace")
+
     def last_line(self) -> str:
         """The last line it wrote."""
-        with self.log.open("rb") as file:
-            file.seek(self._log_start)
-            lines = file.read()[-8192:].decode(errors="replace").split("\n")
+        lines = self.said().split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was said")
         return last.removeprefix("halfkick: error: ")
 
