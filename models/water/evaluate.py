@@ -75,7 +75,7 @@ def print_errors(title: str, frames: list[Atoms], model: Path) -> None:
             f"  {'direct' if direct else 'conservative'}: "
             f"force RMSE {by_species(found['f'] - labels['f'], numbers)} meV/Å; "
             f"stress RMSE {rms(found['s'] - labels['s']) / BAR:.0f} bar, "
-            f"pressure mean error {pressure.mean():.0f} RMSE {rms(pressure):.0f} bar; "
+            f"trace/3 mean error {pressure.mean():.0f} RMSE {rms(pressure):.0f} bar; "
             f"energy RMSE {rms(energy):.2f}, its scatter {energy.std():.2f} meV/atom"
         )
 
@@ -186,7 +186,8 @@ def gap(options: argparse.Namespace) -> None:
     pressure = (direct["s"] - conservative["s"])[:, :3].mean(1) / BAR
     print(f"gap on {len(frames)} own frames: RMSE {by_species(difference, numbers)} meV/Å; "
           f"99.9th percentile O {1e3 * tails[0]:.0f}, H {1e3 * tails[1]:.0f} meV/Å; "
-          f"pressure mean {pressure.mean():.0f} RMSE {rms(pressure):.0f} bar")  # fmt: skip
+          f"trace/3 of stress: mean {pressure.mean():.0f}, RMSE {rms(pressure):.0f} bar"
+          )  # fmt: skip
     stiffness: dict[bool, list[float]] = {False: [], True: []}
     rng = np.random.default_rng(SEED)
     for head, values in stiffness.items():
