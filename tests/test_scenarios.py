@@ -30,7 +30,7 @@ def test_it_runs(scenario, tmp_path):
 
     command = [*HALFKICK, "run", scenario.name, "--steps", str(STEPS), "--threads", "1"]
     done = subprocess.run(
-        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
     )
     assert done.returncode == 0, done.stderr
     folder = tmp_path / scenario.name
