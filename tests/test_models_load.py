@@ -120,7 +120,7 @@ def test_one_clear_line(spec, options, message):
     ("package", "extra"), [("so3krates_torch.calculator.so3", "so3lr"), ("tblite.ase", "xtb")]
 )
 def test_names_the_extra_to_install(package, extra, monkeypatch):
-    monkeypatch.setitem(sys.modules, package.partition(".")[0], None)  # as if not installed
+    monkeypatch.setitem(sys.modules, package, None)  # as if not installed, imported or not
     with pytest.raises(ModelError, match=rf'pip install "halfkick\[{extra}\]"'):
         load_model(f"ase:{package}:Calculator")
 

@@ -91,6 +91,7 @@ def compare(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> No
         if rows.temperature is not None:
             temperature.plot(x, rows.temperature, color=color, linewidth=1.0)
     energy.set_yscale("symlog", linthresh=1.0, linscale=1.0)
+    energy.yaxis.set_major_formatter("{x:g}")
     energy.set_ylabel("change of the\nconserved quantity (meV/atom)")
     energy.legend(frameon=False, loc="upper left")
     temperature.set_ylabel("temperature (K)")
