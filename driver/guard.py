@@ -4,7 +4,7 @@ What is watched, each with a limit that stands in ``<parameters>`` (a number, or
 
 =============  ========  ====================================================================
 ``max_force``  100 eV/Å  the largest force on an atom
-``max_move``   1 Å       how far an atom goes between two requests of one force field and bead
+``max_move``   off       how far an atom goes between two requests of one force field and bead, Å
 ``max_gap``    off       the largest difference of conservative and direct force on an atom,
                          where both are known for one structure, eV/Å
 =============  ========  ====================================================================
@@ -43,7 +43,7 @@ class Limits:
     """Bounds of one force field; ``inf`` where one is off."""
 
     max_force: float = 100.0
-    max_move: float = 1.0
+    max_move: float = np.inf
     max_gap: float = np.inf
 
     @classmethod

@@ -12,6 +12,7 @@ from halfkick.driver.guard import Guard, GuardError, Limits
 from halfkick.models.base import Role, Structure
 
 BOTH = frozenset(Role)
+MOVES = Limits(max_move=1.0)
 
 
 def structure(move=0.0, wrapped=False, slot="a"):
@@ -28,7 +29,7 @@ def check(guard, limits, *structures):
 
 
 def test_an_ordinary_run_passes():
-    check(Guard(), Limits(), *[structure(0.05 * i) for i in range(5)])
+    check(Guard(), MOVES, *[structure(0.05 * i) for i in range(5)])
 
 
 @pytest.mark.parametrize("name", ["max_force", "max_gap"])
@@ -47,7 +48,7 @@ def test_forces_beyond_a_limit(tmp_path, monkeypatch, caplog, name):
 def test_an_exception_is_forgiven(caplog):
     guard, far = Guard(), structure(0.8)
     for _ in range(5):  # there and back is two moves too far, then one that is not
-        check(guard, Limits(), structure(), far, structure(), structure())
+        check(guard, MOVES, structure(), far, structure(), structure())
     assert "max_move" in caplog.text
 
 
@@ -55,10 +56,10 @@ def test_jumps_end_the_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     jumps = [structure(0.8 * (i % 2)) for i in range(4)]
     with pytest.raises(GuardError, match="max_move 1 Å"):
-        check(Guard(), Limits(), *jumps)
-    check(Guard(), Limits(max_move=np.inf), *jumps)
-    check(Guard(), Limits(), *[structure(wrapped=bool(i % 2)) for i in range(8)])
-    check(Guard(), Limits(), *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
+        check(Guard(), MOVES, *jumps)
+    check(Guard(), Limits(), *jumps)
+    check(Guard(), MOVES, *[structure(wrapped=bool(i % 2)) for i in range(8)])
+    check(Guard(), MOVES, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
 
 
 def test_limits_are_read():

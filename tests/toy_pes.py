@@ -45,11 +45,12 @@ class ToyPES(Dummy_driver):
         structure = Structure(self.numbers, pos.reshape(-1, 3) * BOHR, cell.T * BOHR, self.pbc)
         (results,) = self.model.evaluate([structure], frozenset({self.role}))
         result = results[self.role]
-        direct = self.role is Role.DIRECT
-        forces = without_mean_force(result.forces) if direct else result.forces
+        forces = result.forces * (BOHR / HARTREE)
+        if self.role is Role.DIRECT:
+            forces = without_mean_force(forces)
         return (
             result.energy / HARTREE,
-            forces * (BOHR / HARTREE),
+            forces,
             result.virial / HARTREE,
             "",
         )
