@@ -7,8 +7,9 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.resources import as_file, files
 from pathlib import Path
 from shutil import copy2
@@ -31,6 +32,7 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.1  # s
 GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
+LOST_GRACE = 3.0  # s for an i-PI that listens no more: it writes RESTART at once and never ends
 FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
@@ -102,8 +104,12 @@ def run(
     claim(endpoints)  # before anything is moved: the folder may belong to a run that goes on
     job = prepare(xml, steps, restart)
     (job.folder / "driver.json").unlink(missing_ok=True)
-    command = driver_command(job.xml, device, dtype, threads, wait)
-    return Run(job, command, threads).run(console)
+    driver = partial(driver_command, device=device, dtype=dtype, threads=threads, wait=wait)
+    return Run(job, driver, threads).run(console)
+
+
+class IpiLost(Exception):
+    """i-PI runs but listens no more: it has to be started again."""
 
 
 class Run:
@@ -114,7 +120,7 @@ class Run:
         signals: how many there were; the second one ends all patience.
     """
 
-    def __init__(self, job: Job, driver: list[str], threads: int | None) -> None:
+    def __init__(self, job: Job, driver: Callable[[Path], list[str]], threads: int | None) -> None:
         self.job = job
         self.signal: int | None = None
         self.signals = 0
@@ -125,43 +131,59 @@ class Run:
 
     def run(self, console: Console) -> int:
         """Start both, see them through, sum up."""
-        start = time.monotonic()
-        folder = self.job.folder
-        with self._listening():
-            children = []
-            try:
-                ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
-                children.append(ipi)
-                driver = Child(
-                    "the driver", self._driver_command, folder / "driver.log", self._threads
-                )
-                children.append(driver)
-                from halfkick.driver.run.progress import Progress  # slow; meanwhile the two start
+        from halfkick.driver.run.progress import Progress
 
-                with Progress(self.job, console) as progress:
-                    try:
-                        failure = self._watch(ipi, driver, progress)
-                    finally:
-                        self._end(ipi, driver)
-                    progress.update(at_once=True)
-            finally:
-                for child in children:
-                    child.stop(grace=0.0)
-                release(self.job.endpoints)
-            state = self._state(failure)
-            self._sum_up(state, progress, time.monotonic() - start, console)
+        start = time.monotonic()
+        with self._listening(), Progress(self.job, console) as progress:
+            failure = self._see_through(progress)
+        state = self._state(failure)
+        self._sum_up(state, progress, time.monotonic() - start, console)
         if failure:
             log.error("error: %s", failure)
             return FAILED
         return 0 if self.signal is None else 128 + self.signal
 
+    def _see_through(self, progress: Progress) -> str | None:
+        """Run the two until the end, from RESTART again whenever i-PI is lost on the way."""
+        while True:
+            try:
+                return self._run_both(progress)
+            except IpiLost:
+                log.warning("i-PI stopped listening when the driver died; starting it again")
+                self.job = prepare(self.job.input, None, restart=True)
+
+    def _run_both(self, progress: Progress) -> str | None:
+        """Start both, watch them, end both; return what went wrong, if anything."""
+        folder = self.job.folder
+        children = []
+        try:
+            ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
+            children.append(ipi)
+            command = self._driver_command(self.job.xml)
+            driver = Child("the driver", command, folder / "driver.log", self._threads)
+            children.append(driver)
+            try:
+                return self._watch(ipi, driver, progress)
+            except IpiLost:
+                ipi.stop(grace=LOST_GRACE)
+                raise
+            finally:
+                self._end(ipi, driver)
+                progress.update(at_once=True)
+        finally:
+            for child in children:
+                child.stop(grace=0.0)
+            release(self.job.endpoints)
+
     def _watch(self, ipi: Child, driver: Child, progress: Progress) -> str | None:
-        """Wait until one of the two ends or a signal comes; return what went wrong, if anything."""
+        """Wait until one of the two ends or a signal comes; return what went wrong, if anything.
+
+        Raises:
+            IpiLost: if i-PI has to be started again.
+        """
         while self.signal is None:
             if ipi.code is not None:
                 return _failure(ipi)
-            if self._deaths and POLL_THREAD_DIED in ipi.said():
-                return f"i-PI stopped listening when the driver died; see {ipi.log}"
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE if driver.code == 0 else 1.0)
@@ -169,6 +191,8 @@ class Run:
                     return _failure(ipi)
                 if not self._start_again(driver, progress):
                     return _failure(driver)
+            if self._deaths and POLL_THREAD_DIED in ipi.said():
+                raise IpiLost
             progress.update()
             self._woken.wait(LOOK_EVERY)
         return None
