@@ -100,7 +100,7 @@ def serve(
     server = Server(
         endpoints,
         lambda spec: load_model(spec, device=device, dtype=dtype),
-        ServeOptions(wait, source.needs_virial, report),
+        ServeOptions(wait, source, report),
     )
     server.run()
 
@@ -117,6 +117,35 @@ def compare(
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
     draw({job.folder.name: (read_properties(job.properties), job.n_atoms) for job in jobs}, out)
+
+
+@app.command()
+def check(
+    model: Annotated[str, typer.Argument(help="A model, named as in <parameters> model.")],
+    structure: Annotated[str, typer.Argument(help="FILE (last frame), FILE@INDEX or FILE@:.")],
+    probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
+    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure a model's two forces and the gap between them; recommend a step and a stride."""
+    from rich.console import Console
+
+    from halfkick.models.check.report import check, read_structures
+    from halfkick.models.check.tables import tables
+    from halfkick.models.load import load_model
+
+    set_threads(threads)
+    structures = read_structures(structure)
+    loaded = load_model(model, device=device, dtype=dtype)
+    console = Console()
+    with console.status("") as status:
+        report = check(loaded, structures, probes=probes, say=status.update)
+    for table in tables(report):
+        console.print(table, highlight=False)
+    if json is not None:
+        json.write_text(report.to_json() + "\n")
 
 
 @app.callback()

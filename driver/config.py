@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from math import prod
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -74,10 +76,16 @@ class Input:
     Attributes:
         endpoints: one for each ``<ffsocket>``.
         needs_virial: whether the ensemble uses the virial (a barostat or a cell optimiser).
+        shows_virial: whether anything else may use it, such as an output of the pressure.
+        inner_steps: evaluations of the fastest force in an outer step; 1 without levels.
+        replicas: beads of all systems.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
     needs_virial: bool = False
+    shows_virial: bool = True
+    inner_steps: int = 1
+    replicas: int = 1
 
 
 def parse_parameters(text: str) -> dict[str, str]:
@@ -116,7 +124,13 @@ def read_input(path: Path) -> Input:
             f"expected at least one <ffsocket> in '{path}', got none; "
             f"halfkick serves force fields of that kind"
         )
-    return Input(endpoints, any(_uses_virial(motion) for motion in root.iter("motion")))
+    return Input(
+        endpoints,
+        needs_virial=any(_needs_virial(motion) for motion in root.iter("motion")),
+        shows_virial=_shows_virial(root),
+        inner_steps=_inner_steps(root),
+        replicas=beads,
+    )
 
 
 def _endpoint(element: ElementTree.Element, prefix: str, beads: int) -> Endpoint:
@@ -156,7 +170,23 @@ def _total_beads(root: ElementTree.Element) -> int:
     return max(sum(counts()), 1)
 
 
-def _uses_virial(motion: ElementTree.Element) -> bool:
+def _inner_steps(root: ElementTree.Element) -> int:
+    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
+    try:
+        return prod(int(level) for level in levels.split(",")) if levels else 1
+    except ValueError:
+        raise ConfigError(f"expected <nmts> [1, M], got '[{levels}]'") from None
+
+
+def _shows_virial(root: ElementTree.Element) -> bool:
+    """Whether the virial may show: in an output, or in a motion of which that is not known."""
+    outputs = " ".join(element.text or "" for element in root.iterfind("output/*"))
+    known = ("dynamics", "minimize", "replay", "dummy")
+    modes = {motion.get("mode", "").strip() for motion in root.iter("motion")}
+    return not modes <= {*known, "multi"} or bool(re.search("vir|press|stress", outputs))
+
+
+def _needs_virial(motion: ElementTree.Element) -> bool:
     for dynamics in motion.iter("dynamics"):
         if dynamics.get("mode", "nve").strip() in ("npt", "nst", "scnpt"):
             return True

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Hashable, Mapping, Sequence
+from collections import Counter, defaultdict, deque
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from halfkick.driver.connection import Connection
 from halfkick.driver.field import ForceField
-from halfkick.driver.forecast import Forecast
+from halfkick.driver.forecast import Forecast, Pattern
 from halfkick.models.base import ForceModel, ForceResult, Role, Structure
 
 __all__ = ["Job", "Plan"]
+
+EARLY = 64
+"""Conservative requests to remember: at the start they may come before the direct ones."""
 
 
 @dataclass(eq=False)
@@ -31,12 +35,16 @@ class Job:
 
 @dataclass(eq=False)
 class Task:
-    """One distinct structure, the roles to evaluate it for, and what came of it."""
+    """One distinct structure, the roles to evaluate it for, and what came of it.
+
+    Attributes:
+        keeper: the forecast by which the conservative role was added.
+    """
 
     model: ForceModel
     structure: Structure
     roles: set[Role]
-    results: dict[Role, ForceResult]
+    results: Mapping[Role, ForceResult]
     keeper: Forecast | None = None
 
 
@@ -47,14 +55,16 @@ class Plan:
     all roles that are asked or foreseen. A wrong forecast costs time, nothing else: an answer is
     always for exactly the bytes that were asked.
 
-    Attributes:
+    Args:
+        expected: what is known beforehand of an outer step; ``None`` to learn it.
         predict: whether to foresee requests at all.
     """
 
-    def __init__(self, *, predict: bool = True) -> None:
-        self.predict = predict
+    def __init__(self, expected: Pattern | None = None, *, predict: bool = True) -> None:
+        self._predict = predict
         self._counts: Counter[str] = Counter()
-        self._forecasts: defaultdict[Hashable, Forecast] = defaultdict(Forecast)
+        self._forecasts: defaultdict[Hashable, Forecast] = defaultdict(partial(Forecast, expected))
+        self._early: deque[int] = deque(maxlen=EARLY)
 
     @property
     def evaluations(self) -> dict[str, int]:
@@ -71,24 +81,35 @@ class Plan:
         wasted = sum(forecast.wasted for forecast in self._forecasts.values())
         return {"hits": self._counts["hits"], "misses": self._counts["misses"], "wasted": wasted}
 
-    def evaluate(self, jobs: Sequence[Job]) -> list[list[Mapping[Role, ForceResult]]]:
-        """The results of each job, in the order of its structures, by role."""
+    def evaluate(
+        self, jobs: Sequence[Job]
+    ) -> Iterator[tuple[Job, list[Mapping[Role, ForceResult]]]]:
+        """Yield each job as soon as it is done, with the results of its structures by role.
+
+        Direct forces come before the conservative ones of the same pass: i-PI goes on with them
+        while those are made.
+        """
         tasks: dict[Hashable, Task] = {}
-        keys = [[_key(job.field, s) for s in job.structures] for job in jobs]
-        for job, own in zip(jobs, keys, strict=True):
-            for key, structure in zip(own, job.structures, strict=True):
-                task = tasks.setdefault(key, Task(job.field.model, structure, set(), {}))
-                task.roles |= job.field.roles
-                self._foresee(task, key, job)
-        self._compute([task for task in tasks.values() if task.roles])
-        for key, task in tasks.items():
-            if task.keeper is not None:
-                task.keeper.keep(key, task.results[Role.CONSERVATIVE])
-        return [[tasks[key].results for key in own] for own in keys]
+        waiting = [(job, self._tasks(job, tasks)) for job in jobs]
+        for _ in self._compute(tasks):
+            done = [(job, own) for job, own in waiting if _is_done(job, own)]
+            waiting = [(job, own) for job, own in waiting if not _is_done(job, own)]
+            yield from ((job, [task.results for task in own]) for job, own in done)
+
+    def _tasks(self, job: Job, tasks: dict[Hashable, Task]) -> list[Task]:
+        """The tasks of a job, shared with others where structures are equal."""
+        own = []
+        for structure in job.structures:
+            key = job.field.identity, structure.cell.tobytes(), structure.positions.tobytes()
+            task = tasks.setdefault(key, Task(job.field.model, structure, set(), {}))
+            task.roles |= job.field.roles
+            self._foresee(task, key, job)
+            own.append(task)
+        return own
 
     def _foresee(self, task: Task, key: Hashable, job: Job) -> None:
         """Add the conservative role where it is expected, and use what was kept from before."""
-        if not self.predict:
+        if not self._predict:
             return
         if job.field.role is Role.DIRECT:
             if Role.CONSERVATIVE in task.model.capabilities.roles:
@@ -96,29 +117,40 @@ class Plan:
                 if forecast.direct(key):
                     task.roles.add(Role.CONSERVATIVE)
                     task.keeper = forecast
+                if hash(key) in self._early:
+                    forecast.conservative(key)
             return
         followed = False
         for forecast in self._forecasts.values():
             followed |= forecast.conservative(key)
             kept = forecast.take(key)
             if kept is not None:
-                task.results[Role.CONSERVATIVE] = kept
-                task.roles.discard(Role.CONSERVATIVE)
+                task.results = kept
+                task.roles -= kept.keys()
                 self._counts["hits"] += 1
                 return
         self._counts["misses"] += followed
+        if not followed:
+            self._early.append(hash(key))
 
-    def _compute(self, tasks: Sequence[Task]) -> None:
-        """Evaluate those with the same model and roles together."""
+    def _compute(self, tasks: Mapping[Hashable, Task]) -> Iterator[None]:
+        """Evaluate tasks of the same model and roles together; yield whenever more is known."""
+        yield  # some may be known already
         groups: defaultdict[tuple[ForceModel, frozenset[Role]], list[Task]] = defaultdict(list)
-        for task in tasks:
-            groups[task.model, frozenset(task.roles)].append(task)
-        for (model, roles), members in groups.items():
-            answers = model.evaluate([task.structure for task in members], roles)
-            for task, answer in zip(members, answers, strict=True):
-                task.results.update(answer)
+        for task in tasks.values():
+            if task.roles:
+                groups[task.model, frozenset(task.roles)].append(task)
+        # i-PI waits for all direct forces, so that passes without gradients come first
+        for (model, roles), members in sorted(groups.items(), key=lambda group: len(group[0][1])):
             self._counts["both" if len(roles) > 1 else str(*roles)] += len(members)
+            for results in model.evaluate_in_parts([task.structure for task in members], roles):
+                for task, result in zip(members, results, strict=True):
+                    task.results = {**task.results, **result}
+                yield
+        for key, task in tasks.items():
+            if task.keeper is not None:
+                task.keeper.keep(key, task.results)
 
 
-def _key(field: ForceField, structure: Structure) -> Hashable:
-    return field.identity, structure.cell.tobytes(), structure.positions.tobytes()
+def _is_done(job: Job, tasks: Sequence[Task]) -> bool:
+    return all(job.field.roles <= task.results.keys() for task in tasks)

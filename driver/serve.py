@@ -8,14 +8,15 @@ import selectors
 import threading
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from weakref import WeakKeyDictionary
 
-from halfkick.driver.config import ConfigError, Endpoint, parse_parameters
+from halfkick.driver.config import ConfigError, Endpoint, Input, parse_parameters
 from halfkick.driver.connection import Closed, Connection
 from halfkick.driver.field import ForceField
+from halfkick.driver.forecast import regular
 from halfkick.driver.guard import Guard
 from halfkick.driver.plan import Job, Plan
 from halfkick.driver.protocol import Event, Exit, Init, Request, State, unpadded
@@ -37,12 +38,12 @@ class ServeOptions:
 
     Attributes:
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
-        needs_virial: whether the ensemble uses the virial; wrong models are then refused.
+        source: what is known of i-PI's input.
         report: a JSON file to write at the end, ``None`` for none.
     """
 
     wait_s: float = 60.0
-    needs_virial: bool = False
+    source: Input = field(default_factory=Input)
     report: Path | None = None
 
 
@@ -62,7 +63,8 @@ class Server:
         options: ServeOptions,
     ) -> None:
         self.options = options
-        self.plan = Plan()
+        source = options.source
+        self.plan = Plan(regular(source.inner_steps, source.replicas) if source.endpoints else None)
         self.guard = Guard()
         self._load = load
         self._models: dict[str, ForceModel] = {}
@@ -122,20 +124,25 @@ class Server:
         return Job(connection, field, structures, len(request.positions))
 
     def _answer(self, jobs: list[Job]) -> None:
-        for job, results in zip(jobs, self.plan.evaluate(jobs), strict=True):
+        for job, results in self.plan.evaluate(jobs):
             self.guard.check(job.structures, results, job.field.limits, job.field.role)
             job.connection.answer(*job.field.reply(results, job.total))
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:
         key = tuple(sorted(parameters.items()))
         if key not in self._known:
-            self._known[key] = ForceField(parameters, self._model, self.options.needs_virial)
+            needed = self.options.source.needs_virial
+            self._known[key] = ForceField(parameters, self._model, needed)
         return self._known[key]
 
     def _model(self, spec: str) -> ForceModel:
         if spec not in self._models:
             log.info("loading model %s", spec)
-            self._models[spec] = self._load(spec)
+            model = self._models[spec] = self._load(spec)
+            source = self.options.source
+            if not (source.needs_virial or source.shows_virial):
+                model.needs_virial = False
+                log.info("nothing in the input uses the virial: it is left out, and sent as zero")
         return self._models[spec]
 
     def _write_report(self) -> None:

@@ -8,7 +8,7 @@ system under pressure.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -102,10 +102,14 @@ class ForceModel(ABC):
     """A source of direct and/or conservative forces.
 
     One instance holds one model; every force field that names the model shares it.
+
+    Attributes:
+        needs_virial: whether virials are used; a model may return zeros where they are not.
     """
 
     name: str
     capabilities: Capabilities
+    needs_virial: bool = True
 
     @abstractmethod
     def evaluate(
@@ -123,6 +127,16 @@ class ForceModel(ABC):
         Raises:
             ModelError: if a role or a species is not offered.
         """
+
+    def evaluate_in_parts(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> Iterator[list[Mapping[Role, ForceResult]]]:
+        """Evaluate as above, and yield what is known each time that it is more.
+
+        A model whose direct forces are there before its conservative ones yields them first. Each
+        list is for all structures, the last one complete; here it is the only one.
+        """
+        yield self.evaluate(structures, roles)
 
     def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
         """Raise ModelError unless the model offers ``role`` for the species in ``numbers``."""

@@ -108,8 +108,7 @@ def test_both_roles_in_one_pass_equal_each_alone(name, shipped):
 def test_a_batch_equals_one_by_one(chunk, roles, precise):
     structures = [finite.structure_of(make(), name) for name, make in SYSTEMS.items()]
     alone = [precise.evaluate([structure], roles)[0] for structure in structures]
-    batched = MetatomicModel(find_file("water"), dtype="float64")
-    batched.chunk = chunk
+    batched = MetatomicModel(find_file("water"), dtype="float64", chunk=chunk)
     for _ in range(2):
         together = batched.evaluate(structures, roles)
         for one, other in zip(together, alone, strict=True):

@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from math import prod
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -106,16 +105,15 @@ def describe(xml: Path) -> Job:
     Raises:
         ConfigError: if it is no input.
     """
-    endpoints = read_input(xml).endpoints
+    source = read_input(xml)
     root = ElementTree.parse(xml).getroot()
-    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
     return Job(
         input=xml,
         xml=xml,
-        endpoints=endpoints,
+        endpoints=source.endpoints,
         step=done_steps(root),
         total_steps=_integer(root, "total_steps", 1000),
-        inner_steps=prod(int(m) for m in levels.split(",")) if levels else 1,
+        inner_steps=source.inner_steps,
         properties=_properties(root, xml.parent),
         restarted=False,
     )

@@ -25,6 +25,8 @@ class Summary:
         wall_s: of this run, starting i-PI and loading the model included.
         ms_per_inner_step: of this run, from the first row of outputs to the last.
         evaluations: structures evaluated in this run: direct, conservative, both in one pass.
+        predictions: conservative requests that were foreseen in this run (hits), that were not
+            (misses), and forces that were made in vain (wasted).
         drift_meV_per_atom_ps: slope of a straight line fitted to the conserved quantity of all
             rows.
         drift_error: its standard error, widened for correlated residuals.
@@ -37,6 +39,7 @@ class Summary:
     wall_s: float
     ms_per_inner_step: float | None
     evaluations: Mapping[str, int] | None
+    predictions: Mapping[str, int] | None
     drift_meV_per_atom_ps: float | None  # noqa: N815 - the unit is part of the name
     drift_error: float | None
     temperature_K: float | None  # noqa: N815
@@ -85,12 +88,14 @@ def summarize(
         drift, drift_error = slope(rows.time, rows.conserved / job.n_atoms * 1e3)
     if rows.temperature is not None:
         temperature, temperature_error = mean(rows.temperature)
+    report = _report(job.folder / "driver.json")
     return Summary(
         state=state,
         steps=None if rows.step is None else int(rows.step[-1]),
         wall_s=round(wall_s, 3),
         ms_per_inner_step=None if pace is None else pace[0] * 1e3 / (pace[1] * job.inner_steps),
-        evaluations=_evaluations(job.folder / "driver.json"),
+        evaluations=report.get("evaluations"),
+        predictions=report.get("predictions"),
         drift_meV_per_atom_ps=_finite(drift),
         drift_error=_finite(drift_error),
         temperature_K=_finite(temperature),
@@ -98,11 +103,11 @@ def summarize(
     )
 
 
-def _evaluations(report: Path) -> Mapping[str, int] | None:
+def _report(path: Path) -> Mapping[str, Mapping[str, int]]:
     try:
-        return json.loads(report.read_text())["evaluations"]
-    except (OSError, ValueError, KeyError):  # a driver that was killed leaves none
-        return None
+        return json.loads(path.read_text())
+    except (OSError, ValueError):  # a driver that was killed leaves none
+        return {}
 
 
 def _finite(value: float | None) -> float | None:
