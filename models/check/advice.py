@@ -1,0 +1,71 @@
+"""Which inner step and stride to take, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from halfkick.models.check.cost import Cost, speed_up
+from halfkick.models.check.modes import Block, Vibration, stride_growth
+from halfkick.models.check.stability import strides_within
+
+__all__ = ["Advice", "StrideRow", "advise"]
+
+INNER_STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # fs
+PARTS = 12  # of the fastest period: an inner step is no longer
+STRIDES = tuple(range(1, 17))
+GROWTH_LIMIT = 1.0  # 1/ps: slower growth is lost in the mixing of modes
+WORTH = 1.05  # a longer stride has to gain so much
+
+
+@dataclass(frozen=True)
+class StrideRow:
+    """What to expect of one stride.
+
+    Attributes:
+        outer_fs: the outer step.
+        growth_per_ps: of the worst stiff amplitude in the linearized system.
+        speed_up: over conservative forces at every inner step, i-PI's own time left out.
+        stable: whether this stride and all shorter ones hold.
+    """
+
+    stride: int
+    outer_fs: float
+    growth_per_ps: float
+    speed_up: float
+    stable: bool
+
+
+@dataclass(frozen=True)
+class Advice:
+    """The inner step (fs), the stride, and the reasons."""
+
+    inner_fs: float
+    stride: int
+    reason: str
+
+
+def advise(
+    vibrations: Sequence[Vibration], blocks: Sequence[Block], costs: Mapping[str, Cost]
+) -> tuple[Advice, list[StrideRow]]:
+    """Recommend an inner step and a stride for a model with both forces."""
+    period = min(v.period_fs for v in vibrations)
+    inner = next((h for h in INNER_STEPS if h <= period / PARTS), INNER_STEPS[-1])
+    rates = stride_growth(blocks, inner, STRIDES)
+    bound = max(1, strides_within(rates, GROWTH_LIMIT))
+    rows = [
+        StrideRow(m, m * inner, rate, speed_up(costs, m), m <= bound)
+        for m, rate in zip(STRIDES, rates, strict=True)
+    ]
+    stride = 1
+    for row in rows[:bound]:
+        if row.speed_up > WORTH * rows[stride - 1].speed_up:
+            stride = row.stride
+    reasons = [f"the fastest vibration has a period of {period:.1f} fs"]
+    if bound < len(rows):
+        beyond = rows[bound]
+        rate = f"by {beyond.growth_per_ps:.1f}/ps"
+        reasons.append(f"impulses {beyond.outer_fs:g} fs apart pump stiff bonds {rate}")
+    if stride < bound:
+        reasons.append(f"strides beyond {stride} gain less than {100 * (WORTH - 1):.0f} %")
+    return Advice(inner, stride, "; ".join(reasons)), rows

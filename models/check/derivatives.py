@@ -1,0 +1,128 @@
+"""Whether conservative forces and virial are what the energy says, and all forces smooth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from halfkick.models.base import Role
+from halfkick.models.check.probe import TINY, Probe
+
+__all__ = ["Derivative", "Jump", "force_error", "jumps", "virial_error"]
+
+FIFTH = 1e5  # eV/Å⁵ along a random direction in a box of water: what limits the step
+LONGEST_STEP, SHORTEST_STEP = 0.015, 5e-4  # Å
+STENCIL = (-2, -1, 1, 2)
+
+
+@dataclass(frozen=True)
+class Derivative:
+    """Forces in meV/Å, virials in meV/atom, RMS per component.
+
+    Attributes:
+        deviation: from finite differences of the energy.
+        rounding: what rounding of the energy makes of the differences.
+        size: of the quantity itself.
+        agrees: whether the deviation is rounding, or below a thousandth of the size.
+    """
+
+    deviation: float
+    rounding: float
+    size: float
+    agrees: bool
+
+
+@dataclass(frozen=True)
+class Jump:
+    """The largest jump of a force as all distances change a little, and how large noise gets.
+
+    Attributes:
+        smooth: whether nothing stands out from the noise by more than it may.
+    """
+
+    largest_meV_per_A: float  # noqa: N815
+    noise_meV_per_A: float  # noqa: N815
+    smooth: bool
+
+
+def force_error(probe: Probe, directions: int = 8, seed: int = 0) -> Derivative:
+    """Compare ``F·d`` with the energy's differences along random directions ``d``."""
+    rng = np.random.default_rng(seed)
+    forces = probe.results()[Role.CONSERVATIVE].forces
+    noise = energy_noise(probe)
+    step = _step(noise)
+    norm = np.sqrt(forces.size)
+    deviations = []
+    for _ in range(directions):
+        d = rng.normal(size=probe.shape)
+        slope = _slope(lambda s, d=d: probe.energy(probe.moved(s * d)), step)
+        deviations.append((slope + (forces * d).sum()) / norm)
+    return _derivative(deviations, noise / step / norm, forces)
+
+
+def virial_error(probe: Probe) -> Derivative:
+    """Compare the conservative virial with the energy's differences under symmetric strains."""
+    n = probe.shape[0]
+    given = probe.results()[Role.CONSERVATIVE].virial
+    noise = energy_noise(probe)
+    step = 0.5 * _step(noise)
+    deviations = []
+    for a, b in zip(*np.triu_indices(3), strict=True):
+        strain = np.zeros((3, 3))
+        strain[a, b] += 0.5
+        strain[b, a] += 0.5
+        slope = _slope(lambda s, e=strain: probe.energy(probe.strained(s * e)), step)
+        deviations.append(slope + given[a, b])
+    return _derivative(np.array(deviations) / n, noise / step / n, given / n)
+
+
+def jumps(probe: Probe, points: int = 60, span: float = 0.01) -> dict[Role, Jump]:
+    """Scale all distances by ``1 ± span`` in small steps and look for forces that jump.
+
+    Some pairs then cross whatever cutoff there is. In fourth differences a smooth force vanishes
+    and a jump stays, three times its size.
+    """
+    line = np.linspace(-span, span, points)
+    scans = [probe.served(probe.strained(s * np.eye(3))) for s in line]
+    result = {}
+    for role in probe.roles:
+        rest = np.abs(np.diff([scan[role] for scan in scans], n=4, axis=0)) / 3.0
+        noise = 1e3 * float(np.median(rest)) / 0.6745
+        largest = 1e3 * float(rest.max())
+        result[role] = Jump(largest, noise, largest < max(10.0 * noise, 1e-3))
+    return result
+
+
+def energy_noise(probe: Probe) -> float:
+    """Rounding error of the energy, eV: its scatter around a parabola 8e-6 Å long."""
+    direction = np.random.default_rng(0).normal(size=probe.shape)
+    x = np.arange(8.0)
+    y = np.array([probe.energy(probe.moved(TINY * k * direction)) for k in x])
+    rest = y - np.polyval(np.polyfit(x, y, 2), x)
+    return float(np.sqrt(np.mean(rest**2) * 8 / 5))
+
+
+def _step(noise: float) -> float:
+    """Å; where rounding and curvature weigh alike in a difference of fourth order."""
+    return float(np.clip((noise / FIFTH) ** 0.2, SHORTEST_STEP, LONGEST_STEP))
+
+
+def _slope(energy: Callable[[float], float], step: float) -> float:
+    """Derivative at 0, of fourth order."""
+    low2, low, high, high2 = (energy(k * step) for k in STENCIL)
+    return (low2 - 8.0 * low + 8.0 * high - high2) / (12.0 * step)
+
+
+def _derivative(
+    deviations: Sequence[float] | NDArray[np.float64], rounding: float, value: ArrayLike
+) -> Derivative:
+    deviation, size = _rms(deviations), _rms(value)
+    agrees = deviation < max(5.0 * rounding, 1e-3 * size)
+    return Derivative(1e3 * deviation, 1e3 * float(rounding), 1e3 * size, bool(agrees))
+
+
+def _rms(values: ArrayLike) -> float:
+    return float(np.sqrt(np.mean(np.square(values))))

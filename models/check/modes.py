@@ -1,0 +1,134 @@
+"""The stiffest vibrations, the gap's stiffness along them, and the strides they bear.
+
+Vibrations are those of the surroundings as they stand, not of a minimum: what a run meets.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
+
+from halfkick.models.base import ModelError, Role
+from halfkick.models.check.probe import Probe
+from halfkick.models.check.stability import growth, period_fs
+
+__all__ = ["Block", "Vibration", "stiff_block", "stiffest", "stride_growth"]
+
+Block = tuple[NDArray[np.float64], NDArray[np.float64]]
+"""Mass-weighted stiffness of gap and direct force among some atoms, (n, n), eV/Å²/amu."""
+
+SMALL = 24  # atoms: so many are taken whole
+BLOCK = 9  # atoms around a stiff bond in a larger system
+WANDER, WANDER_POINTS = 0.1, 21  # how far frequencies go from where they are found, relative
+SOFT = 1.0 / 16.0  # modes below this part of the greatest stiffness (a quarter of the frequency)
+
+
+@dataclass(frozen=True)
+class Vibration:
+    """One stiff mode.
+
+    Attributes:
+        frequency_cm: wave number, 1/cm.
+        period_fs: of the oscillation.
+        gap_stiffness: δk/k: how much stiffer the conservative force is than the direct one along
+            the mode, relative; ``None`` without both.
+    """
+
+    frequency_cm: float
+    period_fs: float
+    gap_stiffness: float | None
+
+
+def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], NDArray[np.float64]]:
+    """Find the stiffest modes of the conservative force by Lanczos iteration.
+
+    Returns:
+        The modes, stiffest first, and the atom that moves most in the first, as an index array.
+
+    Raises:
+        ModelError: if the model has no conservative force.
+    """
+    if Role.CONSERVATIVE not in probe.roles:
+        raise ModelError(f"expected model '{probe.model.name}' to offer conservative forces")
+    scale = 1.0 / np.sqrt(probe.masses)
+    size = probe.structure.positions.size
+
+    def apply(vector: NDArray[np.float64], role: Role = Role.CONSERVATIVE) -> NDArray[np.float64]:
+        change = probe.derivative(vector.reshape(probe.shape) * scale)[role]
+        return -(change * scale).ravel()
+
+    operator = LinearOperator((size, size), matvec=apply, dtype=float)
+    start = np.random.default_rng(0).normal(size=size)
+    count = min(count, size - 2)
+    try:
+        values, vectors = eigsh(
+            operator, k=count, which="LA", v0=start, tol=0.01, ncv=min(4 * count + 4, size)
+        )
+    except ArpackNoConvergence as error:
+        values, vectors = error.eigenvalues, error.eigenvectors
+    order = np.argsort(values)[::-1]
+    modes = [_vibration(probe, values[i], vectors[:, i], scale) for i in order]
+    shares = (vectors[:, order[0]].reshape(probe.shape) ** 2).sum(axis=1)
+    return modes, int(shares.argmax())
+
+
+def _vibration(
+    probe: Probe, stiffness: float, mode: NDArray[np.float64], scale: NDArray[np.float64]
+) -> Vibration:
+    period = period_fs(stiffness)
+    gap = None
+    if len(probe.roles) == 2 and stiffness > 0:
+        weighted = mode.reshape(probe.shape) * scale
+        along = {r: -float((c * weighted).sum()) for r, c in probe.derivative(weighted).items()}
+        gap = float((along[Role.CONSERVATIVE] - along[Role.DIRECT]) / stiffness)
+    return Vibration(1e4 / (0.299792458 * period), period, gap)
+
+
+def neighbourhood(probe: Probe, centre: int) -> NDArray[np.int_]:
+    """All atoms of a small system, else the nearest to ``centre``, itself among them."""
+    from ase.geometry import find_mic
+
+    n = probe.shape[0]
+    if n <= SMALL:
+        return np.arange(n)
+    s = probe.structure
+    away = s.positions - s.positions[centre]
+    _, distances = find_mic(away, s.cell, s.pbc)
+    return np.argsort(distances)[:BLOCK]
+
+
+def stiff_block(probe: Probe, centre: int) -> Block:
+    """Mass-weighted stiffness of gap and direct force around an atom, stiff modes only.
+
+    The rest stands still. Modes softer than a sixteenth of the stiffest are left out: they limit
+    no stride, and those of negative stiffness would pass for instabilities of the integrator.
+
+    Returns:
+        ``slow`` (gap) and ``fast`` (direct), shape (n, n), eV/Å²/amu; not symmetric.
+    """
+    atoms = neighbourhood(probe, centre)
+    jacobian = probe.jacobian(atoms)
+    scale = np.repeat(1.0 / np.sqrt(probe.masses[atoms, 0]), 3)
+    weighted = {role: -(scale[:, None] * j * scale) for role, j in jacobian.items()}
+    whole = weighted[Role.CONSERVATIVE]
+    values, vectors = np.linalg.eigh(0.5 * (whole + whole.T))
+    basis = vectors[:, values > SOFT * values[-1]]
+    symmetric = basis.T @ (0.5 * (whole + whole.T)) @ basis
+    fast = basis.T @ weighted[Role.DIRECT] @ basis
+    return symmetric - fast, fast
+
+
+def stride_growth(
+    blocks: Sequence[Block], timestep_fs: float, strides: Sequence[int]
+) -> list[float]:
+    """The worst growth rate (1/ps) over all blocks, for each stride.
+
+    Windows of instability are narrow and frequencies wander as bonds stretch and environments
+    change, so all are scaled from 0.9 to 1.1 and the worst is taken.
+    """
+    steps = timestep_fs * np.linspace(1.0 - WANDER, 1.0 + WANDER, WANDER_POINTS)
+    return [max(growth(s, f, step, m) for s, f in blocks for step in steps) for m in strides]

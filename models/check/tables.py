@@ -1,0 +1,103 @@
+"""The report of ``halfkick check`` on a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from rich.console import RenderableType
+from rich.table import Table
+
+from halfkick.models.check.report import Report
+
+__all__ = ["tables"]
+
+
+def tables(report: Report) -> Iterator[RenderableType]:
+    """Tables and lines, in the order in which they are to be read."""
+    r = report
+    offers = ", ".join(f"{role}{' with stress' if role in r.stress else ''}" for role in r.roles)
+    cutoff = "unknown" if r.cutoff is None else f"{r.cutoff:g} Å"
+    yield f"[bold]{r.model}[/]: {offers}; range {cutoff}; {r.atoms} atoms, {r.frames} frame(s)"
+    yield _costs(r)
+    if r.gap is not None:
+        yield _gap(r)
+    yield _faults(r)
+    if r.vibrations:
+        yield _vibrations(r)
+    if r.strides:
+        yield _strides(r)
+    if r.advice is not None:
+        a = r.advice
+        steps = f"an inner step of {a.inner_fs:g} fs and a stride M = {a.stride}"
+        yield f"[bold]Take {steps}[/]: {a.reason}."
+        yield "Linear theory: confirm it with halfkick tune, at constant energy."
+
+
+def _table(title: str, *columns: str) -> Table:
+    table = Table(title=title, title_justify="left", title_style="bold")
+    for index, column in enumerate(columns):
+        table.add_column(column, justify="left" if index == 0 else "right")
+    return table
+
+
+def _costs(r: Report) -> Table:
+    table = _table("Cost of one evaluation", "force", "median ms", "middle half", "repeats")
+    for kind, c in r.cost.items():
+        row = (f"{c.median_ms:.2f}", f"{c.low_ms:.2f} to {c.high_ms:.2f}", str(c.repeats))
+        table.add_row(kind, *row)
+    return table
+
+
+def _gap(r: Report) -> Table:
+    table = _table("Gap, conservative - direct (meV/Å)", "atoms", "RMSE", "99.9th percentile")
+    for name, g in r.gap.species.items():
+        table.add_row(name, f"{g.rmse_meV_per_A:.2f}", f"{g.p999_meV_per_A:.1f}")
+    torque = "" if r.gap.net_torque_meV is None else f", torque {r.gap.net_torque_meV:.2f} meV/atom"
+    table.caption = (
+        f"direct head's mean force per atom {r.gap.net_force_meV_per_A:.3g} meV/Å{torque}"
+    )
+    return table
+
+
+def _faults(r: Report) -> Table:
+    table = _table("Faults", "measure", *r.roles)
+    curls = [_pm(r.curl[role].value, r.curl[role].error) for role in r.roles]
+    table.add_row("curl λ = |J - Jᵀ| / 2|J|", *curls)
+    loops = [f"{r.loop[role].rms_meV:.3g}" for role in r.roles]
+    table.add_row("work around a loop, meV/atom", *loops)
+    jumps = [_jump(r, role) for role in r.roles]
+    table.add_row("largest jump (noise), meV/Å", *jumps)
+    for name, found in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
+        if found is not None:
+            verdict = "agrees" if found.agrees else "[red]differs[/]"
+            text = f"{found.deviation:.2g} of {found.size:.4g}, {verdict}"
+            cells = [text if role == "conservative" else "" for role in r.roles]
+            table.add_row(f"energy differences - {name}", *cells)
+    return table
+
+
+def _jump(r: Report, role: str) -> str:
+    j = r.jump[role]
+    text = f"{j.largest_meV_per_A:.2g} ({j.noise_meV_per_A:.2g})"
+    return text if j.smooth else f"[red]{text}[/]"
+
+
+def _vibrations(r: Report) -> Table:
+    table = _table("Stiffest vibrations", "1/cm", "period, fs", "gap δk/k, %")
+    for v in r.vibrations[:6]:
+        gap = "" if v.gap_stiffness is None else f"{100 * v.gap_stiffness:+.2f}"
+        table.add_row(f"{v.frequency_cm:.0f}", f"{v.period_fs:.2f}", gap)
+    return table
+
+
+def _strides(r: Report) -> Table:
+    table = _table("Strides", "M", "outer step, fs", "growth, 1/ps", "speed-up", "holds")
+    for s in r.strides:
+        growth = f"{s.growth_per_ps:.2f}" if s.growth_per_ps > 0.005 else "0"
+        row = (f"{s.outer_fs:g}", growth, f"{s.speed_up:.2f}", "yes" if s.stable else "no")
+        table.add_row(str(s.stride), *row, style="" if s.stable else "dim")
+    return table
+
+
+def _pm(value: float, error: float | None) -> str:
+    return f"{value:.2g}" + ("" if error is None else f" ± {error:.1g}")

@@ -1,0 +1,279 @@
+"""``halfkick check``: each figure against one known beforehand, each with a twin that differs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import ase.io
+import finite
+import numpy as np
+import pytest
+import toy
+from ase.data import atomic_masses
+from simulation import ENVIRONMENT, HALFKICK
+
+from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
+from halfkick.models.check import modes
+from halfkick.models.check.advice import advise
+from halfkick.models.check.cost import Cost, cost, speed_up
+from halfkick.models.check.curl import curl, exact_curl, loop_work
+from halfkick.models.check.derivatives import force_error, jumps, virial_error
+from halfkick.models.check.gap import gap
+from halfkick.models.check.probe import Probe
+from halfkick.models.check.stability import EV_PER_A2_AMU, growth, period_fs
+
+BOTH = frozenset(Role)
+
+
+class Springs(ForceModel):
+    """Forces ``-K x`` about the origin with a matrix for each role, plus a push on every atom."""
+
+    name = "springs"
+
+    def __init__(self, conservative, direct, push=0.0):
+        self.capabilities = Capabilities(BOTH)
+        self.matrices = {Role.CONSERVATIVE: conservative, Role.DIRECT: direct}
+        self.push = {Role.CONSERVATIVE: 0.0, Role.DIRECT: push}
+
+    def evaluate(self, structures, roles):
+        return [{role: self.one(s.positions.ravel(), role) for role in roles} for s in structures]
+
+    def one(self, x, role):
+        forces = -(self.matrices[role] @ x).reshape(-1, 3) + self.push[role]
+        return ForceResult(0.5 * x @ self.matrices[role] @ x, forces, np.zeros((3, 3)))
+
+
+def bond(k):
+    """Stiffness of one bond along x between two atoms, shape (6, 6)."""
+    along = np.array([1.0, 0, 0, -1.0, 0, 0])
+    return k * np.outer(along, along)
+
+
+def springs_probe(conservative, direct, *, push=0.0, numbers=(8, 1)):
+    n = len(numbers)
+    positions = np.random.default_rng(3).normal(size=(n, 3))
+    structure = Structure(np.array(numbers), positions, np.zeros((3, 3)), np.zeros(3, bool))
+    return Probe(Springs(conservative, direct, push), structure)
+
+
+@pytest.fixture(scope="module")
+def toy_probe():
+    return Probe(toy.toy(), finite.structure_of(toy.atoms()))
+
+
+@pytest.fixture(scope="module")
+def toy_jacobian(toy_probe):
+    return toy_probe.jacobian(range(27))
+
+
+def test_the_jacobian_is_the_matrix():
+    rng = np.random.default_rng(1)
+    conservative, direct = rng.normal(size=(2, 6, 6))
+    jacobian = springs_probe(conservative, direct).jacobian([0, 1])
+    np.testing.assert_allclose(jacobian[Role.CONSERVATIVE], -conservative, atol=1e-8)
+    mean = np.kron(np.full((2, 2), 0.5), np.eye(3))  # direct forces are served without their mean
+    np.testing.assert_allclose(jacobian[Role.DIRECT], -(direct - mean @ direct), atol=1e-8)
+
+
+def test_curl_of_known_matrices():
+    skew = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    assert exact_curl(skew) == pytest.approx(1.0)
+    assert exact_curl(np.eye(2) + skew) == pytest.approx(np.sqrt(0.5))
+    assert exact_curl(np.array([[2.0, 1.0], [1.0, 3.0]])) == 0.0
+
+
+def test_curl_by_probes_is_the_exact_one(toy_probe, toy_jacobian):
+    exact = exact_curl(toy_jacobian[Role.DIRECT])
+    found = [curl(toy_probe, 12, seed)[Role.DIRECT] for seed in range(8)]
+    values, errors = np.array([(c.value, c.error) for c in found]).T
+    assert abs(values.mean() - exact) < 4.0 * values.std(ddof=1) / np.sqrt(len(values))
+    assert 0.4 < np.sqrt(np.mean(errors**2)) / values.std(ddof=1) < 2.5
+    assert abs(values.mean() - exact) < 0.2 * exact
+    assert exact > 0.01
+
+
+def test_a_gradient_has_no_curl(toy_probe):
+    assert curl(toy_probe, 12)[Role.CONSERVATIVE].value < 1e-5
+
+
+def test_few_coordinates_are_done_exactly():
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(6, 6))
+    found = curl(springs_probe(matrix, matrix), 12)[Role.CONSERVATIVE]
+    assert found.error is None
+    assert found.value == pytest.approx(exact_curl(matrix), abs=1e-7)
+
+
+def test_work_around_a_loop_is_area_times_curl():
+    rng = np.random.default_rng(2)
+    matrix = rng.normal(size=(6, 6))
+    probe = springs_probe(matrix, matrix, push=0.3)
+    found = loop_work(probe, amplitude=0.1, paths=1, seed=4)[Role.CONSERVATIVE]
+    a, b = 0.1 * np.random.default_rng(4).normal(size=(2, 6))
+    expected = 1e3 * np.pi * (a @ matrix @ b - b @ matrix @ a) / 2
+    assert found.largest_meV == pytest.approx(abs(expected), rel=1e-9)
+    symmetric = springs_probe(matrix + matrix.T, matrix)
+    assert loop_work(symmetric, amplitude=0.1)[Role.CONSERVATIVE].largest_meV < 1e-9
+
+
+class Off(toy.Toy):
+    """The toy model with forces a hundredth too large, and with a step in them at 2 Å if asked."""
+
+    def __init__(self, factor=1.0, step=0.0):
+        super().__init__()
+        self.factor, self.step = factor, step
+
+    def _evaluate(self, structure, role):
+        result = super()._evaluate(structure, role)
+        i, j, d = toy.pairs(structure)
+        inside = (np.linalg.norm(d, axis=1) < 2.0)[:, None] * d * self.step
+        forces = self.factor * result.forces
+        np.add.at(forces, i, inside)
+        np.add.at(forces, j, -inside)
+        return replace(result, forces=forces, virial=self.factor * result.virial)
+
+
+def test_forces_and_virial_are_what_the_energy_says(toy_probe):
+    for found in (force_error(toy_probe), virial_error(toy_probe)):
+        assert found.agrees
+        assert found.deviation < 1e-4 * found.size
+    off = Probe(Off(factor=1.01), toy_probe.structure)
+    for found in (force_error(off), virial_error(off)):
+        assert not found.agrees
+        assert found.deviation > 3e-3 * found.size
+
+
+def test_a_step_in_the_force_is_seen(toy_probe):
+    assert all(found.smooth for found in jumps(toy_probe).values())
+    found = jumps(Probe(Off(step=0.01), toy_probe.structure))
+    assert not any(jump.smooth for jump in found.values())
+    # 0.01 eV/Å² times 2 Å of a pair, along one direction or another
+    assert 5.0 < found[Role.CONSERVATIVE].largest_meV_per_A < 40.0
+
+
+def test_the_stiffest_vibration_of_a_bond():
+    k, softer = 44.0, 0.95
+    probe = springs_probe(bond(k), bond(softer * k))
+    (found, *_), atom = modes.stiffest(probe, count=1)
+    m_o, m_h = atomic_masses[[8, 1]]
+    stiffness = k * (1 / m_o + 1 / m_h)
+    assert found.period_fs == pytest.approx(period_fs(stiffness), rel=1e-6)
+    assert found.frequency_cm == pytest.approx(521.47 * stiffness**0.5, rel=1e-4)
+    assert found.gap_stiffness == pytest.approx(1 - softer, rel=1e-6)
+    assert atom == 1
+    slow, fast = modes.stiff_block(probe, atom)
+    np.testing.assert_allclose(slow, [[(1 - softer) * stiffness]], rtol=1e-6)
+    np.testing.assert_allclose(fast, [[softer * stiffness]], rtol=1e-6)
+
+
+def oscillate(slow, fast, timestep_fs, stride, outer_steps):
+    """Largest amplitude of one oscillator under impulse multiple time stepping, step by step."""
+    x, v, largest = 1.0, 0.0, 1.0
+    slow, fast = slow * EV_PER_A2_AMU, fast * EV_PER_A2_AMU
+    for _ in range(outer_steps):
+        v -= 0.5 * stride * timestep_fs * slow * x
+        for _ in range(stride):
+            v -= 0.5 * timestep_fs * fast * x
+            x += timestep_fs * v
+            v -= 0.5 * timestep_fs * fast * x
+        v -= 0.5 * stride * timestep_fs * slow * x
+        largest = max(largest, abs(x))
+    return largest
+
+
+@pytest.mark.parametrize("stride", [1, 4, 8, 17, 18, 19, 25, 36])
+@pytest.mark.parametrize("part", [0.0, 0.02, 0.1])
+def test_growth_is_that_of_the_integrator(stride, part):
+    """Where it foresees growth, the amplitude grows so; where none, it stays bounded."""
+    k = 46.2  # an O-H bond: 9.4 fs
+    slow, fast = np.array([[part * k]]), np.array([[(1 - part) * k]])
+    timestep = period_fs(k) / 36.0
+    rate = growth(slow, fast, timestep, stride)
+    span_ps = 1e-3 * 300 * stride * timestep
+    largest = oscillate(slow[0, 0], fast[0, 0], timestep, stride, 300)
+    if rate * span_ps > 1.0:
+        assert np.log(largest) == pytest.approx(rate * span_ps, abs=3.0, rel=0.05)
+    else:
+        assert largest < 20.0
+    if part == 0.0:
+        assert rate < 1e-3  # no gap, no impulse: any stride is plain Verlet
+    if part == 0.1 and stride == 18:
+        assert rate * period_fs(k) * 1e-3 > 0.1  # half a period between impulses
+
+
+def a_vibration(period):
+    return modes.Vibration(1.0, period, 0.0)
+
+
+def test_advice_stays_below_half_the_fastest_period():
+    k = 46.2
+    costs = {kind: Cost(ms, ms, ms, 1) for kind, ms in (("conservative", 3.0), ("direct", 1.0))}
+    costs["both"] = costs["conservative"]
+    block = (np.array([[0.05 * k]]), np.array([[0.95 * k]]))
+    advice, rows = advise([a_vibration(period_fs(k))], [block], costs)
+    assert advice.inner_fs == 0.5
+    outer = advice.inner_fs * advice.stride
+    assert 0.25 * period_fs(k) < outer < 0.5 * period_fs(k)
+    assert not rows[8].stable and rows[8].growth_per_ps > 1.0  # 4.5 fs
+    same = (0.0 * block[0], np.array([[k]]))
+    bold, rows = advise([a_vibration(period_fs(k))], [same], costs)
+    assert bold.stride > advice.stride and all(row.stable for row in rows)
+
+
+def test_speed_up():
+    costs = {"conservative": Cost(3.0, 3, 3, 1), "direct": Cost(1.0, 1, 1, 1)}
+    costs["both"] = Cost(3.2, 3, 3, 1)
+    assert speed_up(costs, 1) == pytest.approx(3.0 / 3.2)
+    assert speed_up(costs, 8) == pytest.approx(24.0 / (7.0 + 3.2))
+
+
+def test_cost_times_every_kind(toy_probe):
+    found = cost(toy_probe, seconds=0.0, at_least=3)
+    assert set(found) == {"conservative", "direct", "both"}
+    assert all(c.repeats == 3 and 0 < c.low_ms <= c.median_ms <= c.high_ms for c in found.values())
+
+
+def test_gap_per_species():
+    """Oxygen and hydrogen are pushed apart by the direct head; a push on all is taken away."""
+    zero = np.zeros((6, 6))
+    probe = springs_probe(zero, zero, push=np.array([[0.3, 0, 0], [0.1, 0, 0]]))
+    found = gap([probe])
+    assert found.net_force_meV_per_A == pytest.approx(200.0 / np.sqrt(3))
+    for name in ("all", "O", "H"):
+        assert found.species[name].rmse_meV_per_A == pytest.approx(100.0 / np.sqrt(3))
+    assert gap([springs_probe(zero, zero, push=0.3)]).species["all"].rmse_meV_per_A < 1e-9
+
+
+def check(folder, *arguments):
+    return subprocess.run(
+        [*HALFKICK, "check", *arguments],
+        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_the_command(tmp_path):
+    ase.io.write(tmp_path / "init.xyz", toy.atoms())
+    done = check(tmp_path, "python:toy:toy", "init.xyz", "--json", "found.json", "--probes", "8")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["advice"]["stride"] >= 1
+    assert f"M = {found['advice']['stride']}" in " ".join(done.stdout.split())
+    assert found["force"]["agrees"] and found["virial"]["agrees"]
+    assert len(found["strides"]) == 16
+    one = check(tmp_path, "python:toy:toy?direct=False", "init.xyz", "--json", "one.json")
+    assert one.returncode == 0, one.stderr
+    found = json.loads((tmp_path / "one.json").read_text())
+    assert (found["gap"], found["advice"], found["roles"]) == (None, None, ["conservative"])
+
+
+def test_what_cannot_be_checked(tmp_path):
+    ase.io.write(tmp_path / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2]]))
+    for arguments, message in (
+        (("python:toy:toy", "nowhere.xyz"), "expected a structure that ASE reads"),
+        (("python:toy:toy", "gold.xyz"), "expected species that model 'toy' knows"),
+    ):
+        done = check(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert message in done.stderr and "Traceback" not in done.stderr
