@@ -13,8 +13,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import stat
+import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from ase import Atoms
@@ -44,6 +48,8 @@ class Toy(ForceModel):
         direct_stress: whether the direct head comes with a virial.
         nan_after: from this number of evaluated structures on, forces are NaN.
         die_after: at this number of evaluated structures the process is killed.
+        reset_after: at this number, once in a folder, the process is killed in such a way that
+            its TCP connections are reset, as they are when requests lie in them unread.
     """
 
     name = "toy"
@@ -55,12 +61,14 @@ class Toy(ForceModel):
         direct_stress: bool = True,
         nan_after: int | None = None,
         die_after: int | None = None,
+        reset_after: int | None = None,
     ) -> None:
         roles = frozenset(Role) if direct else frozenset({Role.CONSERVATIVE})
         stress = roles if direct_stress else frozenset({Role.CONSERVATIVE})
         self.capabilities = Capabilities(roles, stress, SPECIES, CUTOFF)
         self.nan_after = nan_after
         self.die_after = die_after
+        self.reset_after = reset_after
         self.evaluated = 0
 
     def evaluate(
@@ -72,6 +80,10 @@ class Toy(ForceModel):
                 self.check(structure.numbers, role)
             results.append({role: self._evaluate(structure, role) for role in roles})
             self.evaluated += 1
+            if self.evaluated == self.reset_after and not Path("was_reset").exists():
+                Path("was_reset").touch()
+                reset_connections()
+                os.kill(os.getpid(), signal.SIGKILL)
             if self.evaluated == self.die_after:
                 os.kill(os.getpid(), signal.SIGKILL)
         return results
@@ -138,3 +150,15 @@ def atoms(side: int = 3, spacing: float = 1.9, seed: int = 0) -> Atoms:
     cell = side * spacing * np.array([[1.0, 0, 0], [0.05, 1.0, 0], [-0.03, 0.04, 1.0]])
     positions = grid / side @ cell + rng.normal(scale=0.1, size=grid.shape)
     return Atoms(numbers, positions, cell=cell, pbc=True)
+
+
+def reset_connections() -> None:
+    """Have the kernel send RST, not FIN, when the sockets of this process are closed."""
+    for entry in Path("/proc/self/fd").iterdir():
+        try:
+            if stat.S_ISSOCK(entry.stat().st_mode):
+                with socket.socket(fileno=os.dup(int(entry.name))) as connection:
+                    linger = struct.pack("ii", 1, 0)
+                    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        except FileNotFoundError:
+            continue  # the listing's own

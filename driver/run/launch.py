@@ -32,7 +32,6 @@ log = logging.getLogger(__name__)
 
 LOOK_EVERY = 0.1  # s
 GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
-LOST_GRACE = 3.0  # s for an i-PI that listens no more: it writes RESTART at once and never ends
 FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
@@ -165,7 +164,7 @@ class Run:
             try:
                 return self._watch(ipi, driver, progress)
             except IpiLost:
-                ipi.stop(grace=LOST_GRACE)
+                driver.stop(grace=0.0)  # i-PI would wait for it, and never write RESTART
                 raise
             finally:
                 self._end(ipi, driver)
