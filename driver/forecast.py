@@ -50,9 +50,11 @@ class Forecast:
 
     def direct(self, key: Hashable) -> bool:
         """Note a direct request; True if a conservative one is expected at the same structure."""
-        if self._matched or len(self._places) > LONGEST:
-            self._begin()
-        place = self._places.setdefault(hash(key), len(self._places))
+        place = self._places.get(hash(key))
+        if place is None:
+            if self._matched or len(self._places) > LONGEST:
+                self._begin()
+            place = self._places[hash(key)] = len(self._places)
         if self._expected is None:
             return False
         length, matched = self._expected

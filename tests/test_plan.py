@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
 
-from halfkick.driver.forecast import Forecast
+from halfkick.driver.forecast import Forecast, regular
 from halfkick.models.base import ForceResult
 
 RESULT = ForceResult(0.0, np.zeros((1, 3)), np.zeros((3, 3)))
@@ -33,6 +33,24 @@ def play(forecast, directs, conservative, outer_steps):
 def test_two_outer_steps_teach_the_third(directs, conservative):
     foreseen = play(Forecast(), directs, conservative, 5)
     assert foreseen == [[], [], conservative, conservative, conservative]
+
+
+@pytest.mark.parametrize("given", [regular(8, 1), regular(8, 4)], ids=["alone", "beads"])
+def test_a_pattern_that_is_given_holds_from_the_start(given):
+    length, last = given
+    forecast = Forecast(given)
+    for _ in range(2):  # the start, where all beads coincide
+        forecast.direct("start")
+        forecast.conservative("start")
+    assert play(forecast, length, sorted(last), 3) == [sorted(last)] * 3
+
+
+@pytest.mark.parametrize("length", [2, 5, 16])
+def test_a_given_pattern_that_is_wrong_gives_way(length):
+    forecast = Forecast(regular(8, 1))
+    foreseen = play(forecast, length, [length - 1], 6)
+    assert foreseen[3:] == [[length - 1]] * 3
+    assert sum(place != length - 1 for step in foreseen for place in step) <= 1
 
 
 def test_a_broken_pattern_is_forgotten():
@@ -93,9 +111,10 @@ def test_conservative_forces_are_ready_when_asked(tmp_path, case, directs):
     # at the start all beads coincide, so that between one and all of them are evaluated
     for role, requests in (("direct", directs * steps), ("conservative", steps)):
         assert 1 <= evaluations[role] + evaluations["both"] - requests * beads <= beads
-    # foreseen from the third or fourth outer step on
-    assert (steps - 3) * beads <= predictions["hits"] <= steps * beads
-    assert predictions["wasted"] <= beads
+    # foreseen from the first outer step on, as the stride stands in the input
+    assert predictions["hits"] == steps * beads
+    assert predictions["misses"] <= beads  # at the start
+    assert predictions["wasted"] == 0
     inside = tmp_path / "inside"
     inside.mkdir()
     simulate(inside, replace(case, mode=None, batch=1))
