@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Estimate", "mean", "slope"]
+__all__ = ["Estimate", "mean", "slope", "with_error"]
 
 Estimate = tuple[float | None, float | None]
 """A value and its standard error; ``None`` where the data do not determine it."""
@@ -43,6 +45,14 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> Estimate:
     residuals = dy - value * dx
     variance = float(residuals @ residuals) / (n - 2)
     return value, float(np.sqrt(variance * _inefficiency(residuals) / spread))
+
+
+def with_error(value: float, error: float | None) -> str:
+    """Both to the second figure of the error, ``-0.0074 ± 0.0064``."""
+    if not error:
+        return f"{value:.3g}"
+    decimals = max(0, 1 - math.floor(math.log10(error)))
+    return f"{value:.{decimals}f} ± {error:.{decimals}f}"
 
 
 def _inefficiency(values: NDArray[np.float64]) -> float:
