@@ -70,7 +70,7 @@ def test_a_driver_that_was_dropped_comes_back(tmp_path, undisturbed):
     wait_for(lambda: "Timeout!" in (tmp_path / "i-pi.log").read_text())
     driver.send_signal(signal.SIGCONT)
     assert end(ipi, driver) == [0, 0]
-    assert (tmp_path / "driver.log").read_text().count("connected to i-PI") == 3
+    assert (tmp_path / "driver.log").read_text().count("connected to i-PI") >= 3
     assert np.array_equal(last_positions(tmp_path), undisturbed)
 
 
