@@ -9,9 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.guard import Limits
+from halfkick.driver.limits import Limits
 from halfkick.driver.units import BOHR, HARTREE
-from halfkick.models.base import ForceModel, ForceResult, Role, Structure, without_mean_force
+from halfkick.models.base import (
+    ExpectedGap,
+    ForceModel,
+    ForceResult,
+    Role,
+    Structure,
+    without_mean_force,
+)
 
 __all__ = ["ForceField"]
 
@@ -67,6 +74,12 @@ class ForceField:
                 f"expected a model with {self.role} stress, since the ensemble uses the virial, "
                 f"but '{self.model.name}' has none; use a constant-volume ensemble or another model"
             )
+
+    @property
+    def expected_gap(self) -> ExpectedGap | None:
+        """What the model's card says of these forces' distance from those that correct them."""
+        expected = self.model.expected_gap
+        return expected if expected is not None and expected.role is self.role else None
 
     def structures(
         self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: str

@@ -5,8 +5,8 @@ What is watched, each with a limit that stands in ``<parameters>`` (a number, or
 =============  ========  ====================================================================
 ``max_force``  100 eV/Å  the largest force on an atom
 ``max_move``   off       how far an atom goes between two requests of one force field and bead, Å
-``max_gap``    off       the largest difference of conservative and direct force on an atom,
-                         where both are known for one structure, eV/Å
+``max_gap``    off       the largest difference of conservative and fast force on an atom, where
+                         both were asked for one structure, of one model or of two, eV/Å
 =============  ========  ====================================================================
 
 A limit that is passed once is a warning in the log: a single frame may be an accident. Passed by
@@ -18,15 +18,16 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.models.base import ForceResult, Role, Structure, without_mean_force
+from halfkick.driver.field import ForceField
+from halfkick.driver.gap import Gaps
+from halfkick.models.base import ForceResult, Role, Structure
 
-__all__ = ["Guard", "GuardError", "Limits"]
+__all__ = ["Guard", "GuardError"]
 
 log = logging.getLogger("halfkick")
 
@@ -38,40 +39,11 @@ class GuardError(Exception):
     """The run was stopped; the message says why and where."""
 
 
-@dataclass(frozen=True)
-class Limits:
-    """Bounds of one force field; ``inf`` where one is off."""
-
-    max_force: float = 100.0
-    max_move: float = np.inf
-    max_gap: float = np.inf
-
-    @classmethod
-    def names(cls) -> tuple[str, ...]:
-        """The parameters that set a limit."""
-        return tuple(field.name for field in fields(cls))
-
-    @classmethod
-    def read(cls, parameters: Mapping[str, str]) -> Limits:
-        """Take the limits among ``<parameters>``; ValueError if one is no positive number."""
-        given = {}
-        for name in set(cls.names()) & parameters.keys():
-            try:
-                given[name] = float("inf" if parameters[name] == "off" else parameters[name])
-            except ValueError:
-                given[name] = np.nan
-            if not given[name] > 0.0:
-                raise ValueError(
-                    f"expected a positive number or 'off' for {name}, got '{parameters[name]}'"
-                )
-        return cls(**given)
-
-
 UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}
 WHAT = {
     "max_force": "a force",
     "max_move": "an atom that moved since the last request",
-    "max_gap": "a difference of conservative and direct force",
+    "max_gap": "a difference of conservative and fast force",
 }
 
 
@@ -80,41 +52,43 @@ class Guard:
 
     Attributes:
         requests: structures seen, by place; messages count with it.
+        gaps: between the force fields.
     """
 
     def __init__(self) -> None:
+        self.gaps = Gaps()
         self.requests: defaultdict[Hashable, int] = defaultdict(int)
         self._last: dict[Hashable, NDArray[np.float64]] = {}
         self._passed: defaultdict[tuple[Hashable, str], int] = defaultdict(int)
 
     def check(
         self,
+        field: ForceField,
         structures: Sequence[Structure],
-        results: Sequence[Mapping[Role, ForceResult]],
-        limits: Limits,
-        role: Role,
+        answers: Sequence[Mapping[Role, ForceResult]],
     ) -> None:
         """Compare structures of one size and their forces with the limits of their force field.
 
         Raises:
             GuardError: if a limit was passed several times in a row; the structure is saved.
         """
+        results = [answer[field.role] for answer in answers]
+        gaps, max_gap = self.gaps.see(field, structures, results)
         found = {
-            "max_force": largest(np.stack([result[role].forces for result in results])),
-            "max_move": largest(self._moves(structures)),
-            "max_gap": np.array([gap(result) for result in results]),
+            "max_force": (largest(np.stack([r.forces for r in results])), field.limits.max_force),
+            "max_move": (largest(self._moves(structures)), field.limits.max_move),
+            "max_gap": (gaps, max_gap),
         }
         for structure in structures:
             self.requests[structure.slot] += 1
-        for name, values in found.items():
-            limit = getattr(limits, name)
+        for name, (values, limit) in found.items():
             if not self._passed and values.max() <= limit:
                 continue
             for structure, result, value in zip(structures, results, values, strict=True):
                 if value <= limit:
                     self._passed.pop((structure.slot, name), None)
                 else:
-                    self._pass(name, value, limit, structure, result[role])
+                    self._pass(name, value, limit, structure, result)
 
     def _pass(
         self, name: str, value: float, limit: float, structure: Structure, result: ForceResult
@@ -142,14 +116,6 @@ class Guard:
             if structure.pbc.all() and np.abs(move).max() > 0.5:  # may have been wrapped
                 move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
         return moves
-
-
-def gap(results: Mapping[Role, ForceResult]) -> float:
-    """The largest difference of the two forces on an atom, eV/Å, their means removed; else 0."""
-    if len(results) < 2:
-        return 0.0
-    difference = results[Role.CONSERVATIVE].forces - results[Role.DIRECT].forces
-    return float(largest(without_mean_force(difference)))
 
 
 def largest(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

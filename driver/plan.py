@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 
 from halfkick.driver.connection import Connection
 from halfkick.driver.field import ForceField
@@ -57,13 +56,22 @@ class Plan:
 
     Args:
         expected: what is known beforehand of an outer step; ``None`` to learn it.
+        corrected: identities of force fields whose conservative forces are served, too: where
+            another model corrects the direct forces, nothing is expected.
         predict: whether to foresee requests at all.
     """
 
-    def __init__(self, expected: Pattern | None = None, *, predict: bool = True) -> None:
+    def __init__(
+        self,
+        expected: Pattern | None = None,
+        corrected: Container[Hashable] = (),
+        *,
+        predict: bool = True,
+    ) -> None:
         self._predict = predict
+        self._expected, self._corrected = expected, corrected
         self._counts: Counter[str] = Counter()
-        self._forecasts: defaultdict[Hashable, Forecast] = defaultdict(partial(Forecast, expected))
+        self._forecasts: dict[Hashable, Forecast] = {}
         self._early: deque[int] = deque(maxlen=EARLY)
 
     @property
@@ -113,7 +121,7 @@ class Plan:
             return
         if job.field.role is Role.DIRECT:
             if Role.CONSERVATIVE in task.model.capabilities.roles:
-                forecast = self._forecasts[job.connection.address]
+                forecast = self._forecast(job)
                 if forecast.direct(key):
                     task.roles.add(Role.CONSERVATIVE)
                     task.keeper = forecast
@@ -132,6 +140,14 @@ class Plan:
         self._counts["misses"] += followed
         if not followed:
             self._early.append(hash(key))
+
+    def _forecast(self, job: Job) -> Forecast:
+        """The forecast of the force field a job is for."""
+        address = job.connection.address
+        if address not in self._forecasts:
+            given = self._expected if job.field.identity in self._corrected else None
+            self._forecasts[address] = Forecast(given)
+        return self._forecasts[address]
 
     def _compute(self, tasks: Mapping[Hashable, Task]) -> Iterator[None]:
         """Evaluate tasks of the same model and roles together; yield whenever more is known."""

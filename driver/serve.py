@@ -20,7 +20,7 @@ from halfkick.driver.forecast import regular
 from halfkick.driver.guard import Guard
 from halfkick.driver.plan import Job, Plan
 from halfkick.driver.protocol import Event, Exit, Init, Request, State, unpadded
-from halfkick.models.base import ForceModel
+from halfkick.models.base import ForceModel, Role
 
 __all__ = ["ServeOptions", "Server"]
 
@@ -64,7 +64,6 @@ class Server:
     ) -> None:
         self.options = options
         source = options.source
-        self.plan = Plan(regular(source.inner_steps, source.replicas) if source.endpoints else None)
         self.guard = Guard()
         self._load = load
         self._models: dict[str, ForceModel] = {}
@@ -73,6 +72,9 @@ class Server:
         for endpoint in endpoints:
             if endpoint.parameters is not None:
                 self._force_field(endpoint.parameters)
+        served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
+        pattern = regular(source.inner_steps, source.replicas) if source.endpoints else None
+        self.plan = Plan(pattern, served)
         self._reader = Reader(
             [
                 Connection(endpoint.address, f"{endpoint.address}, connection {index}")
@@ -125,7 +127,7 @@ class Server:
 
     def _answer(self, jobs: list[Job]) -> None:
         for job, results in self.plan.evaluate(jobs):
-            self.guard.check(job.structures, results, job.field.limits, job.field.role)
+            self.guard.check(job.field, job.structures, results)
             job.connection.answer(*job.field.reply(results, job.total))
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:
@@ -147,7 +149,11 @@ class Server:
 
     def _write_report(self) -> None:
         if self.options.report is not None:
-            report = {"evaluations": self.plan.evaluations, "predictions": self.plan.predictions}
+            report = {
+                "evaluations": self.plan.evaluations,
+                "predictions": self.plan.predictions,
+                "gaps": [pair.report() for pair in self.guard.gaps.pairs.values()],
+            }
             self.options.report.write_text(json.dumps(report, indent=1) + "\n")
 
 

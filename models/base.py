@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 __all__ = [
     "Capabilities",
+    "ExpectedGap",
     "ForceModel",
     "ForceResult",
     "ModelError",
@@ -98,6 +99,21 @@ class Capabilities:
     cutoff: float | None = None
 
 
+@dataclass(frozen=True)
+class ExpectedGap:
+    """How far a model's forces are from those that correct them, on what it was made for.
+
+    Attributes:
+        rmse: root mean square over components, eV/Å.
+        role: the forces it was measured for.
+        reference: what they were compared with.
+    """
+
+    rmse: float
+    role: Role
+    reference: str
+
+
 class ForceModel(ABC):
     """A source of direct and/or conservative forces.
 
@@ -105,11 +121,13 @@ class ForceModel(ABC):
 
     Attributes:
         needs_virial: whether virials are used; a model may return zeros where they are not.
+        expected_gap: as the model's card says, if it has one.
     """
 
     name: str
     capabilities: Capabilities
     needs_virial: bool = True
+    expected_gap: ExpectedGap | None = None
 
     @abstractmethod
     def evaluate(

@@ -3,6 +3,7 @@
 ====================================  ==========================================================
 ``water``                             a model that ships: ``halfkick.models.NAME/NAME.pt``
 ``path/to/file.pt``                   an exported metatomic model
+``so3lr``, ``tblite:…``, ``mace:…``   see :mod:`halfkick.models.calculators`
 ``ase:module:factory?key=value``      any ASE calculator; conservative forces only
 ``python:module:factory?key=value``   a factory that returns a ``ForceModel``
 ====================================  ==========================================================
@@ -23,10 +24,12 @@ from pathlib import Path
 from typing import Any
 
 from halfkick.models.base import ForceModel, ModelError
+from halfkick.models.calculators import SHORTCUTS
+from halfkick.models.expected import read_expected_gap
 
 __all__ = ["load_model"]
 
-EXTRAS = {"so3krates_torch": "so3lr", "tblite": "xtb", "metatrain": "train"}
+EXTRAS = {"so3krates_torch": "so3lr", "tblite": "xtb", "mace": "mace", "metatrain": "train"}
 """Modules that an extra of this package installs."""
 
 DTYPES = ("float32", "float64")
@@ -53,6 +56,8 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
     kind, colon, rest = target.partition(":")
     if colon and kind in ("ase", "python"):
         return load_python(kind, rest, options, device, dtype)
+    if kind in SHORTCUTS:
+        return load_calculator(kind, rest, options, device, dtype)
 
     from halfkick.models.metatomic import MetatomicModel
 
@@ -62,7 +67,10 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
             f"expected options {', '.join(METATOMIC_OPTIONS)} for a metatomic model, got "
             f"{', '.join(unknown)}; check <parameters> model"
         )
-    return MetatomicModel(find_file(target), device=device, dtype=dtype, **options)
+    path = find_file(target)
+    model = MetatomicModel(path, device=device, dtype=dtype, **options)
+    model.expected_gap = read_expected_gap(path)
+    return model
 
 
 def load_python(
@@ -92,6 +100,18 @@ def load_python(
     return model
 
 
+def load_calculator(
+    kind: str, argument: str, options: dict[str, Any], device: str, dtype: str | None
+) -> ForceModel:
+    """Make the ASE calculator that has a short name."""
+    target, given = SHORTCUTS[kind](argument, device, options.pop("dtype", dtype))
+    factory = find_factory(target)
+
+    from halfkick.models.ase import AseModel
+
+    return AseModel(f"{kind}:{argument}".rstrip(":"), factory, given | options)
+
+
 def find_file(target: str) -> Path:
     """Return the file of a shipped model or of a path."""
     root = Path(str(resources.files("halfkick.models")))
@@ -102,7 +122,8 @@ def find_file(target: str) -> Path:
             names = sorted(p.stem for p in root.glob("*/*.pt") if p.stem == p.parent.name)
             raise ModelError(
                 f"expected a model that ships ({', '.join(names) or 'none do'}), a .pt file, "
-                f"'ase:…' or 'python:…', got '{target}'; check <parameters> model"
+                f"{', '.join(SHORTCUTS)}, 'ase:…' or 'python:…', got '{target}'; "
+                f"check <parameters> model"
             )
         return shipped
     if not path.is_file():

@@ -8,11 +8,12 @@ import pytest
 from simulation import HALFKICK, Case, start, write
 from toy import Toy, atoms
 
-from halfkick.driver.guard import Guard, GuardError, Limits
+from halfkick.driver.field import ForceField
+from halfkick.driver.guard import Guard, GuardError
+from halfkick.driver.limits import Limits
 from halfkick.models.base import Role, Structure
 
-BOTH = frozenset(Role)
-MOVES = Limits(max_move=1.0)
+TOY = Toy()
 
 
 def structure(move=0.0, wrapped=False, slot="a"):
@@ -23,43 +24,76 @@ def structure(move=0.0, wrapped=False, slot="a"):
     return Structure(frame.numbers, frame.positions, frame.cell.array, frame.pbc, slot)
 
 
-def check(guard, limits, *structures):
-    for s in structures:
-        guard.check([s], Toy().evaluate([s], BOTH), limits, Role.DIRECT)
-
-
-def test_an_ordinary_run_passes():
-    check(Guard(), MOVES, *[structure(0.05 * i) for i in range(5)])
-
-
-@pytest.mark.parametrize("name", ["max_force", "max_gap"])
-def test_forces_beyond_a_limit(tmp_path, monkeypatch, caplog, name):
+@pytest.fixture
+def field(tmp_path, monkeypatch):
+    """Make a force field of the toy model, in a working directory of its own."""
     monkeypatch.chdir(tmp_path)
-    limits = Limits(**{name: 1e-3})
-    guard = Guard()
-    check(guard, limits, structure(), structure())
-    assert len(caplog.records) == 2 and f"expected {name} 0.001 eV/Å" in caplog.text
-    with pytest.raises(GuardError, match=f"expected {name}.*request 3 of a"):
-        check(guard, limits, structure())
+    ase.io.write("init.xyz", atoms())
+
+    def make(role=Role.DIRECT, **limits):
+        parameters = {"model": "toy", "role": role.value, "template": "init.xyz"}
+        return ForceField(parameters | {k: str(v) for k, v in limits.items()}, lambda _: TOY, False)
+
+    return make
+
+
+@pytest.fixture
+def moves(field):
+    return field(max_move=1.0)
+
+
+def check(guard, field, *structures):
+    for s in structures:
+        guard.check(field, [s], TOY.evaluate([s], frozenset({field.role})))
+
+
+def test_an_ordinary_run_passes(moves):
+    check(Guard(), moves, *[structure(0.05 * i) for i in range(5)])
+
+
+def test_forces_beyond_a_limit(field, caplog):
+    guard, strict = Guard(), field(max_force=1e-3)
+    check(guard, strict, structure(), structure())
+    assert len(caplog.records) == 2 and "expected max_force 0.001 eV/Å" in caplog.text
+    with pytest.raises(GuardError, match=r"expected max_force.*request 3 of a"):
+        check(guard, strict, structure())
     saved = ase.io.read("guard.xyz")
     assert np.allclose(saved.positions, structure().positions)
 
 
-def test_an_exception_is_forgiven(caplog):
+@pytest.mark.parametrize("which", list(Role))
+def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
+    guard = Guard()
+    direct, conservative = (
+        field(role, **({"max_gap": 1e-3} if role is which else {})) for role in Role
+    )
+    with pytest.raises(GuardError, match=r"expected max_gap 0.001 eV/Å.*request 3 of b"):
+        for i in range(3):
+            check(guard, direct, structure(0.01 * i))
+            check(guard, conservative, structure(0.01 * i, slot="b"))
+
+
+def test_a_gap_needs_the_same_structure(field):
+    guard, direct, conservative = Guard(), field(max_gap=1e-3), field(Role.CONSERVATIVE)
+    for i in range(9):
+        check(guard, direct, structure(0.02 * i))
+        check(guard, conservative, structure(0.02 * i + 0.01, slot="b"))
+
+
+def test_an_exception_is_forgiven(moves, caplog):
     guard, far = Guard(), structure(0.8)
     for _ in range(5):  # there and back is two moves too far, then one that is not
-        check(guard, MOVES, structure(), far, structure(), structure())
+        check(guard, moves, structure(), far, structure(), structure())
     assert "max_move" in caplog.text
 
 
-def test_jumps_end_the_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+def test_jumps_end_the_run(moves, field):
     jumps = [structure(0.8 * (i % 2)) for i in range(4)]
     with pytest.raises(GuardError, match="max_move 1 Å"):
-        check(Guard(), MOVES, *jumps)
-    check(Guard(), Limits(), *jumps)
-    check(Guard(), MOVES, *[structure(wrapped=bool(i % 2)) for i in range(8)])
-    check(Guard(), MOVES, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
+        check(Guard(), moves, *jumps)
+    check(Guard(), field(), *jumps)
+    check(Guard(), moves, *[structure(wrapped=bool(i % 2)) for i in range(8)])
+    check(Guard(), moves, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
 
 
 def test_limits_are_read():

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
-from halfkick.driver.run.estimate import mean, slope
+from halfkick.driver.run.estimate import mean, slope, with_error
 from halfkick.driver.run.job import Job
 from halfkick.driver.run.properties import Properties
 
@@ -27,6 +28,8 @@ class Summary:
         evaluations: structures evaluated in this run: direct, conservative, both in one pass.
         predictions: conservative requests that were foreseen in this run (hits), that were not
             (misses), and forces that were made in vain (wasted).
+        gaps: of each fast and slow force field that were asked for the same structures: their
+            names, the gap in this run and the one on the model's card.
         drift_meV_per_atom_ps: slope of a straight line fitted to the conserved quantity of all
             rows.
         drift_error: its standard error, widened for correlated residuals.
@@ -40,6 +43,7 @@ class Summary:
     ms_per_inner_step: float | None
     evaluations: Mapping[str, int] | None
     predictions: Mapping[str, int] | None
+    gaps: Sequence[Mapping[str, Any]] | None
     drift_meV_per_atom_ps: float | None  # noqa: N815 - the unit is part of the name
     drift_error: float | None
     temperature_K: float | None  # noqa: N815
@@ -56,11 +60,12 @@ class Summary:
         if self.evaluations:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
             lines.append(f"evaluations: {counts}")
+        lines += [_told(gap) for gap in self.gaps or ()]
         if self.drift_meV_per_atom_ps is not None:
-            drift = _with_error(self.drift_meV_per_atom_ps, self.drift_error)
+            drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
             lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
         if self.temperature_K is not None:
-            temperature = _with_error(self.temperature_K, self.temperature_error_K)
+            temperature = with_error(self.temperature_K, self.temperature_error_K)
             lines.append(f"temperature: {temperature} K")
         return "\n".join(lines)
 
@@ -96,6 +101,7 @@ def summarize(
         ms_per_inner_step=None if pace is None else pace[0] * 1e3 / (pace[1] * job.inner_steps),
         evaluations=report.get("evaluations"),
         predictions=report.get("predictions"),
+        gaps=report.get("gaps"),
         drift_meV_per_atom_ps=_finite(drift),
         drift_error=_finite(drift_error),
         temperature_K=_finite(temperature),
@@ -103,20 +109,22 @@ def summarize(
     )
 
 
-def _report(path: Path) -> Mapping[str, Mapping[str, int]]:
+def _report(path: Path) -> Mapping[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):  # a driver that was killed leaves none
         return {}
 
 
+def _told(gap: Mapping[str, Any]) -> str:
+    """One pair of force fields in words."""
+    line = f"gap of {gap['fast']} to {gap['slow']}: {gap['rmse_meV_per_A']:.1f} meV/Å"
+    if gap["card_meV_per_A"] is not None:
+        line += f" (its card: {gap['card_meV_per_A']:.1f})"
+    if gap["far_above_card"]:
+        line += "; warning: far above its card, it is used outside of what it was made for"
+    return line
+
+
 def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
-
-
-def _with_error(value: float, error: float | None) -> str:
-    """Both to the second figure of the error, ``-0.0074 ± 0.0064``."""
-    if not error:
-        return f"{value:.3g}"
-    decimals = max(0, 1 - math.floor(math.log10(error)))
-    return f"{value:.{decimals}f} ± {error:.{decimals}f}"

@@ -1,0 +1,129 @@
+"""How far the forces are apart that two force fields gave for one structure.
+
+Under multiple time stepping the conservative force is asked for where the fast one was asked for
+just before: their difference, the gap, is what the correction has to carry. The fast force may be
+the direct one of the same model or come from another model; either may have a card that says how
+large the gap should be. A gap far above it means that the model is used outside of what it was made
+for, which is said once.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import defaultdict
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfkick.driver.field import ForceField
+from halfkick.models.base import ForceResult, Role, Structure, without_mean_force
+
+__all__ = ["Gaps"]
+
+log = logging.getLogger("halfkick")
+
+FAR = 3.0
+"""Times the gap of the card."""
+
+MEMORY = 8
+"""Structures over which the gap is averaged before it is compared with the card."""
+
+
+@dataclass(eq=False)
+class Pair:
+    """A fast and a slow force field and the gap between them.
+
+    Attributes:
+        count: structures compared.
+        total: sum of their mean square gaps, (eV/Å)².
+        recent: mean square gap of the last few.
+        warned: whether it was said that this is far above the card.
+    """
+
+    fast: ForceField
+    slow: ForceField
+    count: int = 0
+    total: float = 0.0
+    recent: float = 0.0
+    warned: bool = False
+
+    def add(self, square: float) -> None:
+        """Take in the mean square gap of one structure; warn once if it is far above the card."""
+        self.count += 1
+        self.total += square
+        self.recent += (square - self.recent) / min(self.count, MEMORY)
+        expected = self.fast.expected_gap
+        if expected is None or self.warned or self.recent <= (FAR * expected.rmse) ** 2:
+            return
+        self.warned = True
+        rmse = np.sqrt(self.recent)
+        log.warning(
+            "warning: expected a gap of %.0f meV/Å between '%s' and %s, as its card says, got "
+            "%.0f against '%s'; it is used outside of what it was made for: distil it on this "
+            "system or take a smaller stride",
+            1e3 * expected.rmse, self.fast.model.name, expected.reference,
+            1e3 * rmse, self.slow.model.name,
+        )  # fmt: skip
+
+    def report(self) -> dict[str, Any]:
+        """What came of it, as JSON."""
+        expected = self.fast.expected_gap
+        return {
+            "fast": f"{self.fast.model.name}, {self.fast.role}",
+            "slow": f"{self.slow.model.name}, {self.slow.role}",
+            "structures": self.count,
+            "rmse_meV_per_A": round(1e3 * float(np.sqrt(self.total / self.count)), 2),
+            "card_meV_per_A": None if expected is None else round(1e3 * expected.rmse, 2),
+            "far_above_card": self.warned,
+        }
+
+
+class Gaps:
+    """Compares each conservative request with what other force fields gave for its structure.
+
+    Of each place in a batch or connection the last structure is remembered.
+    """
+
+    def __init__(self) -> None:
+        self.pairs: dict[tuple[ForceField, ForceField], Pair] = {}
+        self._last: dict[Hashable, Hashable] = {}
+        self._forces: defaultdict[Hashable, dict[ForceField, NDArray[np.float64]]]
+        self._forces = defaultdict(dict)
+
+    def see(
+        self, field: ForceField, structures: Sequence[Structure], results: Sequence[ForceResult]
+    ) -> tuple[NDArray[np.float64], float]:
+        """Take note of forces that were asked for, and compare them.
+
+        Returns:
+            The largest gap on an atom of each structure, shape (B,), eV/Å, 0 if there is nothing
+            to compare; and the smallest ``max_gap`` of the force fields compared.
+        """
+        largest, limit = np.zeros(len(structures)), field.limits.max_gap
+        for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
+            key = structure.cell.tobytes(), structure.positions.tobytes()
+            others = self._forces.get(key, {}) if field.role is Role.CONSERVATIVE else {}
+            for fast, forces in others.items():
+                if fast is not field:
+                    gap = without_mean_force(result.forces - forces)
+                    largest[place] = max(largest[place], np.sqrt((gap**2).sum(axis=1).max()))
+                    limit = min(limit, fast.limits.max_gap)
+                    pair = self.pairs.setdefault((fast, field), Pair(fast, field))
+                    pair.add(float(np.mean(gap**2)))
+            self._remember(field, structure.slot, key, result.forces)
+        return largest, limit
+
+    def _remember(
+        self, field: ForceField, slot: Hashable, key: Hashable, forces: NDArray[np.float64]
+    ) -> None:
+        """Keep the forces in the place of the last ones from there."""
+        before = self._last.get(slot)
+        if before in self._forces:
+            self._forces[before].pop(field, None)
+            if not self._forces[before]:
+                del self._forces[before]
+        self._last[slot] = key
+        self._forces[key][field] = forces

@@ -1,0 +1,39 @@
+"""The bounds that ``<parameters>`` may set; see :mod:`halfkick.driver.guard`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+__all__ = ["Limits"]
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Bounds of one force field; ``inf`` where one is off."""
+
+    max_force: float = 100.0
+    max_move: float = np.inf
+    max_gap: float = np.inf
+
+    @classmethod
+    def names(cls) -> tuple[str, ...]:
+        """The parameters that set a limit."""
+        return tuple(field.name for field in fields(cls))
+
+    @classmethod
+    def read(cls, parameters: Mapping[str, str]) -> Limits:
+        """Take the limits among ``<parameters>``; ValueError if one is no positive number."""
+        given = {}
+        for name in set(cls.names()) & parameters.keys():
+            try:
+                given[name] = float("inf" if parameters[name] == "off" else parameters[name])
+            except ValueError:
+                given[name] = np.nan
+            if not given[name] > 0.0:
+                raise ValueError(
+                    f"expected a positive number or 'off' for {name}, got '{parameters[name]}'"
+                )
+        return cls(**given)
