@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,11 +19,12 @@ class Card:
         model: name of the exported model's file.
         options: the options of the training.
         command: the command line that was run.
-        data: file, frames of each part, atoms, species, label keys, hash.
-        errors: root mean square errors on held-out frames: ``forces`` and ``direct`` in meV/Å,
-            ``all`` and by species; ``energy`` in meV/atom; stresses in bar.
-        gap: direct minus conservative forces on fresh frames of the model's own dynamics, by
-            species: ``rmse`` and ``p999`` (99.9th percentile of components) in meV/Å.
+        data: file, hash, frames of each part, atoms, labels, baseline.
+        errors: root mean square errors on test frames: ``forces_conservative`` and
+            ``forces_direct`` in meV/Å, ``all`` and by species; ``energy`` in meV/atom;
+            ``stress_conservative`` and ``stress_direct`` in bar.
+        gap: direct minus conservative forces on fresh frames of the model's own dynamics, ``all``
+            and by species: ``rmse`` and ``p999`` (99.9th percentile of components) in meV/Å.
         stages: name, epochs, seconds and seconds per epoch of each stage.
         versions: of the packages that took part.
         notes: what the user should know: halved batches, warnings about the data.
@@ -33,7 +35,7 @@ class Card:
     command: str
     data: dict[str, Any]
     errors: dict[str, Any] = field(default_factory=dict)
-    gap: dict[str, Any] = field(default_factory=dict)
+    gap: dict[str, dict[str, float]] = field(default_factory=dict)
     stages: list[dict[str, Any]] = field(default_factory=list)
     versions: dict[str, str] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
@@ -43,6 +45,69 @@ class Card:
         """Read the JSON of a card."""
         return cls(**json.loads(path.read_text()))
 
-    def to_json(self) -> str:
-        """Return the card as JSON."""
-        return json.dumps(asdict(self), indent=1) + "\n"
+    def write(self, model: Path) -> None:
+        """Write ``MODEL.card.json`` and ``MODEL.card.md`` beside the model."""
+        model.with_suffix(".card.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
+        model.with_suffix(".card.md").write_text(self.to_markdown())
+
+    def to_markdown(self) -> str:
+        """Return the card as text."""
+        data = self.data
+        frames = ", ".join(f"{n} {part}" for part, n in data["frames"].items())
+        atoms = ", ".join(f"{n} {symbol}" for symbol, n in data["atoms"].items())
+        labels = ", ".join(f"{kind} `{name}`" for kind, name in data["labels"].items())
+        lines = [
+            f"# {self.model}", "",
+            f"Made with `{self.command}`, seed {self.options['seed']}.", "",
+            "## Data", "",
+            f"`{data['file']}` (SHA-256 `{data['sha256'][:16]}…`): {frames} frames; {atoms} atoms; "
+            f"labels {labels}. Split by {data['split_by']}. Baseline: {data['baseline']}.", "",
+            "## Errors on test frames", "", *self.error_table(), "",
+            *self.gap_table(),
+            "## Training", "", *self.stage_table(), "",
+            f"Recipe {self.options['recipe']}, size {self.options['size']}, on "
+            f"{self.options['device']}. "
+            + ", ".join(f"{name} {version}" for name, version in self.versions.items()) + ".", "",
+        ]  # fmt: skip
+        if self.notes:
+            lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""]
+        return "\n".join(lines)
+
+    def error_table(self) -> list[str]:
+        """Root mean square errors as a table."""
+        forces = {k: v for k, v in self.errors.items() if k.startswith("forces_")}
+        rows = table({k.removeprefix("forces_"): v for k, v in forces.items()}, "force, meV/Å")
+        if "energy" in self.errors:
+            rows += ["", f"Energy {self.errors['energy']:.2f} meV/atom."]
+        for name, value in self.errors.items():
+            if name.startswith("stress_"):
+                rows += ["", f"Stress, {name.removeprefix('stress_')}: {value:.0f} bar."]
+        return rows
+
+    def gap_table(self) -> list[str]:
+        """The gap as a table, with its heading; nothing for a model of one kind of forces."""
+        if not self.gap:
+            return []
+        kinds = {"RMSE": "rmse", "99.9th percentile": "p999"}
+        rows = {name: {s: v[key] for s, v in self.gap.items()} for name, key in kinds.items()}
+        heading = "## Gap between direct and conservative forces, fresh frames of its own dynamics"
+        return [heading, "", *table(rows, "meV/Å"), ""]
+
+    def stage_table(self) -> list[str]:
+        """What each stage took."""
+        rows = ["| stage | epochs | s | s per epoch | frames per step |", "|---|---|---|---|---|"]
+        for stage in self.stages:
+            rows.append(
+                f"| {stage['name']} | {stage['epochs']:.1f} | {stage['seconds']:.0f} | "
+                f"{stage['seconds_per_epoch']:.3g} | {stage['batch_size']} |"
+            )
+        return rows
+
+
+def table(rows: Mapping[str, Mapping[str, float]], corner: str) -> list[str]:
+    """Return a Markdown table of numbers."""
+    columns = list(next(iter(rows.values())))
+    lines = [f"| {corner} | {' | '.join(columns)} |", "|---" * (len(columns) + 1) + "|"]
+    for name, values in rows.items():
+        lines.append(f"| {name} | " + " | ".join(f"{values[c]:.1f}" for c in columns) + " |")
+    return lines

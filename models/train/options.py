@@ -46,6 +46,7 @@ class TrainOptions:
         energy_key, forces_key, stress_key: names of the labels; found by themselves if ``None``.
             ``stress_key="none"`` leaves stresses out.
         max_force: eV/Å; a frame with a larger force on an atom is refused.
+        trust_units: whether to leave out the check of units.
         temperature_K: of the model's own dynamics, from which the alignment takes frames.
     """
 
@@ -64,6 +65,7 @@ class TrainOptions:
     forces_key: str | None = None
     stress_key: str | None = None
     max_force: float = 100.0
+    trust_units: bool = False
     temperature_K: float = 300.0  # noqa: N815 (the unit's own letter)
 
     def __post_init__(self) -> None:
@@ -91,6 +93,12 @@ class TrainOptions:
             "num_attention_layers": ATTENTION_LAYERS[self.size],
             "num_gnn_layers": 2,
         }
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> TrainOptions:
+        """Return the options that ``as_dict`` was of."""
+        start = values.get("start")
+        return cls(**values | {"start": None if start is None else Path(start)})
 
     def as_dict(self) -> dict[str, Any]:
         """Return all options as JSON can hold them."""

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from halfkick.models.base import ModelError
 from halfkick.models.train.card import Card
@@ -12,7 +16,14 @@ from halfkick.models.train.options import TrainOptions
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from halfkick.models.train.prepare import Prepared
+
 __all__ = ["train"]
+
+MINUTES = 60.0  # if nothing is said
+BATCH_ATOMS = 100
+FREE = ("device", "threads", "batch_size")  # options that may change when a training goes on
+PACKAGES = ("halfkick", "metatrain", "metatomic-torch", "torch", "ase", "numpy")
 
 
 def train(
@@ -43,4 +54,106 @@ def train(
     Raises:
         ModelError: if the data or the options cannot be right, or training failed.
     """
-    raise ModelError("training is not there yet")
+    if out.suffix != ".pt":
+        raise ModelError(f"expected a model named FILE.pt, got '{out}'; change --out")
+    folder = out.with_suffix(".train") if work is None else work
+    if out.exists() and not overwrite and not (folder / "plan.json").exists():
+        raise ModelError(f"expected no '{out}', got one; move it away, or pass --overwrite")
+    if options.minutes is None and options.epochs is None:
+        options = replace(options, minutes=MINUTES)
+
+    from halfkick.models.load import check_device
+    from halfkick.models.train.network import import_pet
+    from halfkick.models.train.prepare import prepare
+    from halfkick.models.train.process import run_worker
+
+    import_pet()
+    check_device(options.device)
+    prepared = prepare(data, options, held_out)
+    for warning in prepared.warnings if console else ():
+        console.print(f"warning: {warning}")
+    plan(folder, prepared, options)
+    notes = prepared.warnings + run_worker(folder, console)
+    card = Card(out.name, options.as_dict(), command(), prepared.summary, notes=notes)
+    finish(folder, prepared, card, out, options.device)
+    if work is None:
+        shutil.rmtree(folder)
+    return card
+
+
+def plan(folder: Path, prepared: Prepared, options: TrainOptions) -> None:
+    """Write what the training process reads; ModelError if the folder is another training's."""
+    wanted = {
+        "options": options.as_dict(),
+        "data": prepared.summary,
+        "scale": prepared.scale,
+        "baseline": prepared.baseline,
+        "heads": prepared.heads,
+    }
+    wanted = json.loads(json.dumps(wanted))
+    path = folder / "plan.json"
+    if path.exists():
+        differ = differences(json.loads(path.read_text()), wanted)
+        if differ:
+            raise ModelError(
+                f"expected folder '{folder}' to be of the same training, got one with other "
+                f"{', '.join(differ)}; remove it, or choose another with --work"
+            )
+    else:
+        folder.mkdir(parents=True, exist_ok=True)
+        prepared.write(folder)
+    size = options.batch_size or default_batch(prepared)
+    sizes = folder / "batch_size.json"
+    if not sizes.exists() or json.loads(sizes.read_text()) > size:
+        sizes.write_text(json.dumps(size))
+    path.write_text(json.dumps(wanted, indent=1))
+
+
+def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
+    """Names of what differs between two plans and may not."""
+    names = [k for k in new["options"] if k not in FREE and old["options"][k] != new["options"][k]]
+    return names + ["data"] * any(old[k] != new[k] for k in new if k != "options")
+
+
+def default_batch(prepared: Prepared) -> int:
+    """Frames that have about ``BATCH_ATOMS`` atoms together."""
+    frames = prepared.parts["train"]
+    return max(1, round(BATCH_ATOMS * len(frames) / sum(len(f) for f in frames)))
+
+
+def command() -> str:
+    """The command line, or that there was none."""
+    name = Path(sys.argv[0]).name
+    return " ".join(["halfkick", *sys.argv[1:]]) if name == "halfkick" else "halfkick.models.train"
+
+
+def finish(folder: Path, prepared: Prepared, card: Card, out: Path, device: str) -> None:
+    """Export, measure, and put everything in its place; the model itself comes last."""
+    import ase.io
+
+    from halfkick.models.train import network
+    from halfkick.models.train.measure import errors_of, gap_of, predict_frames
+    from halfkick.models.train.picture import draw_parity
+
+    exported = folder / "model.pt"
+    network.export(network.read(folder / "model.ckpt"), exported)
+    found = predict_frames(exported, prepared.parts["test"], device)
+    card.errors = errors_of(found)
+    if (folder / "fresh.xyz").exists():
+        fresh = ase.io.read(folder / "fresh.xyz", ":")
+        card.gap = gap_of(predict_frames(exported, fresh, device))
+    card.stages = json.loads((folder / "stages.json").read_text())
+    card.versions = versions()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    draw_parity(found, out.with_suffix(".png"))
+    card.write(out)
+    shutil.copy(folder / "model.ckpt", out.with_suffix(".ckpt"))
+    shutil.copy(exported, out)
+
+
+def versions() -> dict[str, str]:
+    """Versions of what took part, and of Python."""
+    import platform
+    from importlib.metadata import version
+
+    return {"Python": platform.python_version()} | {p: version(p) for p in PACKAGES}

@@ -1,0 +1,134 @@
+"""Looks whether data can be right, before any time goes into training on it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from halfkick.models.base import ModelError
+from halfkick.models.train.data import Keys
+
+__all__ = ["check_labels", "check_periodicity", "check_species", "find_outliers"]
+
+FEWEST = 20
+
+
+def check_labels(
+    frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool, max_force: float
+) -> None:
+    """Raise ModelError if labels are missing, not finite or too large, naming the first frame.
+
+    Args:
+        frames: labelled, without isolated atoms.
+        keys: names of the labels.
+        path: named in errors.
+        energy: whether energies are needed.
+        max_force: eV/Å.
+    """
+    if len(frames) < FEWEST:
+        raise ModelError(
+            f"expected at least {FEWEST} frames of more than one atom, got {len(frames)} in "
+            f"'{path}'; make more"
+        )
+    for kind in ("forces", "energy", "stress"):
+        if kind == "energy" and not energy:
+            continue
+        key = getattr(keys, kind)
+        lacking = [f.info["frame"] for f in frames if kind not in f.calc.results]
+        if key is None and kind == "stress":
+            continue
+        if lacking:
+            where = f"frame {lacking[0]}" + (
+                f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            )
+            remedy = (
+                "leave them out with --stress-key none" if kind == "stress"
+                else f"add them, name them with --{kind}-key, or remove those frames"
+            )  # fmt: skip
+            raise ModelError(
+                f"expected {kind} in every frame of '{path}', got none in {where}; {remedy}"
+            )
+        for atoms in frames:
+            if not np.isfinite(atoms.calc.results[kind]).all():
+                raise ModelError(
+                    f"expected finite {kind}, got NaN or infinity in frame {atoms.info['frame']} "
+                    f"of '{path}'; remove it"
+                )
+    for atoms in frames:
+        size = np.linalg.norm(atoms.calc.results["forces"], axis=1)
+        if size.max() > max_force:
+            raise ModelError(
+                f"expected forces up to {max_force:g} eV/Å, got {size.max():.4g} on atom "
+                f"{size.argmax()} of frame {atoms.info['frame']} of '{path}'; remove the frame or "
+                f"raise --max-force"
+            )
+
+
+def check_periodicity(frames: Sequence[Atoms], path: str, *, stress: bool) -> list[str]:
+    """Return a warning if some frames are periodic and others not; with stresses it is an error."""
+    groups: dict[tuple[bool, ...], list[int]] = {}
+    for atoms in frames:
+        groups.setdefault(tuple(bool(p) for p in atoms.pbc), []).append(atoms.info["frame"])
+    for pbc, found in groups.items():
+        if stress and not all(pbc):
+            raise ModelError(
+                f"expected frames with stress to be periodic in three directions, got pbc "
+                f"{name_of(pbc)} in frame {found[0]} of '{path}'; set pbc, or leave stresses out "
+                f"with --stress-key none"
+            )
+    for atoms in frames:
+        flat = atoms.pbc & (np.linalg.norm(atoms.cell.array, axis=1) < 1e-6)
+        if flat.any():
+            raise ModelError(
+                f"expected a cell vector along every periodic direction, got none in frame "
+                f"{atoms.info['frame']} of '{path}'; write the Lattice or set pbc"
+            )
+    if len(groups) == 1:
+        return []
+    listed = ", ".join(f"{name_of(p)} in {len(g)} (first: {g[0]})" for p, g in groups.items())
+    return [f"mixed periodicity: pbc {listed} frames; check that no pbc is missing"]
+
+
+def name_of(pbc: Sequence[bool]) -> str:
+    """Write periodicity as extended xyz does."""
+    return " ".join("T" if p else "F" for p in pbc)
+
+
+def check_species(frames: Sequence[Atoms], known: set[int], path: str) -> None:
+    """Raise ModelError if a frame has a species that the training data lack."""
+    for atoms in frames:
+        unknown = set(atoms.numbers.tolist()) - known
+        if unknown:
+            raise ModelError(
+                f"expected the species of the training data "
+                f"({', '.join(chemical_symbols[z] for z in sorted(known))}), got also "
+                f"{', '.join(chemical_symbols[z] for z in sorted(unknown))} in frame "
+                f"{atoms.info['frame']} of '{path}'; add training frames that have it"
+            )
+
+
+def find_outliers(frames: Sequence[Atoms], residuals: np.ndarray | None) -> list[str]:
+    """Return warnings of frames that stand far apart from all others.
+
+    Args:
+        frames: labelled.
+        residuals: energies less the baseline, eV per atom; ``None`` without energies.
+    """
+    warnings = []
+    largest = [np.linalg.norm(f.calc.results["forces"], axis=1).max() for f in frames]
+    quantities = {"largest force (eV/Å)": np.array(largest)}
+    if residuals is not None:
+        quantities["energy (eV/atom, less the baseline)"] = residuals
+    for what, values in quantities.items():
+        middle = np.median(values)
+        spread = 1.4826 * np.median(np.abs(values - middle))
+        far = np.abs(values - middle) > 15 * max(spread, 1e-3)
+        for k in np.flatnonzero(far)[:5]:
+            warnings.append(
+                f"frame {frames[k].info['frame']} stands apart: {what} {values[k]:.3g}, median "
+                f"{middle:.3g}; look at it"
+            )
+    return warnings

@@ -1,0 +1,159 @@
+"""Labelled frames: read from a file, their labels found under whatever names they have."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from halfkick.models.base import ModelError
+
+__all__ = ["Keys", "find_keys", "is_lone_atom", "label", "read_frames"]
+
+PATTERNS = {
+    "energy": re.compile(r"energy|^e$", re.IGNORECASE),
+    "forces": re.compile(r"force|^f$", re.IGNORECASE),
+    "stress": re.compile(r"stress|virial", re.IGNORECASE),
+}
+ABSENT = "none"
+
+
+@dataclass(frozen=True)
+class Keys:
+    """Names of the labels in the file; ``None`` for what it lacks."""
+
+    energy: str | None
+    forces: str | None
+    stress: str | None
+
+
+def read_frames(path: Path) -> list[Atoms]:
+    """Read all frames.
+
+    Raises:
+        ModelError: if there is no such file, ASE cannot read it, or it is empty.
+    """
+    if not path.is_file():
+        raise ModelError(f"expected a file of frames, got '{path}', which does not exist")
+    try:
+        frames = ase.io.read(path, ":")
+    except Exception as error:  # each of ASE's readers raises its own
+        raise ModelError(
+            f"expected frames that ASE can read, got '{path}' "
+            f"({type(error).__name__}: {error}); write extended xyz"
+        ) from error
+    if not frames or not any(len(f) for f in frames):
+        raise ModelError(f"expected labelled frames, got none in '{path}'; is it empty?")
+    return frames
+
+
+def is_lone_atom(atoms: Atoms) -> bool:
+    """Whether a frame is an isolated atom, whose energy is a baseline."""
+    return len(atoms) == 1
+
+
+def find_keys(
+    frames: Sequence[Atoms], energy: str | None, forces: str | None, stress: str | None
+) -> Keys:
+    """Find the names of the labels, or check those given.
+
+    Raises:
+        ModelError: if forces are missing, or there are several candidates.
+    """
+    if energy is None or forces is None or stress is None:
+        found = {kind: candidates(frames, kind) for kind in PATTERNS}
+    given = {"energy": energy, "forces": forces, "stress": stress}
+    names: dict[str, str | None] = {}
+    for kind, name in given.items():
+        if name == ABSENT:
+            names[kind] = None
+        elif name is not None:
+            if all(value_of(f, kind, name) is None for f in frames):
+                raise ModelError(
+                    f"expected {kind} under '{name}', got no frame that has it, but "
+                    f"{', '.join(candidates(frames, kind)) or 'nothing alike'}; "
+                    f"change --{kind}-key"
+                )
+            names[kind] = name
+        else:
+            names[kind] = choose(kind, found[kind])
+    return Keys(**names)
+
+
+def choose(kind: str, names: Sequence[str]) -> str | None:
+    """Return the one candidate there is, or the one with ASE's own name."""
+    if kind in names or len(names) < 2:
+        return kind if kind in names else next(iter(names), None)
+    raise ModelError(
+        f"expected one kind of {kind}, got {', '.join(names)}; choose one with --{kind}-key"
+    )
+
+
+def candidates(frames: Sequence[Atoms], kind: str) -> list[str]:
+    """Names of what could be the labels of a kind, in any frame."""
+    names: dict[str, None] = {}
+    for atoms in frames:
+        held = atoms.arrays if kind == "forces" else atoms.info
+        results = {} if atoms.calc is None else atoms.calc.results
+        for name in (*results, *held):
+            wanted = PATTERNS[kind].search(name) and name != "free_energy"
+            if wanted and value_of(atoms, kind, name) is not None:
+                names[name] = None
+    return list(names)
+
+
+def value_of(atoms: Atoms, kind: str, name: str) -> Any:
+    """Return a label of the right shape (stress as ASE means it, 3 × 3), else ``None``."""
+    results = {} if atoms.calc is None else atoms.calc.results
+    held = atoms.arrays if kind == "forces" else atoms.info
+    value = results.get(name, held.get(name))
+    if value is None:
+        return None
+    try:
+        value = np.asarray(value, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    if kind == "energy":
+        return float(value) if value.ndim == 0 else None
+    if kind == "forces":
+        return value if value.shape == (len(atoms), 3) else None
+    return stress_of(atoms, value, virial="virial" in name.lower())
+
+
+def stress_of(atoms: Atoms, value: np.ndarray, virial: bool) -> np.ndarray | None:
+    """Return the stress (3, 3), eV/Å³, from six or nine numbers of it or of the virial."""
+    if value.size == 6:
+        xx, yy, zz, yz, xz, xy = value.ravel()
+        value = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
+    elif value.size != 9:
+        return None
+    value = value.reshape(3, 3)
+    if not virial:
+        return value
+    volume = abs(np.linalg.det(atoms.cell.array))
+    return -value / volume if volume else None
+
+
+def label(atoms: Atoms, keys: Keys, index: int) -> Atoms:
+    """Return the frame with its labels in a calculator, and its ``index`` in its ``info``."""
+    results: dict[str, Any] = {}
+    for kind in ("energy", "forces", "stress"):
+        name = getattr(keys, kind)
+        value = None if name is None else value_of(atoms, kind, name)
+        if value is not None:
+            results[kind] = value
+    if "stress" in results:
+        full = results["stress"]
+        results["stress"] = full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+    clean = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    kept = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, np.integer))}
+    clean.info = kept | {"frame": index}
+    clean.calc = SinglePointCalculator(clean, **results)
+    return clean

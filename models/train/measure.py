@@ -1,0 +1,119 @@
+"""What a trained model is worth: errors on held-out frames, the gap between its forces."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+from numpy.typing import NDArray
+
+from halfkick.models.base import Role, Structure
+from halfkick.models.metatomic import MetatomicModel
+
+__all__ = ["Predictions", "by_species", "errors_of", "gap_of", "predict_frames"]
+
+MEV = 1000.0
+BAR = 1.602176634e6  # per eV/Å³
+
+
+@dataclass
+class Predictions:
+    """Labels and predictions of frames, joined; for what was not asked or labelled ``None``.
+
+    Attributes:
+        numbers: atomic numbers, (n,).
+        n_atoms: of each frame, (s,).
+        energy: eV, (s, 2): label, prediction.
+        forces: eV/Å, (n, 3, 2), of each role.
+        stress: eV/Å³, (s, 3, 3, 2), of each role that has it.
+    """
+
+    numbers: NDArray[np.int_]
+    n_atoms: NDArray[np.int_]
+    energy: NDArray[np.float64] | None
+    forces: dict[Role, NDArray[np.float64]]
+    stress: dict[Role, NDArray[np.float64]]
+
+
+def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predictions:
+    """Evaluate an exported model on labelled frames, in all roles it offers."""
+    model = MetatomicModel(path, device=device)
+    roles = model.capabilities.roles
+    labels = [{} if f.calc is None else f.calc.results for f in frames]
+    results = []
+    for first in range(0, len(frames), 50):
+        batch = [
+            Structure(f.numbers, f.positions, f.cell.array, f.pbc)
+            for f in frames[first : first + 50]
+        ]
+        results += model.evaluate(batch, roles)
+    zeros = [np.zeros((len(f), 3)) for f in frames]
+    known = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
+    forces = {
+        role: np.stack([known, np.concatenate([r[role].forces for r in results])], axis=-1)
+        for role in roles
+    }
+    energy, stress = None, {}
+    if Role.CONSERVATIVE in roles and all("energy" in x for x in labels):
+        energy = np.array(
+            [
+                [x["energy"], r[Role.CONSERVATIVE].energy]
+                for x, r in zip(labels, results, strict=True)
+            ]
+        )
+    if all("stress" in x for x in labels):
+        truth = np.array([f.get_stress(voigt=False) for f in frames])
+        volumes = np.array([f.get_volume() for f in frames])[:, None, None]
+        for role in model.capabilities.stress:
+            found = np.array([-r[role].virial for r in results]) / volumes
+            stress[role] = np.stack([truth, found], axis=-1)
+    return Predictions(
+        np.concatenate([f.numbers for f in frames]),
+        np.array([len(f) for f in frames]),
+        energy,
+        forces,
+        stress,
+    )
+
+
+def rms(values: NDArray[np.float64]) -> float:
+    """Root mean square."""
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def by_species(
+    values: NDArray[np.float64], numbers: NDArray[np.int_]
+) -> dict[str, NDArray[np.float64]]:
+    """Return the rows of all atoms (``all``) and of each species."""
+    parts = {chemical_symbols[z]: values[numbers == z] for z in sorted(set(numbers.tolist()))}
+    return {"all": values} | parts
+
+
+def errors_of(found: Predictions) -> dict[str, Any]:
+    """Root mean square errors: forces in meV/Å by species, energy in meV/atom, stress in bar."""
+    errors: dict[str, Any] = {}
+    for role, forces in found.forces.items():
+        parts = by_species(forces[..., 1] - forces[..., 0], found.numbers)
+        errors[f"forces_{role}"] = {k: MEV * rms(v) for k, v in parts.items()}
+    if found.energy is not None:
+        wrong = (found.energy[:, 1] - found.energy[:, 0]) / found.n_atoms
+        errors["energy"] = MEV * rms(wrong)
+    for role, stress in found.stress.items():
+        errors[f"stress_{role}"] = BAR * rms(stress[..., 1] - stress[..., 0])
+    return errors
+
+
+def gap_of(found: Predictions) -> dict[str, dict[str, float]]:
+    """Direct minus conservative forces: RMSE and 99.9th percentile, meV/Å, by species."""
+    if len(found.forces) < 2:
+        return {}
+    gap = found.forces[Role.DIRECT][..., 1] - found.forces[Role.CONSERVATIVE][..., 1]
+    return {
+        name: {"rmse": MEV * rms(v), "p999": MEV * float(np.quantile(np.abs(v), 0.999))}
+        for name, v in by_species(gap, found.numbers).items()
+    }

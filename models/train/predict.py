@@ -1,0 +1,87 @@
+"""What the network says about a batch: energies, conservative forces, direct forces, virials."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+from halfkick.models.train.batch import Batch
+from halfkick.models.train.network import DIRECT, ENERGY, STRESS
+
+if TYPE_CHECKING:
+    from metatrain.pet import PET
+
+__all__ = ["errors", "predict"]
+
+
+def predict(
+    model: PET, batch: Batch, *, conservative: bool, twice: bool = True
+) -> dict[str, torch.Tensor]:
+    """Evaluate all heads in one pass.
+
+    Args:
+        model: the network.
+        batch: s systems of n atoms in all.
+        conservative: whether to differentiate the energy.
+        twice: whether the conservative forces can be differentiated again, if the network trains.
+
+    Returns:
+        As far as the network has the heads: ``energy`` (s,), ``direct`` (n, 3), ``direct_virial``
+        (s, 3, 3), and if ``conservative`` ``forces`` (n, 3), ``virial`` (s, 3, 3). Virials are per
+        atom and have the sign of the stress.
+    """
+    positions, cells = batch.positions, batch.cells
+    heads = [h for h in (ENERGY, DIRECT, STRESS) if h in model.backend.node_heads]
+    if conservative:
+        positions = positions.detach().requires_grad_(True)
+        strain = torch.eye(3, device=positions.device).repeat(batch.n_systems, 1, 1)
+        strain.requires_grad_(True)
+        moved = torch.bmm(positions[:, None], strain[batch.system])[:, 0]
+        strained = cells @ strain
+    else:
+        moved, strained = positions, cells
+    data = model.backend.preprocess(
+        moved, batch.centers, batch.neighbors, batch.species, strained, batch.shifts, batch.system,
+        model.cutoff_width_adaptive,
+    )  # fmt: skip
+    nodes, edges = model.backend.calculate_features(data)
+    out, _, _ = model.backend.predict(nodes, edges, data, cells, batch.system, heads)
+
+    def total(atomic: torch.Tensor) -> torch.Tensor:
+        zeros = atomic.new_zeros(batch.n_systems, *atomic.shape[1:])
+        return zeros.index_add(0, batch.system, atomic)
+
+    results = {}
+    if DIRECT in heads:
+        results["direct"] = out[DIRECT][0].reshape(-1, 3)
+    if STRESS in heads:
+        per_atom = (batch.volumes / batch.n_atoms)[:, None, None]
+        results["direct_virial"] = total(out[STRESS][0].reshape(-1, 3, 3)) * per_atom
+    if ENERGY in heads:
+        results["energy"] = total(out[ENERGY][0].reshape(-1))
+    if conservative:
+        gradient, strained = torch.autograd.grad(
+            results["energy"].sum(), [positions, strain],
+            create_graph=twice and model.training, retain_graph=model.training,
+        )  # fmt: skip
+        results["forces"] = -gradient
+        results["virial"] = strained / batch.n_atoms[:, None, None]
+    return results
+
+
+def errors(results: dict[str, torch.Tensor], batch: Batch) -> dict[str, torch.Tensor]:
+    """Differences to the labels, in the units of the batch.
+
+    ``energy`` is divided by the square root of the number of atoms, which makes it as large in
+    big systems as in small ones. ``gap`` is direct minus conservative forces; it does not pull at
+    the conservative ones.
+    """
+    labels = {"direct": batch.forces, "forces": batch.forces}
+    labels |= {"direct_virial": batch.virial, "virial": batch.virial}
+    found = {k: value - labels[k] for k, value in results.items() if k != "energy"}
+    if "direct" in results and "forces" in results:
+        found["gap"] = results["direct"] - results["forces"].detach()
+    if "energy" in results:
+        found["energy"] = (results["energy"] - batch.energy) / batch.n_atoms.sqrt()
+    return found

@@ -1,0 +1,132 @@
+"""From a file of frames to what the training process needs, checked."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import ase.io
+import numpy as np
+from ase import Atoms
+from ase.data import chemical_symbols
+
+from halfkick.models.base import ModelError
+from halfkick.models.train.baseline import find_baseline, residuals
+from halfkick.models.train.check import (
+    check_labels,
+    check_periodicity,
+    check_species,
+    find_outliers,
+)
+from halfkick.models.train.data import Keys, find_keys, is_lone_atom, label, read_frames
+from halfkick.models.train.network import DIRECT, ENERGY, STRESS
+from halfkick.models.train.options import TrainOptions
+from halfkick.models.train.split import split
+from halfkick.models.train.unit import check_units
+
+__all__ = ["Prepared", "prepare"]
+
+
+@dataclass
+class Prepared:
+    """Frames in parts, with labels, and what follows from them.
+
+    Attributes:
+        parts: ``train``, ``validation`` and ``test`` frames.
+        baseline: eV by species; zero without energies.
+        scale: root mean square of the training forces, eV/Å.
+        heads: outputs that the model gets.
+        summary: of the data, for the card.
+        warnings: of the data, for the user.
+    """
+
+    parts: dict[str, list[Atoms]]
+    baseline: dict[int, float]
+    scale: float
+    heads: list[str]
+    summary: dict[str, Any]
+    warnings: list[str] = field(default_factory=list)
+
+    def write(self, folder: Path) -> None:
+        """Write each part as extended xyz."""
+        for part, frames in self.parts.items():
+            ase.io.write(folder / f"{part}.xyz", frames, format="extxyz")
+
+
+def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepared:
+    """Read, check and divide the data.
+
+    Raises:
+        ModelError: if the data cannot be trained on.
+    """
+    energy = options.recipe != "direct"
+    frames, lone, keys, warnings = load(data, options, energy=energy)
+    stress = keys.stress is not None
+    parts, how = split(frames, test=held_out is None, seed=options.seed)
+    known = {z for f in parts["train"] for z in f.numbers.tolist()}
+    if held_out is not None:
+        parts["test"], _, _, more = load(held_out, options, energy=energy)
+        check_species(parts["test"], known, str(held_out))
+        warnings += more
+    for part, members in parts.items():
+        if not members:
+            raise ModelError(
+                f"expected frames for {part}, got none of the {len(frames)} in '{data}' "
+                f"(split by {how}); add frames"
+            )
+        check_species(members, known, str(data))
+    baseline, origin = dict.fromkeys(sorted(known), 0.0), "none"
+    if energy:
+        baseline, origin = find_baseline(parts["train"], lone)
+    left = residuals(frames, baseline) if energy else None
+    warnings += find_outliers(frames, left)
+    forces = np.concatenate([f.calc.results["forces"] for f in parts["train"]])
+    summary = summarise(data, held_out, parts, keys, how, origin)
+    heads = [ENERGY] * energy + [DIRECT] + [STRESS] * stress
+    scale = float(np.sqrt(np.mean(forces**2)))
+    return Prepared(parts, baseline, scale, heads, summary, warnings)
+
+
+def load(
+    path: Path, options: TrainOptions, *, energy: bool
+) -> tuple[list[Atoms], list[Atoms], Keys, list[str]]:
+    """Return labelled frames, isolated atoms, names of the labels and warnings; all checked."""
+    frames = read_frames(path)
+    several = [f for f in frames if not is_lone_atom(f)]
+    keys = find_keys(several, options.energy_key, options.forces_key, options.stress_key)
+    labelled = [label(f, keys, i) for i, f in enumerate(frames)]
+    lone = [f for f in labelled if is_lone_atom(f)]
+    labelled = [f for f in labelled if not is_lone_atom(f)]
+    check_labels(labelled, keys, str(path), energy=energy, max_force=options.max_force)
+    warnings = check_periodicity(labelled, str(path), stress=keys.stress is not None)
+    if not options.trust_units:
+        warnings += check_units(labelled, str(path), energy=energy)
+    return labelled, lone, keys, warnings
+
+
+def summarise(
+    data: Path, held_out: Path | None, parts: dict[str, Sequence[Atoms]], keys: Keys,
+    how: str, baseline: str,
+) -> dict[str, Any]:  # fmt: skip
+    """Return what the card says about the data."""
+    everything = [f for frames in parts.values() for f in frames]
+    atoms = Counter(z for f in everything for z in f.numbers.tolist())
+    return {
+        "file": data.name,
+        "sha256": digest(data),
+        "test_file": None if held_out is None else held_out.name,
+        "frames": {part: len(frames) for part, frames in parts.items()},
+        "split_by": how if held_out is None else f"{how}; test frames from a file of their own",
+        "atoms": {chemical_symbols[z]: n for z, n in sorted(atoms.items())},
+        "labels": {k: v for k, v in vars(keys).items() if v is not None},
+        "baseline": baseline,
+    }
+
+
+def digest(path: Path) -> str:
+    """Return the SHA-256 of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
