@@ -148,6 +148,185 @@ def check(
         json.write_text(report.to_json() + "\n")
 
 
+@app.command()
+def analyze(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or input files.")],
+    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("analysis.html"),
+    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    skip: Annotated[float, typer.Option(help="Leave out the first ps.", min=0.0)] = 0.0,
+    frames: Annotated[
+        int, typer.Option(help="Frames of the first run to show with both forces.", min=0)
+    ] = 20,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> None:
+    """Analyse runs: drift, temperatures, structure, vibrations, diffusion, and how they differ."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from halfkick.driver.diagnose.analyze import analyze, html
+    from halfkick.driver.diagnose.outputs import open_run
+
+    set_threads(threads)
+    report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
+    out.write_text(html(report), encoding="utf-8")
+    table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
+    for row in report.rows():
+        table.add_row(*row)
+    Console().print(table, highlight=False)
+    if json is not None:
+        json.write_text(report.to_json() + "\n")
+
+
+@app.command()
+def bench(
+    input_xml: Annotated[
+        Path | None,
+        typer.Argument(help="An i-PI input with both force fields; default: the water scenario."),
+    ] = None,
+    beads: Annotated[str, typer.Option(help="Numbers of beads.")] = "1,8",
+    atoms: Annotated[
+        str | None, typer.Option(help="Numbers of atoms, in multiples of the template's.")
+    ] = None,
+    modes: Annotated[str, typer.Option(help="Of conservative,direct,mts.")] = (
+        "conservative,direct,mts"
+    ),
+    stride: Annotated[int | None, typer.Option(help="Inner steps in an outer step.")] = None,
+    repeats: Annotated[int, typer.Option(help="How often to measure each.")] = 5,
+    quick: Annotated[bool, typer.Option("--quick", help="One short measurement of each.")] = False,
+    out: Annotated[Path, typer.Option(help="Where to leave bench.json and bench.png.")] = Path(),
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> None:
+    """Time halfkick against i-PI's own drivers, on the same input and in one run."""
+    from rich.console import Console
+
+    from halfkick.driver.bench.command import bench as run_bench
+    from halfkick.driver.bench.command import read_options
+
+    options = read_options(input_xml, modes, beads, atoms, repeats, quick)
+    set_threads(threads)
+    run_bench(input_xml, stride, options, device, threads, out, Console())
+
+
+@app.command()
+def distill(
+    teacher: Annotated[str, typer.Argument(help="The potential to distil: so3lr, FILE.pt, …")],
+    structures: Annotated[list[Path], typer.Argument(help="Files of structures to begin from.")],
+    out: Annotated[Path, typer.Option(help="The student to write.")] = Path("student.pt"),
+    surrogate: Annotated[
+        str | None, typer.Option(help="A cheaper model, which samples before there is a student.")
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(help="Frames that the teacher has labelled before.")
+    ] = None,
+    conservative: Annotated[
+        bool, typer.Option("--conservative", help="A student with an energy, not direct forces.")
+    ] = False,
+    quantum: Annotated[
+        bool, typer.Option("--quantum", help="Sample ring polymers of 8 beads.")
+    ] = False,
+    size: Annotated[str | None, typer.Option(help="Of the network: xs, s or m.")] = None,
+    temperature: Annotated[
+        list[float] | None, typer.Option(help="K; may be given several times; 300 and 500.")
+    ] = None,
+    strain: Annotated[float, typer.Option(help="Largest strain of periodic cells.")] = 0.03,
+    timestep: Annotated[float, typer.Option(help="Inner step of the dynamics, fs.")] = 0.5,
+    stride: Annotated[int, typer.Option(help="Inner steps between two corrections.")] = 4,
+    frames: Annotated[int, typer.Option(help="Frames to teach in each round.")] = 200,
+    rounds: Annotated[int, typer.Option(help="Trainings at most.")] = 4,
+    minutes: Annotated[float, typer.Option(help="Wall time at most.")] = 60.0,
+    gap: Annotated[float, typer.Option(help="meV/Å; small enough on fresh frames.")] = 0.0,
+    epochs: Annotated[int | None, typer.Option(help="Of each training at most.")] = None,
+    work: Annotated[Path | None, typer.Option(help="Folder to work in.")] = None,
+    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> None:
+    """Teach a small, fast model the forces of any potential; repeated, it goes on."""
+    from halfkick.models.distill import DistillOptions
+    from halfkick.models.distill import distill as start
+
+    logging.getLogger("halfkick").setLevel(logging.INFO)
+    set_threads(threads)
+    options = DistillOptions(
+        conservative=conservative,
+        size=size,
+        temperatures_K=tuple(temperature or DistillOptions.temperatures_K),
+        strain=strain,
+        beads=8 if quantum else 1,
+        timestep_fs=timestep,
+        stride=stride,
+        frames=frames,
+        rounds=rounds,
+        minutes=minutes,
+        gap=gap,
+        epochs=epochs,
+        seed=seed,
+    )
+    start(
+        teacher,
+        structures,
+        out,
+        options,
+        surrogate=surrogate,
+        labels=labels,
+        work=work,
+        device=device,
+        threads=threads,
+    )
+    print(out.with_suffix(".card.md").read_text())
+
+
+@app.command()
+def train(
+    data: Annotated[Path, typer.Argument(help="Labelled frames that ASE reads (extended xyz).")],
+    out: Annotated[Path, typer.Option(help="The model to write.")] = Path("model.pt"),
+    held_out: Annotated[
+        Path | None, typer.Option("--test", help="Frames for the final errors; default: a tenth.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="hybrid, conservative or direct.")] = "hybrid",
+    size: Annotated[str, typer.Option(help="xs, s or m.")] = "s",
+    minutes: Annotated[float | None, typer.Option(help="For all stages; default: 60.")] = None,
+    epochs: Annotated[int | None, typer.Option(help="For all stages, instead of minutes.")] = None,
+    batch_size: Annotated[int | None, typer.Option(help="Frames per step.")] = None,
+    cutoff: Annotated[float, typer.Option(help="Å, of one message-passing layer.")] = 4.5,
+    learning_rate: Annotated[float, typer.Option(help="The highest one.")] = 2e-3,
+    temperature: Annotated[float, typer.Option(help="K, of the model's own dynamics.")] = 300.0,
+    start: Annotated[Path | None, typer.Option(help="A .ckpt to continue from.")] = None,
+    energy_key: Annotated[str | None, typer.Option(help="Name of the energies.")] = None,
+    forces_key: Annotated[str | None, typer.Option(help="Name of the forces.")] = None,
+    stress_key: Annotated[
+        str | None, typer.Option(help="Name of the stresses or virials; none: leave them out.")
+    ] = None,
+    max_force: Annotated[float, typer.Option(help="eV/Å; larger ones are refused.")] = 100.0,
+    trust_units: Annotated[bool, typer.Option("--trust-units", help="Skip that check.")] = False,
+    seed: Annotated[int, typer.Option()] = 0,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+    work: Annotated[Path | None, typer.Option(help="Folder of the state, kept.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
+) -> None:
+    """Train a model with direct and conservative forces on labelled frames."""
+    from rich.console import Console
+
+    from halfkick.models.train import TrainOptions
+    from halfkick.models.train import train as run_training
+
+    options = TrainOptions(
+        recipe=recipe, size=size, seed=seed, minutes=minutes, epochs=epochs, start=start,
+        batch_size=batch_size, device=device, threads=threads, cutoff=cutoff,
+        learning_rate=learning_rate, energy_key=energy_key, forces_key=forces_key,
+        stress_key=stress_key, max_force=max_force, trust_units=trust_units,
+        temperature_K=temperature,
+    )  # fmt: skip
+    console = Console()
+    card = run_training(
+        data, out, options, held_out=held_out, work=work, overwrite=overwrite, console=console
+    )
+    console.print("\n".join(card.tables()), f"\n{out.with_suffix('.card.md')} tells more.")
+
+
 @app.callback()
 def version() -> None:
     """Serve the direct and conservative forces of one model to i-PI."""

@@ -70,7 +70,7 @@ class MetatomicModel(ForceModel):
         self.device = torch.device(device)
         self._model = model.to(device=self.device, dtype=self.dtype)
         self._chunks: defaultdict[Hashable, ChunkSize] = defaultdict(partial(ChunkSize, chunk))
-        self._neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
+        self.neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
 
@@ -117,6 +117,33 @@ class MetatomicModel(ForceModel):
                 chunks.note(len(chunk), time.perf_counter() - start)
         yield results
 
+    def system(
+        self,
+        structure: Structure,
+        positions: torch.Tensor | None = None,
+        strain: torch.Tensor | None = None,
+    ) -> mta.System:
+        """Return a structure as the model wants it, without neighbour lists.
+
+        Args:
+            structure: in Å.
+            positions: to use instead of the structure's.
+            strain: to apply to positions and cell.
+        """
+        to = {"dtype": self.dtype, "device": self.device}
+        if positions is None:
+            positions = torch.tensor(structure.positions, **to)
+        # A System wants zero vectors along directions that are not periodic.
+        cell = torch.tensor(np.where(structure.pbc[:, None], structure.cell, 0.0), **to)
+        if strain is not None:
+            positions, cell = positions @ strain, cell @ strain
+        return mta.System(
+            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self.device),
+            positions=positions,
+            cell=cell,
+            pbc=torch.tensor(structure.pbc, device=self.device),
+        )
+
     def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> Outputs:
         gradients = Role.CONSERVATIVE in roles
         names = self._asked(roles)
@@ -134,21 +161,10 @@ class MetatomicModel(ForceModel):
         """Return the system with its neighbour lists, and what to differentiate by."""
         to = {"dtype": self.dtype, "device": self.device}
         positions = torch.tensor(structure.positions, requires_grad=gradients, **to)
-        # A System wants zero vectors along directions that are not periodic.
-        cell = torch.tensor(np.where(structure.pbc[:, None], structure.cell, 0.0), **to)
-        leaves: Leaves = (positions,)
-        if gradients and self.needs_virial:
-            strain = torch.eye(3, requires_grad=True, **to)
-            leaves = positions, strain
-            positions, cell = positions @ strain, cell @ strain
-        system = mta.System(
-            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self.device),
-            positions=positions,
-            cell=cell,
-            pbc=torch.tensor(structure.pbc, device=self.device),
-        )
-        self._neighbors.add(system, structure.slot)
-        return system, leaves
+        strain = torch.eye(3, requires_grad=True, **to) if gradients and self.needs_virial else None
+        system = self.system(structure, positions, strain)
+        self.neighbors.add(system, structure.slot)
+        return system, (positions,) if strain is None else (positions, strain)
 
     def _asked(self, roles: frozenset[Role]) -> dict[str, str]:
         """The outputs to ask the model for: kind and name."""

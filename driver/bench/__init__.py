@@ -1,0 +1,1 @@
+"""Times halfkick and what else can serve the same input to i-PI, in one run, turn by turn."""

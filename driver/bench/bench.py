@@ -1,0 +1,206 @@
+"""The command: what is timed, and what comes of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from halfkick.driver.bench.alone import ModelAlone, Neighbors
+from halfkick.driver.bench.contender import WAYS, Contender, Machine
+from halfkick.driver.bench.inputs import MODES, Base, Setup, repeated
+from halfkick.driver.bench.roundtrip import RoundTrip
+from halfkick.driver.bench.timing import Timed, interleave
+from halfkick.models.base import ForceModel, Role
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["BOTH", "CONSERVATIVE", "DIRECT", "Measured", "Options", "measure", "reference"]
+
+DIRECT, CONSERVATIVE = frozenset({Role.DIRECT}), frozenset({Role.CONSERVATIVE})
+BOTH = DIRECT | CONSERVATIVE
+BATCH = 32  # beads in a request to the driver alone
+TRIPS = 200  # requests to it in one measurement
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to time.
+
+    Attributes:
+        modes: of MODES.
+        beads: numbers of beads; the first with all modes, the others with multiple time steps.
+        atoms: numbers of atoms, ``None`` for the template's; the first with everything, the others
+            with one bead and multiple time steps, halfkick and model alone.
+        repeats: how often each is measured.
+        seconds: about how long one measurement of a simulation may take.
+    """
+
+    modes: tuple[str, ...] = MODES
+    beads: tuple[int, ...] = (1,)
+    atoms: tuple[int, ...] | None = None
+    repeats: int = 5
+    seconds: float = 1.5
+
+
+@dataclass
+class Measured:
+    """All times in ms by setup and name, and what they were measured with.
+
+    Times of simulations are for an outer step, those of the model alone for a structure.
+    """
+
+    options: Options
+    stride: int
+    machine: Mapping[str, str]
+    times: dict[Setup, dict[str, list[float]]]
+    memory_mb: dict[str, tuple[float, float]]
+
+    def write(self, path: Path, figures: Mapping[str, float]) -> None:
+        """Write everything as JSON."""
+        groups = [{**asdict(setup), "ms": times} for setup, times in self.times.items()]
+        path.write_text(
+            json.dumps(
+                {
+                    "machine": self.machine,
+                    "options": asdict(self.options),
+                    "stride": self.stride,
+                    "figures": figures,
+                    "memory_mb": self.memory_mb,
+                    "times": groups,
+                },
+                indent=1,
+            )
+            + "\n"
+        )
+
+
+def measure(
+    base: Base, model: ForceModel, options: Options, machine: Machine, say: Callable[[str], None]
+) -> Measured:
+    """Time everything, one setup after the other, what belongs to a setup turn by turn.
+
+    Args:
+        base: the input.
+        model: loaded as the driver loads it.
+        options: what to time.
+        machine: what to run on.
+        say: told what is being done.
+    """
+    measured = Measured(options, base.stride, describe(machine), {}, {})
+    for setup in setups(options, len(base.structure)):
+        say(f"{setup.mode}, {setup.beads} beads, {setup.atoms} atoms: starting")
+        with started(base, model, setup, options, machine) as timed:
+            for one in timed:
+                say(f"{one.name}: warming up")
+                one.measure()
+            runs = [one for one in timed if isinstance(one, Contender)]
+            before = {run.name: run.memory_mb() for run in runs}
+            measured.times[setup] = interleave(timed, options.repeats, say)
+            for run in runs:
+                key = f"{run.name}, {setup.mode}, {setup.beads} beads, {setup.atoms} atoms"
+                measured.memory_mb[key] = before[run.name], run.memory_mb()
+    return measured
+
+
+def setups(options: Options, n_atoms: int) -> list[Setup]:
+    """The simulations to time."""
+    atoms = options.atoms or (n_atoms,)
+    all_modes = [Setup(mode, options.beads[0], atoms[0]) for mode in options.modes]
+    if "mts" not in options.modes:
+        return all_modes
+    more = [Setup("mts", beads, atoms[0]) for beads in options.beads[1:]]
+    return all_modes + more + [Setup("mts", options.beads[0], n) for n in atoms[1:]]
+
+
+@contextmanager
+def started(
+    base: Base, model: ForceModel, setup: Setup, options: Options, machine: Machine
+) -> Iterator[list[Timed]]:
+    """Everything that is timed for one setup; its processes end with the context."""
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hk")))
+        timed = alone(base, model, setup)
+        for number, way in enumerate(ways(model, setup, options)):
+            place = folder / str(number)
+            run = Contender(way, base, setup, way, place, machine, options.seconds)
+            stack.callback(run.close)
+            timed.append(run)
+        if setup == reference(options, len(base.structure)):
+            for beads in (1, BATCH):
+                trip = RoundTrip(folder / f"t{beads}", atoms_of(base, setup), beads, TRIPS)
+                stack.callback(trip.close)
+                timed.append(trip)
+        yield timed
+
+
+def reference(options: Options, n_atoms: int) -> Setup:
+    """The simulation that is looked at most closely."""
+    return Setup("mts", options.beads[0], (options.atoms or (n_atoms,))[0])
+
+
+def ways(model: ForceModel, setup: Setup, options: Options) -> Sequence[str]:
+    """What a simulation is served by; i-PI's metatomic driver only serves metatomic models."""
+    first = setup.atoms == (options.atoms or (setup.atoms,))[0]
+    compared = WAYS if first and is_metatomic(model) else WAYS[:1]
+    return [*compared, "costless", "i-PI"] if setup.mode == "mts" else compared
+
+
+def alone(base: Base, model: ForceModel, setup: Setup) -> list[Timed]:
+    """The model without driver, for each chunk size up to the number of beads."""
+    atoms = atoms_of(base, setup)
+    sizes = [size for size in (1, 2, 4, 8, 16, 32) if size <= setup.beads]
+    roles = {"direct": [DIRECT], "conservative": [CONSERVATIVE]}.get(
+        setup.mode, [DIRECT, CONSERVATIVE, BOTH]
+    )
+    repeats = max(1, 2 * len(base.structure) // setup.atoms)
+    timed: list[Timed] = [
+        ModelAlone(model, atoms, size, role, repeats) for size, role in product(sizes, roles)
+    ]
+    return [*timed, Neighbors(model, atoms, 5 * repeats)] if is_metatomic(model) else timed
+
+
+def atoms_of(base: Base, setup: Setup) -> Atoms:
+    """The structure of a simulation."""
+    return repeated(base.structure, setup.atoms)
+
+
+def is_metatomic(model: ForceModel) -> bool:
+    """Whether i-PI's metatomic driver can serve it, too."""
+    from halfkick.models.metatomic import MetatomicModel
+
+    return isinstance(model, MetatomicModel)
+
+
+def describe(machine: Machine) -> dict[str, str]:
+    """What it was measured with."""
+    import torch
+
+    packages = ("halfkick", "ipi", "torch", "metatomic-torch", "vesin")
+    return {
+        "device": machine.device,
+        "processor": processor(),
+        "cores": str(os.cpu_count()),
+        "threads": str(torch.get_num_threads()),
+        "python": platform.python_version(),
+        **{package: version(package) for package in packages},
+    }
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return platform.processor()
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor()
