@@ -1,0 +1,131 @@
+"""From a teacher and some structures to a student with its card."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+from ase import Atoms
+
+from halfkick.models.base import ModelError, Role
+from halfkick.models.distill.card import DistillCard
+from halfkick.models.distill.given import read_structures, take_labels
+from halfkick.models.distill.options import DistillOptions
+from halfkick.models.distill.record import Record
+from halfkick.models.distill.rounds import Rounds, Teach
+from halfkick.models.distill.sample import Force, make_walkers
+from halfkick.models.load import load_model
+
+__all__ = ["distill"]
+
+
+def distill(
+    teacher: str,
+    structures: Sequence[Path],
+    out: Path,
+    options: DistillOptions,
+    *,
+    surrogate: str | None = None,
+    labels: Path | None = None,
+    work: Path | None = None,
+    device: str = "cpu",
+    threads: int | None = None,
+    teach: Teach | None = None,
+) -> DistillCard:
+    """Distil a student of any conservative potential; the same call goes on where one was killed.
+
+    Writes ``out`` (an exported metatomic model) and its ``.ckpt``, ``.card.json`` and ``.card.md``.
+
+    Args:
+        teacher: what :func:`halfkick.models.load.load_model` understands.
+        structures: files of what to begin from; all frames of each.
+        out: the model to write, ``.pt``.
+        options: how.
+        surrogate: a cheaper model that samples while there is no student.
+        labels: frames that the teacher has labelled before.
+        work: folder of labels, students and their data; by default ``OUT.distill`` beside ``out``.
+        device: of all models and of the training.
+        threads: CPU threads of the training.
+        teach: trains a student; by default :func:`halfkick.models.train.train`.
+
+    Raises:
+        ModelError: if something given cannot be right, or training failed.
+    """
+    if out.suffix != ".pt":
+        raise ModelError(f"expected a model file NAME.pt to write, got '{out}'; change --out")
+    starts = read_structures(structures)
+    source = _conservative(teacher, starts, device)
+    cheap = None if surrogate is None else _cheap(surrogate, starts, device)
+    folder = work or out.with_suffix(".distill")
+    given = {"teacher": teacher, "structures": [str(path) for path in structures]}
+    record = Record(folder, given | options.lasting())
+    rounds = Rounds(
+        source,
+        make_walkers(starts, options),
+        folder,
+        record,
+        options,
+        teach or partial(_train, options=options, device=device, threads=threads),
+        lambda path: load_model(str(path), device=device),
+        cheap,
+    )
+    if labels is not None:
+        take_labels(labels, rounds.labels, source)
+    best = rounds.run()
+    student = rounds.student(best)
+    for suffix in (".pt", ".ckpt"):
+        if student.with_suffix(suffix).is_file():
+            shutil.copy2(student.with_suffix(suffix), out.with_suffix(suffix))
+    card = DistillCard.of(record, rounds.labels, options, best, teacher, surrogate, structures)
+    card.write(out)
+    return card
+
+
+def _conservative(spec: str, starts: Sequence[Atoms], device: str) -> Force:
+    model = load_model(spec, device=device)
+    return _checked(Force(model, Role.CONSERVATIVE), starts)
+
+
+def _cheap(spec: str, starts: Sequence[Atoms], device: str) -> Force:
+    """A surrogate: its conservative forces if it has any."""
+    model = load_model(spec, device=device)
+    offered = model.capabilities.roles
+    role = Role.CONSERVATIVE if Role.CONSERVATIVE in offered else Role.DIRECT
+    return _checked(Force(model, role), starts)
+
+
+def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
+    for atoms in starts:
+        force.model.check(atoms.numbers, force.role)
+    return force
+
+
+def _train(
+    data: Path,
+    out: Path,
+    minutes: float,
+    start: Path | None,
+    work: Path,
+    *,
+    options: DistillOptions,
+    device: str,
+    threads: int | None,
+) -> None:
+    """Train a student with halfkick's own recipes."""
+    from halfkick.models.train import TrainOptions, train
+
+    recipe = "conservative" if options.conservative else "direct"
+    how = TrainOptions(
+        recipe=recipe,
+        size=options.student_size,
+        seed=options.seed,
+        minutes=minutes,
+        epochs=options.epochs,
+        device=device,
+        threads=threads,
+        start=start,
+        max_force=options.max_force,
+    )
+    train(data, out, how, work=work, overwrite=True)
