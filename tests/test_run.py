@@ -254,6 +254,36 @@ def test_a_driver_that_hangs_is_ended(tmp_path):
     assert_nothing_left(tmp_path)
 
 
+def test_a_driver_that_hangs_is_replaced(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, Case("svr", strides=(1, 2), steps=100, timeout_s=3))
+    process = halfkick(tmp_path / "one", "run", "input.xml")
+    wait_for_row(tmp_path / "one", 20)
+    os.kill(children(tmp_path / "one")["driver"], signal.SIGSTOP)
+    code, _, err = finish(process)
+    assert code == 0
+    assert "timeout" in err and "starting another" in err
+    assert_nothing_left(tmp_path / "one")
+    assert run(tmp_path / "two")[0] == 0
+    one, two = properties(tmp_path / "one"), properties(tmp_path / "two")
+    for name, values in two.items():
+        np.testing.assert_allclose(one[name], values, rtol=1e-8)
+
+
+def test_a_killed_run_leaves_nothing_but_restart(tmp_path):
+    write(tmp_path, LONG)
+    process = halfkick(tmp_path, "run", "input.xml")
+    wait_for_row(tmp_path, 20)
+    process.kill()
+    process.communicate()
+    deadline = time.monotonic() + DEADLINE
+    while children(tmp_path) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert_nothing_left(tmp_path)
+    assert (tmp_path / "RESTART").exists()
+
+
 def test_a_stale_socket_file_is_no_obstacle(tmp_path):
     write(tmp_path, Case(steps=4))
     with socket.socket(socket.AF_UNIX) as stale:

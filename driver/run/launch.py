@@ -37,6 +37,8 @@ REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
 POLL_THREAD_DIED = "Exception in thread poll_"
 """What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
+TIMED_OUT = "Timeout!"
+"""What i-PI says when a driver let its ``<timeout>`` pass and was dropped."""
 
 
 def copy_scenario(name: str, destination: Path) -> Path:
@@ -180,9 +182,15 @@ class Run:
         Raises:
             IpiLost: if i-PI has to be started again.
         """
+        lost = False
         while self.signal is None:
+            news = ipi.news()
+            lost |= POLL_THREAD_DIED in news
             if ipi.code is not None:
                 return _failure(ipi)
+            if TIMED_OUT in news and driver.code is None:
+                log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
+                driver.stop(grace=0.0)
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE if driver.code == 0 else 1.0)
@@ -190,7 +198,7 @@ class Run:
                     return _failure(ipi)
                 if not self._start_again(driver, progress):
                     return _failure(driver)
-            if self._deaths and POLL_THREAD_DIED in ipi.said():
+            if self._deaths and lost:
                 raise IpiLost
             progress.update()
             self._woken.wait(LOOK_EVERY)

@@ -21,6 +21,8 @@ TAIL = 8192  # bytes of a log to look at
 class Child:
     """A process in a session of its own, so that Ctrl-C reaches only its parent.
 
+    When the parent is killed, the process gets SIGTERM (on Linux).
+
     Args:
         name: what messages call it.
         command: program and arguments.
@@ -39,10 +41,10 @@ class Child:
 
     def start(self) -> None:
         """Start it, or start it again after it has ended."""
-        self._log_start = self.log.stat().st_size if self.log.exists() else 0
+        self._log_start = self._heard = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                self._command,
+                [sys.executable, "-m", "halfkick.driver.run.tether", *self._command],
                 cwd=self.log.parent,
                 env=environment(self._threads),
                 stdin=subprocess.DEVNULL,
@@ -86,6 +88,14 @@ class Child:
         with self.log.open("rb") as file:
             file.seek(max(self._log_start, self.log.stat().st_size - TAIL))
             return file.read().decode(errors="replace")
+
+    def news(self) -> str:
+        """The whole lines it wrote since this was last asked."""
+        with self.log.open("rb") as file:
+            file.seek(self._heard)
+            lines, newline, _ = file.read().rpartition(b"\n")
+        self._heard += len(lines + newline)
+        return lines.decode(errors="replace")
 
     def last_line(self) -> str:
         """The last line it wrote."""
