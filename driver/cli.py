@@ -82,6 +82,9 @@ def serve(
     threads: ThreadsOption = None,
     wait: WaitOption = 60.0,
     report: Annotated[Path | None, typer.Option(help="Write what was evaluated as JSON.")] = None,
+    allow_outside: Annotated[
+        bool, typer.Option("--allow-outside", help="Let i-PI name files outside of this folder.")
+    ] = False,
 ) -> None:
     """Serve force fields to an i-PI that is started elsewhere."""
     from halfkick.driver.config import ConfigError, Input, collect, read_input
@@ -100,7 +103,7 @@ def serve(
     server = Server(
         endpoints,
         lambda spec: load_model(spec, device=device, dtype=dtype),
-        ServeOptions(wait, source, report),
+        ServeOptions(wait, source, report, allow_outside),
     )
     server.run()
 
@@ -247,7 +250,7 @@ def distill(
     from halfkick.models.distill import DistillOptions
     from halfkick.models.distill import distill as start
 
-    logging.getLogger("halfkick").setLevel(logging.INFO)
+    logging.getLogger("halfkick.models.distill").setLevel(logging.INFO)
     set_threads(threads)
     options = DistillOptions(
         conservative=conservative,

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,9 +164,15 @@ def start(command: list[str], folder: Path, log: str) -> subprocess.Popen:
         )
 
 
-def simulate(folder: Path, case: Case, timeout_s: float = 120.0) -> Path:
-    """Run a case to its end; both processes must end well."""
-    write(folder, case)
+def simulate(
+    folder: Path,
+    case: Case,
+    timeout_s: float = 120.0,
+    edit: Callable[[str], str] = lambda xml: xml,
+) -> Path:
+    """Run a case, its input edited, to its end; both processes must end well."""
+    path = write(folder, case)
+    path.write_text(edit(path.read_text()))
     ipi = start([*IPI, "input.xml"], folder, "i-pi.log")
     children = [ipi]
     try:

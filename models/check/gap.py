@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from halfkick.models.base import Role, without_mean_force
 from halfkick.models.check.probe import Probe
 
-__all__ = ["Gap", "SpeciesGap", "gap"]
+__all__ = ["Gap", "SpeciesGap", "compare", "gap"]
 
 
 @dataclass(frozen=True)
@@ -44,27 +44,36 @@ class Gap:
 
 def gap(probes: Sequence[Probe]) -> Gap:
     """Compare both forces of every probe's structure."""
-    differences, numbers, means, torques = [], [], [], []
+    given, served_all, numbers, means, torques = [], [], [], [], []
     for probe in probes:
         results = probe.results()
         raw = results[Role.DIRECT].forces
         served = without_mean_force(raw)
-        differences.append(results[Role.CONSERVATIVE].forces - served)
+        given.append(results[Role.CONSERVATIVE].forces)
+        served_all.append(served)
         numbers.append(probe.structure.numbers)
         means.append(raw.mean(axis=0))
         if not probe.structure.pbc.any():
             positions = probe.structure.positions
             torque = np.cross(positions - positions.mean(axis=0), served).sum(axis=0)
             torques.append(torque / len(positions))
-    difference, kinds = np.concatenate(differences), np.concatenate(numbers)
-    groups = {"all": np.ones(len(kinds), bool)}
-    groups |= {chemical_symbols[z]: kinds == z for z in np.unique(kinds)}
+    species = compare(np.concatenate(given), np.concatenate(served_all), np.concatenate(numbers))
     return Gap(
-        {name: _species(difference[chosen]) for name, chosen in groups.items()},
+        species,
         1e3 * _rms(means),
         1e3 * _rms(torques) if torques else None,
         len(probes),
     )
+
+
+def compare(
+    conservative: NDArray[np.float64], direct: NDArray[np.float64], numbers: NDArray[np.int_]
+) -> dict[str, SpeciesGap]:
+    """Symbol (and ``all``) -> gap between forces of shape (n, 3), eV/Å, of atoms ``numbers``."""
+    difference = conservative - direct
+    groups = {"all": np.ones(len(numbers), bool)}
+    groups |= {chemical_symbols[z]: numbers == z for z in np.unique(numbers)}
+    return {name: _species(difference[chosen]) for name, chosen in groups.items()}
 
 
 def _species(difference: NDArray[np.float64]) -> SpeciesGap:

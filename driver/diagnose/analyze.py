@@ -1,0 +1,167 @@
+"""What ``halfkick analyze`` finds in one run, and in which ways several differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from halfkick.driver.diagnose import motion, pictures, structure, thermo
+from halfkick.driver.diagnose.forces import both_forces
+from halfkick.driver.diagnose.outputs import Frames, Run
+from halfkick.driver.diagnose.page import page, picture, section, table
+from halfkick.driver.diagnose.values import Curve, Scalar, deviation, difference
+from halfkick.driver.diagnose.view import view
+from halfkick.driver.run.estimate import with_error
+from halfkick.models.base import Role
+from halfkick.models.check.gap import compare
+
+__all__ = ["Analysis", "Report", "analyze", "html"]
+
+FAR = 3.0  # standard errors: beyond it a difference stands out
+ERRORS = (
+    "± is one standard error: by block averages (Flyvbjerg and Petersen 1989) for means, by eight "
+    "blocks for curves and diffusion, by least squares with correlated residuals for the drift."
+)
+SIGMAS = (
+    "In brackets, differences to the first run in units of their standard error; beyond "
+    f"{FAR:g} they stand out."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Analysis:
+    """What one run tells."""
+
+    run: Run
+    scalars: list[Scalar]
+    curves: list[Curve]
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Several runs side by side; differences are to the first.
+
+    Attributes:
+        view: HTML that shows frames of the first run; empty for none.
+    """
+
+    analyses: list[Analysis]
+    view: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all figures, in order."""
+        return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
+
+    def rows(self) -> list[list[str]]:
+        """A row of text for each figure: name, unit, one cell for each run."""
+        rows = []
+        for name in self.names:
+            found = [next((s for s in a.scalars if s.name == name), None) for a in self.analyses]
+            unit = next(s.unit for s in found if s is not None)
+            cells = [_cell(s, found[0] if index else None) for index, s in enumerate(found)]
+            rows.append([name, unit, *cells])
+        return rows
+
+    def curve_rows(self) -> list[list[str]]:
+        """How far the curves of each further run are from those of the first."""
+        first = {(c.group, c.name): c for c in self.analyses[0].curves if c.name != "canonical"}
+        rows = []
+        for key, reference in first.items():
+            cells = []
+            for analysis in self.analyses[1:]:
+                other = next((c for c in analysis.curves if (c.group, c.name) == key), None)
+                value = None if other is None else deviation(reference, other)
+                cells.append("" if value is None else _mark(f"{value:.2f}", value))
+            rows.append([" ".join(key), *cells])
+        return rows
+
+    def to_json(self) -> str:
+        """Figures and differences of all runs as JSON."""
+        runs = []
+        for analysis in self.analyses:
+            figures = {}
+            for s in analysis.scalars:
+                first = next((f for f in self.analyses[0].scalars if f.name == s.name), None)
+                figures[s.name] = {
+                    "value": s.value,
+                    "error": s.error,
+                    "unit": s.unit,
+                    "sigmas_from_first": None if first is None else difference(s, first),
+                }
+            runs.append({"run": str(analysis.run.job.folder), "figures": figures})
+        return json.dumps(runs, indent=2)
+
+
+def analyze(runs: Sequence[Run], *, frames: int = 0, device: str = "cpu") -> Report:
+    """Take all figures and curves of each run.
+
+    Args:
+        runs: at least one.
+        frames: of the first run, on which to evaluate both forces and which to show.
+        device: where the models run that give the forces.
+
+    Raises:
+        ConfigError: if frames are to be shown and chemiscope is not installed.
+    """
+    analyses = [_analyze(run) for run in runs]
+    positions = runs[0].frames("positions") if frames else None
+    if positions is None:
+        return Report(analyses)
+    gaps, shown = _with_forces(runs[0], positions, frames, device)
+    analyses[0].scalars.extend(gaps)
+    return Report(analyses, shown)
+
+
+def _analyze(run: Run) -> Analysis:
+    scalars = thermo.scalars(run) + motion.scalars(run)
+    curves = thermo.curves(run) + structure.curves(run) + motion.curves(run)
+    return Analysis(run, scalars, curves)
+
+
+def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[list[Scalar], str]:
+    """The gap on frames of the run itself, and a view of them with both forces as arrows."""
+    chosen = np.unique(np.linspace(0, len(frames.times) - 1, count).astype(int))
+    some = [frames.beads[0][i] for i in chosen]
+    forces = both_forces(run, some, device)
+    found = []
+    if len(forces) == 2:
+        numbers = np.concatenate([frame.numbers for frame in some])
+        pair = (np.concatenate(forces[role]) for role in (Role.CONSERVATIVE, Role.DIRECT))
+        for name, g in compare(*pair, numbers).items():
+            found.append(Scalar(f"gap, RMSE ({name})", "meV/Å", g.rmse_meV_per_A, None))
+            found.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", g.p999_meV_per_A, None))
+    return found, view(run.label, some, frames.times[chosen], forces)
+
+
+def html(report: Report) -> str:
+    """One page with all tables and pictures, and the view if there is one."""
+    runs = [analysis.run for analysis in report.analyses]
+    labels = [run.label for run in runs]
+    parts = [section("Figures", " ".join([ERRORS, SIGMAS if len(runs) > 1 else ""]))]
+    parts.append(table(["", "unit", *labels], report.rows()))
+    parts += [section("Energy and temperature"), picture(pictures.energies(runs), "energies")]
+    if len(runs) > 1 and report.curve_rows():
+        note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
+        parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
+    for group, png in pictures.groups({a.run.label: a.curves for a in report.analyses}):
+        parts += [section(group.capitalize()), picture(png, group)]
+    if report.view:
+        note = "Blue: conservative forces. Red: direct forces."
+        parts += [section(f"Frames of {labels[0]}", note), report.view]
+    return page(" / ".join(labels), parts)
+
+
+def _cell(scalar: Scalar | None, reference: Scalar | None) -> str:
+    if scalar is None:
+        return ""
+    text = with_error(scalar.value, scalar.error)
+    sigmas = None if reference is None else difference(scalar, reference)
+    return text if sigmas is None else _mark(f"{text} ({sigmas:+.1f})", sigmas)
+
+
+def _mark(text: str, sigmas: float) -> str:
+    return f"{text}!" if abs(sigmas) > FAR else text

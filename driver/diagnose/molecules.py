@@ -1,0 +1,71 @@
+"""Molecules, found by their bonds, and how the kinetic energy divides among their motions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["find_molecules", "split_kinetic"]
+
+LARGEST = 60  # atoms; what is larger is a network, not a molecule
+STRETCH = 1.2  # of the sum of covalent radii
+
+
+def find_molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
+    """Indices of the atoms of each molecule; none if there is a network or no bond at all."""
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=STRETCH))
+    n = len(atoms)
+    count, labels = connected_components(coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)))
+    molecules = [np.flatnonzero(labels == k) for k in range(count)]
+    sizes = {len(m) for m in molecules}
+    network = count == 1 and atoms.pbc.any()
+    return molecules if 1 < max(sizes) <= LARGEST and not network else []
+
+
+def split_kinetic(
+    atoms: Atoms,
+    velocities: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    molecules: Sequence[NDArray[np.int_]],
+) -> dict[str, tuple[float, float]]:
+    """Divide the kinetic energy among the motions of molecules.
+
+    Args:
+        atoms: positions (molecules may be cut by the cell) and cell.
+        velocities: shape (N, 3).
+        masses: shape (N,).
+        molecules: indices of each.
+
+    Returns:
+        Motion -> energy (in units of mass times velocity squared) and degrees of freedom; the
+        centre of mass of all, at rest, takes three from translation.
+    """
+    from ase.geometry import find_mic
+
+    total = np.zeros(3)
+    free = np.array([3.0 * len(molecules) - 3.0, 0.0, 0.0])
+    for chosen in molecules:
+        m, v = masses[chosen, None], velocities[chosen]
+        x, _ = find_mic(atoms.positions[chosen] - atoms.positions[chosen[0]], atoms.cell, atoms.pbc)
+        x = x - (m * x).sum(axis=0) / m.sum()
+        drift = (m * v).sum(axis=0) / m.sum()
+        momentum = (m * np.cross(x, v - drift)).sum(axis=0)
+        inertia = (m * x**2).sum() * np.eye(3) - (m * x).T @ x
+        rank = 0 if len(chosen) == 1 else int(np.linalg.matrix_rank(inertia, tol=1e-6))
+        rotation = 0.5 * momentum @ np.linalg.pinv(inertia, rcond=1e-9) @ momentum if rank else 0.0
+        translation = 0.5 * float(m.sum()) * drift @ drift
+        kinetic = 0.5 * float((m * v**2).sum())
+        total += (translation, rotation, kinetic - translation - rotation)
+        free += (0, rank, 3 * len(chosen) - 3 - rank)
+    names = ("translation", "rotation", "vibration")
+    return {n: (float(e), float(f)) for n, e, f in zip(names, total, free, strict=True)}

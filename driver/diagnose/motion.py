@@ -1,0 +1,101 @@
+"""How atoms move: vibrational density of states, velocity autocorrelation, diffusion."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import periodogram
+
+from halfkick.driver.diagnose.outputs import Frames, Run
+from halfkick.driver.diagnose.values import BLOCKS, Curve, Scalar, blocked
+
+__all__ = ["curves", "scalars"]
+
+PER_CM = 1e12 / 2.99792458e10  # 1/ps in 1/cm
+FEW = 24  # frames in a block, for a spectrum
+LONGEST_PS = 2.0  # of the autocorrelation shown
+FIT = (0.2, 0.9)  # part of a block in which the mean square displacement is a straight line
+
+
+def curves(run: Run) -> list[Curve]:
+    """Density of states and velocity autocorrelation, where velocities are written."""
+    frames = run.frames("v_centroid") if run.beads > 1 else run.frames("velocities")
+    if frames is None or len(frames.times) < BLOCKS * FEW:
+        return []
+    name = next(k for k in ("v_centroid", "velocities") if k in frames.beads[0][0].arrays)
+    velocities = frames.array(name)
+    masses = frames.beads[0][0].get_masses()
+    step_ps = float(frames.times[1] - frames.times[0])
+    length = len(frames.times) // BLOCKS
+    weighted = (velocities * np.sqrt(masses)[:, None]).reshape(len(velocities), -1)
+    x = np.fft.rfftfreq(length, step_ps) * PER_CM
+
+    def spectrum(part: slice) -> NDArray[np.float64]:
+        return density_of_states(weighted[part][:length], step_ps)
+
+    y, error = blocked(len(weighted), spectrum)
+    times = step_ps * np.arange(min(length // 2, round(LONGEST_PS / step_ps)))
+
+    def correlation(part: slice) -> NDArray[np.float64]:
+        return autocorrelation(weighted[part], len(times))
+
+    c, c_error = blocked(len(weighted), correlation)
+    return [
+        Curve("vibrations", "all", "wave number (1/cm)", "density of states (cm)", x, y, error),
+        Curve("autocorrelation", "all", "time (ps)", "velocity correlation", times, c, c_error),
+    ]
+
+
+def density_of_states(weighted: NDArray[np.float64], step_ps: float) -> NDArray[np.float64]:
+    """Power spectrum of mass-weighted velocities, shape (frames, 3N), of area 1 over 1/cm."""
+    _, power = periodogram(weighted, 1.0 / step_ps, window="hann", axis=0, detrend=False)
+    total = power.sum(axis=1)
+    width = PER_CM / (len(weighted) * step_ps)
+    return total / (total.sum() * width)
+
+
+def autocorrelation(weighted: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
+    """Correlation of a series with itself, shape (lags,), 1 at no lag; shape (frames, 3N) in."""
+    n = len(weighted)
+    transform = np.fft.rfft(weighted, 2 * n, axis=0)
+    sums = np.fft.irfft((np.abs(transform) ** 2).sum(axis=1))[:lags]
+    values = sums / (n - np.arange(lags))
+    return values / values[0]
+
+
+def scalars(run: Run) -> list[Scalar]:
+    """Diffusion coefficient of each species from the mean square displacement, Å²/ps.
+
+    Of finite boxes: the correction for their size, which needs the viscosity, is not made.
+    """
+    frames = run.frames("x_centroid", "positions") if run.beads > 1 else run.frames("positions")
+    if frames is None or len(frames.times) < 20 * BLOCKS or frames.beads[0][0].cell.rank < 3:
+        return []
+    symbols = np.array(frames.beads[0][0].get_chemical_symbols())
+    return [_diffusion(frames, symbols == s, s) for s in sorted(set(symbols))]
+
+
+def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar:
+    positions = np.array([frame.positions for frame in frames.beads[0]])
+    positions = positions - positions.mean(axis=1, keepdims=True)
+    step_ps = float(frames.times[1] - frames.times[0])
+
+    def fit(part: slice) -> NDArray[np.float64]:
+        msd = mean_square_displacement(positions[part][:, chosen])
+        lags = np.arange(len(msd))
+        inside = (lags >= FIT[0] * len(msd)) & (lags <= FIT[1] * len(msd))
+        return np.polyfit(step_ps * lags[inside], msd[inside], 1)[:1] / 6.0
+
+    value, error = blocked(len(positions), fit)
+    return Scalar(f"diffusion({symbol})", "Å²/ps", float(value[0]), float(error[0]))
+
+
+def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Over all time origins, for lags up to half of the frames; positions (frames, n, 3)."""
+    lags = max(2, len(positions) // 2)
+    return np.array(
+        [
+            ((positions[k:] - positions[: len(positions) - k]) ** 2).sum(-1).mean()
+            for k in range(lags)
+        ]
+    )
