@@ -40,11 +40,14 @@ class ServeOptions:
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
         source: what is known of i-PI's input.
         report: a JSON file to write at the end, ``None`` for none.
+        allow_outside: whether i-PI may name files outside the working directory that the input
+            does not name.
     """
 
     wait_s: float = 60.0
     source: Input = field(default_factory=Input)
     report: Path | None = None
+    allow_outside: bool = False
 
 
 class Server:
@@ -113,7 +116,7 @@ class Server:
                 raise item
             connection, event = item
             if isinstance(event, Init):
-                self._fields[connection] = self._force_field(parse_parameters(event.parameters))
+                self._fields[connection] = self._asked_for(parse_parameters(event.parameters))
             else:
                 jobs.append(self._job(connection, event))
 
@@ -129,6 +132,18 @@ class Server:
         for job, results in self.plan.evaluate(jobs):
             self.guard.check(job.field, job.structures, results)
             job.connection.answer(*job.field.reply(results, job.total))
+
+    def _asked_for(self, parameters: dict[str, str]) -> ForceField:
+        """The force field of an INIT, which may come from another machine."""
+        known = tuple(sorted(parameters.items())) in self._known
+        for value in () if known else (parameters.get("template", ""), parameters.get("model", "")):
+            file = value.partition("?")[0].rpartition(":")[2]
+            if not (self.options.allow_outside or Path(file).resolve().is_relative_to(Path.cwd())):
+                raise ConfigError(
+                    f"expected from i-PI files in '{Path.cwd()}', got '{file}'; "
+                    f"start the driver there, or with --allow-outside if you trust that i-PI"
+                )
+        return self._force_field(parameters)
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:
         key = tuple(sorted(parameters.items()))

@@ -91,6 +91,27 @@ def test_without_the_xml(tmp_path, undisturbed):
     assert counts["conservative"] + both == 400 + 1
 
 
+@pytest.mark.parametrize("allowed", [False, True])
+def test_files_outside_of_the_working_directory(tmp_path, allowed):
+    """i-PI may be somebody else's: without its input at hand, it names files here only."""
+    case = Case(steps=2, template=str(tmp_path / "init.xyz"))
+    write(tmp_path, case)
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
+    driver = serve(
+        elsewhere, "--unix", "direct", "--unix", "conservative", "--prefix", f"{tmp_path}/",
+        *["--allow-outside"] * allowed,
+    )  # fmt: skip
+    if allowed:
+        assert end(ipi, driver) == [0, 0]
+        return
+    assert driver.wait(60) == 2
+    ipi.kill()
+    ipi.wait()
+    assert "--allow-outside" in (elsewhere / "driver.log").read_text().splitlines()[-1]
+
+
 def test_two_systems_share_the_force_fields(tmp_path):
     """The first of two systems moves as if it were alone, whatever the second one asks."""
     case = Case("nve", steps=20)
