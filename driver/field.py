@@ -120,12 +120,13 @@ class ForceField:
         """
         results = [*results, *[results[-1]] * (total - len(results))]
         source = Role.CONSERVATIVE if self.with_energy else self.role
-        energies = np.array([r[source].energy for r in results]) / HARTREE
-        forces = np.array([r[self.role].forces for r in results]) * (BOHR / HARTREE)
-        virials = np.array([r[self.role].virial for r in results]) / HARTREE
+        energies = np.array([r[source].energy for r in results])
+        own = [r[self.role] for r in results]
+        forces = np.concatenate([r.forces for r in own]).reshape(total, -1, 3)
+        virials = np.concatenate([r.virial for r in own]).reshape(total, 3, 3)
         if self.removes_mean:
             forces = without_mean_force(forces)
-        return energies, forces, virials
+        return energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
 
 
 def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:

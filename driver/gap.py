@@ -104,7 +104,7 @@ class Gaps:
         """
         largest, limit = np.zeros(len(structures)), field.limits.max_gap
         for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
-            key = structure.cell.tobytes(), structure.positions.tobytes()
+            key = structure.key
             others = self._forces.get(key, {}) if field.role is Role.CONSERVATIVE else {}
             for fast, forces in others.items():
                 if fast is not field:

@@ -74,11 +74,10 @@ class Guard:
         """
         results = [answer[field.role] for answer in answers]
         gaps, max_gap = self.gaps.see(field, structures, results)
-        found = {
-            "max_force": (largest(np.stack([r.forces for r in results])), field.limits.max_force),
-            "max_move": (largest(self._moves(structures)), field.limits.max_move),
-            "max_gap": (gaps, max_gap),
-        }
+        forces = np.concatenate([r.forces for r in results]).reshape(len(results), -1, 3)
+        found = {"max_force": (largest(forces), field.limits.max_force), "max_gap": (gaps, max_gap)}
+        if field.limits.max_move < np.inf:
+            found["max_move"] = largest(self._moves(structures)), field.limits.max_move
         for structure in structures:
             self.requests[structure.slot] += 1
         for name, (values, limit) in found.items():
@@ -120,7 +119,7 @@ class Guard:
 
 def largest(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
     """The largest norm among vectors of shape (…, N, 3); shape (…)."""
-    return np.sqrt(np.einsum("...ij,...ij->...i", vectors, vectors).max(axis=-1))
+    return np.sqrt((np.square(vectors) @ np.ones(3)).max(axis=-1))
 
 
 def save(structure: Structure, result: ForceResult) -> None:

@@ -108,8 +108,10 @@ class Plan:
         """The tasks of a job, shared with others where structures are equal."""
         own = []
         for structure in job.structures:
-            key = job.field.identity, structure.cell.tobytes(), structure.positions.tobytes()
-            task = tasks.setdefault(key, Task(job.field.model, structure, set(), {}))
+            key = job.field.identity, structure.key
+            task = tasks.get(key)
+            if task is None:
+                task = tasks[key] = Task(job.field.model, structure, set(), {})
             task.roles |= job.field.roles
             self._foresee(task, key, job)
             own.append(task)
