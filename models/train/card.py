@@ -62,8 +62,7 @@ class Card:
             "## Data", "",
             f"`{data['file']}` (SHA-256 `{data['sha256'][:16]}…`): {frames} frames; {atoms} atoms; "
             f"labels {labels}. Split by {data['split_by']}. Baseline: {data['baseline']}.", "",
-            "## Errors on test frames", "", *self.error_table(), "",
-            *self.gap_table(),
+            "## Errors on test frames", "", *self.tables(),
             "## Training", "", *self.stage_table(), "",
             f"Recipe {self.options['recipe']}, size {self.options['size']}, on "
             f"{self.options['device']}. "
@@ -72,6 +71,10 @@ class Card:
         if self.notes:
             lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""]
         return "\n".join(lines)
+
+    def tables(self) -> list[str]:
+        """Errors and gap, as text."""
+        return [*self.error_table(), "", *self.gap_table()]
 
     def error_table(self) -> list[str]:
         """Root mean square errors as a table."""

@@ -11,22 +11,19 @@ from ase.data import chemical_symbols
 from halfkick.models.base import ModelError
 from halfkick.models.train.data import Keys
 
-__all__ = ["check_labels", "check_periodicity", "check_species", "find_outliers"]
+__all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]
 
 FEWEST = 20
 
 
-def check_labels(
-    frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool, max_force: float
-) -> None:
-    """Raise ModelError if labels are missing, not finite or too large, naming the first frame.
+def check_labels(frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool) -> None:
+    """Raise ModelError if labels are missing or not finite, naming the first frame.
 
     Args:
         frames: labelled, without isolated atoms.
         keys: names of the labels.
         path: named in errors.
         energy: whether energies are needed.
-        max_force: eV/Å.
     """
     if len(frames) < FEWEST:
         raise ModelError(
@@ -57,6 +54,10 @@ def check_labels(
                     f"expected finite {kind}, got NaN or infinity in frame {atoms.info['frame']} "
                     f"of '{path}'; remove it"
                 )
+
+
+def check_forces(frames: Sequence[Atoms], path: str, max_force: float) -> None:
+    """Raise ModelError if a force is above ``max_force`` (eV/Å), naming the frame."""
     for atoms in frames:
         size = np.linalg.norm(atoms.calc.results["forces"], axis=1)
         if size.max() > max_force:

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from halfkick.models.train.batch import Batch, Frame, rotations
+from halfkick.models.train.muon import Muon
 from halfkick.models.train.predict import errors, predict
 from halfkick.models.train.stage import Stage, loss_of
 
@@ -29,10 +30,10 @@ def optimizers(model: PET, learning_rate: float) -> list[torch.optim.Optimizer]:
     for name, parameter in model.backend.named_parameters():
         inner = parameter.ndim == 2 and "embedder" not in name and "last_layers" not in name
         (matrices if inner else others).append(parameter)
-    muon = torch.optim.Muon(
-        matrices, lr=learning_rate, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"
-    )
-    return [muon, torch.optim.Adam(others, lr=learning_rate, betas=(0.9, 0.98))]
+    return [
+        Muon(matrices, lr=learning_rate),
+        torch.optim.Adam(others, lr=learning_rate, betas=(0.9, 0.98)),
+    ]
 
 
 class Loop:

@@ -129,6 +129,20 @@ def read(path: Path) -> PET:
     return model
 
 
+def check_covers(model: PET, heads: Sequence[str], species: Sequence[int]) -> None:
+    """Raise ModelError unless the network has the outputs and knows the species."""
+    from ase.data import chemical_symbols
+
+    lacking = [h for h in heads if h not in model.backend.node_heads]
+    lacking += [chemical_symbols[z] for z in species if z not in model.atomic_types]
+    if lacking:
+        known = [*model.backend.node_heads, *(chemical_symbols[z] for z in model.atomic_types)]
+        raise ModelError(
+            f"expected a checkpoint with {', '.join(lacking)}, got one with {', '.join(known)}; "
+            f"leave --start out"
+        )
+
+
 def rescale(model: PET, factor: float) -> None:
     """Multiply all outputs of the network, baseline aside, by ``factor``."""
     import torch

@@ -47,6 +47,7 @@ class TrainOptions:
             ``stress_key="none"`` leaves stresses out.
         max_force: eV/Å; a frame with a larger force on an atom is refused.
         trust_units: whether to leave out the check of units.
+        save_every_s: wall time between states that a killed training goes on from.
         temperature_K: of the model's own dynamics, from which the alignment takes frames.
     """
 
@@ -66,6 +67,7 @@ class TrainOptions:
     stress_key: str | None = None
     max_force: float = 100.0
     trust_units: bool = False
+    save_every_s: float = 30.0
     temperature_K: float = 300.0  # noqa: N815 (the unit's own letter)
 
     def __post_init__(self) -> None:
@@ -76,7 +78,7 @@ class TrainOptions:
                     f"change --{name}"
                 )
         for name in ("minutes", "epochs", "batch_size", "threads", "cutoff", "learning_rate",
-                     "max_force", "temperature_K"):  # fmt: skip
+                     "max_force", "save_every_s", "temperature_K"):  # fmt: skip
             value = getattr(self, name)
             if value is not None and not value > 0:
                 raise ModelError(

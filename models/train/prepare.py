@@ -17,6 +17,7 @@ from ase.data import chemical_symbols
 from halfkick.models.base import ModelError
 from halfkick.models.train.baseline import find_baseline, residuals
 from halfkick.models.train.check import (
+    check_forces,
     check_labels,
     check_periodicity,
     check_species,
@@ -101,10 +102,11 @@ def load(
     labelled = [label(f, keys, i) for i, f in enumerate(frames)]
     lone = [f for f in labelled if is_lone_atom(f)]
     labelled = [f for f in labelled if not is_lone_atom(f)]
-    check_labels(labelled, keys, str(path), energy=energy, max_force=options.max_force)
+    check_labels(labelled, keys, str(path), energy=energy)
     warnings = check_periodicity(labelled, str(path), stress=keys.stress is not None)
     if not options.trust_units:
         warnings += check_units(labelled, str(path), energy=energy)
+    check_forces(labelled, str(path), options.max_force)
     return labelled, lone, keys, warnings
 
 

@@ -22,7 +22,12 @@ __all__ = ["train"]
 
 MINUTES = 60.0  # if nothing is said
 BATCH_ATOMS = 100
-FREE = ("device", "threads", "batch_size")  # options that may change when a training goes on
+FREE = (
+    "device",
+    "threads",
+    "batch_size",
+    "save_every_s",
+)  # options that may change when a training goes on
 PACKAGES = ("halfkick", "metatrain", "metatomic-torch", "torch", "ase", "numpy")
 
 

@@ -51,6 +51,8 @@ def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
     slopes, counts = [], []
     for found in lengths.values():
         r, pull = np.array(found).T
+        usual = np.abs(pull) < 10 * np.median(np.abs(pull))
+        r, pull = r[usual], pull[usual]
         if len(r) >= 30 and r.std() > 0.005:
             slopes.append(np.polyfit(r, pull, 1)[0])
             counts.append(len(r))

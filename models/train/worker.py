@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 __all__ = ["FAILED", "OUT_OF_MEMORY", "Training", "main"]
 
 FAILED, OUT_OF_MEMORY = 2, 3  # exit codes
-REPORT_EVERY_S = 30.0
 TELL_EVERY_S = 0.5
 OWN_ATOMS, FRESH_ATOMS = 3000, 1000  # in the frames for the alignment, and for the card's gap
 FEWEST = 20  # frames of them
@@ -74,7 +73,9 @@ class Training:
         """The network to start from."""
         heads, baseline = self.plan["heads"], self.plan["baseline"]
         if self.options.start is not None:
-            return network.read(self.options.start)
+            model = network.read(self.options.start)
+            network.check_covers(model, heads, [int(z) for z in baseline])
+            return model
         baseline = {int(z): e for z, e in baseline.items()}
         return network.new(list(baseline), heads, self.options.architecture, baseline)
 
@@ -193,7 +194,7 @@ class Training:
         if now - self.told > TELL_EVERY_S:
             self.told = now
             self.tell(loop)
-        if now - self.reported > REPORT_EVERY_S or loop.progress == 1:
+        if now - self.reported > self.options.save_every_s or loop.progress == 1:
             with loop.averaged():
                 found = self.measure(loop.stage)
             line = {

@@ -1,0 +1,214 @@
+"""Training from data to a run, killed and resumed, out of memory, and what its card says."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from pathlib import Path
+
+import ase.io
+import labelled
+import numpy as np
+import pytest
+import torch
+from simulation import ENVIRONMENT, HALFKICK
+
+from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.metatomic import MetatomicModel
+from halfkick.models.train import Card, TrainOptions, train
+from halfkick.models.train.process import run_worker
+from halfkick.models.train.stage import stages_of
+
+EPOCHS = 60
+ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "10", "--threads", "1",
+             "--cutoff", "3", "--temperature", "100"]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Data, and the files of a hybrid training on them."""
+    path = tmp_path_factory.mktemp("train")
+    labelled.write(path / "data.xyz", labelled.frames(50))
+    labelled.write(path / "test.xyz", labelled.frames(30, seed=9))
+    command = [*HALFKICK, "train", "data.xyz", "--test", "test.xyz", "--work", "work", *ARGUMENTS]
+    done = subprocess.run(command, cwd=path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return path
+
+
+def test_files(folder):
+    names = {p.name for p in folder.iterdir()}
+    assert names == {
+        "data.xyz", "test.xyz", "work",
+        "model.pt", "model.ckpt", "model.card.json", "model.card.md", "model.png",
+    }  # fmt: skip
+
+
+def test_model_learnt(folder):
+    """Conservative forces are better than none; the card says so, as is measured here anew."""
+    card = Card.read(folder / "model.card.json")
+    frames = ase.io.read(folder / "test.xyz", ":")
+    model = MetatomicModel(folder / "model.pt")
+    truth = np.concatenate([f.get_forces() for f in frames])
+    numbers = np.concatenate([f.numbers for f in frames])
+    structures = [Structure(f.numbers, f.positions, f.cell.array, f.pbc) for f in frames]
+    results = model.evaluate(structures, frozenset(Role))
+    for role in Role:
+        wrong = np.concatenate([r[role].forces for r in results]) - truth
+        said = card.errors[f"forces_{role}"]
+        assert said["all"] == pytest.approx(1e3 * rms(wrong), rel=1e-3)
+        assert said["H"] == pytest.approx(1e3 * rms(wrong[numbers == 1]), rel=1e-3)
+    assert card.errors["forces_conservative"]["all"] < 0.85e3 * rms(truth)
+    assert card.gap["all"]["rmse"] > 0
+    assert card.gap["H"]["p999"] > card.gap["H"]["rmse"]
+
+
+def rms(values):
+    return float(np.sqrt(np.mean(values**2)))
+
+
+def test_card(folder):
+    card = Card.read(folder / "model.card.json")
+    assert card.command.startswith("halfkick train data.xyz")
+    assert (
+        card.data["frames"] == {"train": 40, "validation": 5, "test": 30}
+        or sum(card.data["frames"].values()) == 80
+    )
+    assert card.data["atoms"] == {"H": 160, "O": 80}
+    assert [s["name"] for s in card.stages] == ["direct", "conservative", "alignment"]
+    assert sum(s["epochs"] for s in card.stages) == pytest.approx(EPOCHS, rel=0.1)
+    assert all(s["seconds_per_epoch"] > 0 for s in card.stages)
+    assert card.versions["metatrain"]
+    text = (folder / "model.card.md").read_text()
+    for part in ("seed 0", "| conservative |", "99.9th percentile", "s per epoch"):
+        assert part in text
+
+
+def test_alignment_keeps_the_better(folder):
+    alignment = Card.read(folder / "model.card.json").stages[-1]
+    before, after = alignment["before"], alignment["after"]
+    better = after["gap"] < before["gap"] and after["forces"] < 1.02 * before["forces"]
+    assert alignment["kept"] == better
+    saved = [torch.load(folder / f"work/stage{i}.pt", weights_only=False) for i in (1, 2)]
+    same = all(torch.equal(v, saved[1]["model"][k]) for k, v in saved[0]["model"].items())
+    assert same != better
+
+
+def test_model_runs(folder, tmp_path):
+    """The trained model serves both forces of an MTS run in i-PI."""
+    scenario = Path(__file__).parent.parent / "ipi_inputs/water_nve_mts/input.xml"
+    text = scenario.read_text().replace("model: water", f"model: {folder / 'model.pt'}")
+    (tmp_path / "input.xml").write_text(text)
+    atoms = labelled.frames(1, periodic=True)[0]
+    atoms.calc = None
+    atoms.set_cell([12.0, 12.0, 12.0])
+    ase.io.write(tmp_path / "init.xyz", atoms)
+    command = [*HALFKICK, "run", "input.xml", "--steps", "2", "--threads", "1"]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads((tmp_path / "summary.json").read_text())["steps"] == 2
+
+
+def test_killed_training_goes_on(folder, tmp_path):
+    """Killed amid the second stage, parent first; the same command gives the same weights."""
+    for name in ("data.xyz", "test.xyz"):
+        (tmp_path / name).symlink_to(folder / name)
+    for part in ("stage0.pt",):  # the first stage is that of the training that ran through
+        (tmp_path / "work").mkdir()
+        (tmp_path / "work" / part).write_bytes((folder / "work" / part).read_bytes())
+    for name in ("plan.json", "batch_size.json", "train.xyz", "validation.xyz"):
+        (tmp_path / "work" / name).write_bytes((folder / "work" / name).read_bytes())
+    command = [*HALFKICK, "train", "data.xyz", "--test", "test.xyz", "--work", "work", *ARGUMENTS]
+    process = subprocess.Popen(command, cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
+    state = tmp_path / "work/state.pt"
+    while not state.exists():
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    one, two = (
+        torch.load(p / "work/stage1.pt", weights_only=False)["model"] for p in (folder, tmp_path)
+    )
+    assert all(torch.equal(one[k], two[k]) for k in one)
+
+
+def test_other_training_is_not_overwritten(folder):
+    options = TrainOptions(size="xs", epochs=EPOCHS, cutoff=3.0, seed=7)
+    with pytest.raises(ModelError, match="other seed; remove it"):
+        train(folder / "data.xyz", folder / "new.pt", options, work=folder / "work")
+    with pytest.raises(ModelError, match=r"expected no '.*model.pt', got one"):
+        train(folder / "data.xyz", folder / "model.pt", options)
+
+
+def test_killed_worker_halves_the_batch(tmp_path):
+    """The kernel kills what takes too much memory; the training goes on with half the frames.
+
+    A direct model of stresses, from labels that have no energy; then one step more from its
+    checkpoint.
+    """
+    found = labelled.frames(25, periodic=True)
+    for atoms in found:
+        del atoms.calc.results["energy"]
+    data = labelled.write(tmp_path / "data.xyz", found)
+    options = TrainOptions(
+        recipe="direct", size="xs", epochs=4, batch_size=8, threads=1, cutoff=3.0
+    )
+    work = tmp_path / "work"
+    killer = threading.Thread(target=kill_worker, args=(work,))
+    killer.start()
+    card = train(data, tmp_path / "model.pt", options, work=work)
+    killer.join()
+    assert card.notes == ["out of memory with 8 frames per step: going on with 4"]
+    assert card.stages[0]["batch_size"] == 4
+    assert not card.gap
+    assert set(card.errors) == {"forces_direct", "stress_direct"}
+    model = MetatomicModel(tmp_path / "model.pt")
+    assert model.capabilities.roles == model.capabilities.stress == {Role.DIRECT}
+
+
+def kill_worker(work):
+    """Kill the first process that trains in ``work`` as soon as it is there."""
+    for _ in range(10_000):
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = entry.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if str(work).encode() in words and b"halfkick.models.train.worker" in words:
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+                return
+        time.sleep(0.01)
+
+
+def test_no_memory_for_one_frame(tmp_path):
+    (tmp_path / "batch_size.json").write_text("1")
+    from halfkick.models.train.process import halve_batch
+
+    with pytest.raises(ModelError, match="memory for one frame"):
+        halve_batch(tmp_path)
+
+
+def test_failures_are_one_line(tmp_path):
+    (tmp_path / "plan.json").write_text("{}")
+    with pytest.raises(ModelError, match=r"exit code 1 \(KeyError: .*\); see"):
+        run_worker(tmp_path, None)
+
+
+def test_shares_make_a_whole():
+    for recipe in ("hybrid", "conservative", "direct"):
+        assert sum(s.share for s in stages_of(TrainOptions(recipe))) == pytest.approx(1.0)
+
+
+def test_command_line_errors(tmp_path):
+    path = labelled.write(tmp_path / "data.xyz", labelled.frames(10))
+    command = [sys.executable, "-m", "halfkick.driver", "train", str(path)]
+    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 2
+    assert done.stderr.startswith("halfkick: error: expected at least 20 frames")
+    assert done.stderr.count("\n") == 1
+    assert not (tmp_path / "model.train").exists()

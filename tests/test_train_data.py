@@ -1,0 +1,288 @@
+"""What training says of data that cannot be right, how it divides what is, and its baselines."""
+
+import labelled
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+
+from halfkick.models.base import ModelError
+from halfkick.models.train.baseline import find_baseline
+from halfkick.models.train.options import TrainOptions
+from halfkick.models.train.prepare import prepare
+from halfkick.models.train.unit import work_ratio
+
+HARTREE, BOHR, KCAL, EV_A3 = 27.2114, 0.529177, 23.0605, 160.2177
+
+
+def near(count=60):
+    """Frames of a trajectory: each moves a little from the one before."""
+    found, rng = labelled.frames(1), np.random.default_rng(5)
+    while len(found) < count:
+        atoms = found[-1].copy()
+        forces = found[-1].calc.results["forces"]
+        atoms.positions += 0.002 * forces + rng.normal(scale=0.03, size=(3, 3))
+        atoms.calc = SinglePointCalculator(atoms, **labelled.labels(atoms))
+        found.append(atoms)
+    return found
+
+
+def scaled(found, energy=1.0, forces=1.0):
+    for atoms in found:
+        atoms.calc.results["energy"] *= energy
+        atoms.calc.results["forces"] = atoms.calc.results["forces"] * forces
+    return found
+
+
+def without(found, kind, index):
+    del found[index].calc.results[kind]
+    return found
+
+
+def with_nan(found, kind):
+    value = np.array(found[7].calc.results[kind], float)
+    value.flat[-1] = np.nan
+    found[7].calc.results[kind] = value if value.ndim else float(value)
+    return found
+
+
+def outlier(found):
+    forces = found[11].calc.results["forces"].copy()
+    forces[2] = 900.0
+    found[11].calc.results["forces"] = forces
+    return found
+
+
+def renamed(found, **names):
+    """Labels under other names, in info and arrays."""
+    for atoms in found:
+        for name, kind in names.items():
+            held = atoms.arrays if kind == "forces" else atoms.info
+            held[name] = atoms.calc.results[kind]
+        for kind in set(names.values()):
+            atoms.calc.results.pop(kind, None)
+    return found
+
+
+def mixed():
+    found = labelled.frames(30, periodic=True)
+    found[4].pbc = (True, True, False)
+    return found
+
+
+def flat_cell():
+    found = labelled.frames(30)
+    found[3].pbc = True
+    for atoms in found:
+        atoms.calc.results.pop("stress", None)
+    return found
+
+
+BAD = {
+    "too few": (lambda: labelled.frames(10), {}, "at least 20 frames .* got 10"),
+    "no forces": (lambda: without(labelled.frames(), "forces", 3), {}, "forces .* frame 3"),
+    "no energy": (
+        lambda: without(without(labelled.frames(), "energy", 3), "energy", 8),
+        {},
+        "energy .* frame 3 and 1 more",
+    ),
+    "no forces at all": (
+        lambda: [without([f], "forces", 0)[0] for f in labelled.frames()],
+        {},
+        "forces .* --forces-key",
+    ),
+    "wrong key": (labelled.frames, {"energy_key": "dft"}, "'dft', got no frame .* energy"),
+    "two energies": (
+        lambda: renamed(labelled.frames(), energy_dft="energy", energy_xtb="energy"),
+        {},
+        "got energy_dft, energy_xtb; .* --energy-key",
+    ),
+    "NaN force": (lambda: with_nan(labelled.frames(), "forces"), {}, "finite forces, .* frame 7"),
+    "NaN energy": (lambda: with_nan(labelled.frames(), "energy"), {}, "finite energy, .* frame 7"),
+    "outlier": (lambda: outlier(labelled.frames()), {}, "on atom 2 of frame 11 .* --max-force"),
+    "kcal/mol": (lambda: scaled(labelled.frames(), KCAL, KCAL), {}, "look like kcal/mol/Å"),
+    "Hartree": (
+        lambda: scaled(labelled.frames(), 1 / HARTREE, BOHR / HARTREE),
+        {},
+        "look like Hartree/Bohr",
+    ),
+    "gradients": (lambda: scaled(labelled.frames(), forces=-1.0), {}, "sign looks turned"),
+    "energies in kcal/mol": (lambda: scaled(near(), energy=KCAL), {}, "23.* times the work"),
+    "gradients in a trajectory": (lambda: scaled(near(), forces=-1.0), {}, "turn their sign"),
+    "mixed periodicity": (mixed, {}, "pbc T T F in frame 4"),
+    "no cell": (flat_cell, {}, "cell vector .* frame 3"),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_data_is_one_line(name, tmp_path):
+    make, options, message = BAD[name]
+    path = labelled.write(tmp_path / "data.xyz", make())
+    with pytest.raises(ModelError, match=message) as error:
+        prepare(path, TrainOptions(**options), None)
+    assert "\n" not in str(error.value)
+
+
+GOOD = {
+    "molecules": (labelled.frames, {}),
+    "trajectory": (near, {}),
+    "liquid": (lambda: labelled.frames(30, periodic=True), {}),
+    "other names": (
+        lambda: renamed(labelled.frames(), my_forces="forces", E="energy"),
+        {},
+    ),
+    "chosen": (
+        lambda: renamed(labelled.frames(), energy_dft="energy", energy_xtb="energy"),
+        {"energy_key": "energy_xtb"},
+    ),
+    "trusted": (
+        lambda: scaled(labelled.frames(), KCAL, KCAL),
+        {"trust_units": True, "max_force": 1e4},
+    ),
+    "large forces wanted": (lambda: outlier(labelled.frames()), {"max_force": 2e3}),
+    "direct needs no energy": (
+        lambda: [without([f], "energy", 0)[0] for f in labelled.frames()],
+        {"recipe": "direct"},
+    ),
+    "no stress wanted": (mixed, {"stress_key": "none"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_good_data_pass(name, tmp_path):
+    make, options = GOOD[name]
+    path = labelled.write(tmp_path / "data.xyz", make())
+    found = prepare(path, TrainOptions(**options), None)
+    assert sum(len(p) for p in found.parts.values()) == len(make())
+    truth = {i: labelled.labels(f)["forces"] for i, f in enumerate(make())}
+    for atoms in found.parts["train"]:
+        if name not in ("trusted", "large forces wanted"):
+            forces = atoms.calc.results["forces"]
+            assert forces == pytest.approx(truth[atoms.info["frame"]], abs=1e-5)
+
+
+def test_warnings_name_frames(tmp_path):
+    path = labelled.write(tmp_path / "data.xyz", mixed())
+    found = prepare(path, TrainOptions(stress_key="none"), None).warnings
+    assert any("T T F in 1 (first: 4)" in w for w in found)
+    odd = labelled.frames()
+    odd[13].calc.results["energy"] += 90.0
+    path = labelled.write(tmp_path / "odd.xyz", odd)
+    found = prepare(path, TrainOptions(), None).warnings
+    assert [w for w in found if "frame 13 stands apart: energy" in w]
+    path = labelled.write(tmp_path / "even.xyz", labelled.frames())
+    assert not prepare(path, TrainOptions(), None).warnings
+
+
+def test_species_that_training_lacks(tmp_path):
+    path = labelled.write(tmp_path / "data.xyz", labelled.frames())
+    other = labelled.frames(20, seed=3)
+    other[6].numbers[0] = 16
+    test = labelled.write(tmp_path / "test.xyz", other)
+    with pytest.raises(ModelError, match=r"\(H, O\), got also S in frame 6"):
+        prepare(path, TrainOptions(trust_units=True), test)
+
+
+@pytest.mark.parametrize("content", [None, "", "2\n\nH 0 0 0\n"])
+def test_files_that_cannot_be_read(content, tmp_path):
+    path = tmp_path / "data.xyz"
+    if content is not None:
+        path.write_text(content)
+    with pytest.raises(ModelError, match=r"expected .*frames"):
+        prepare(path, TrainOptions(), None)
+
+
+def test_virials_become_stresses(tmp_path):
+    found = labelled.frames(30, periodic=True)
+    truth = [f.get_stress(voigt=False) for f in found]
+    for atoms, stress in zip(found, truth, strict=True):
+        del atoms.calc.results["stress"]
+        atoms.info["virials"] = (-stress * atoms.get_volume()).ravel()
+    read = prepare(labelled.write(tmp_path / "data.xyz", found), TrainOptions(), None)
+    for atoms in read.parts["train"]:
+        expected = truth[atoms.info["frame"]]
+        assert atoms.get_stress(voigt=False) == pytest.approx(expected, abs=1e-6)
+
+
+def test_trajectories_stay_together(tmp_path):
+    found = labelled.frames(60)
+    for k, atoms in enumerate(found):
+        atoms.info["trajectory"] = f"run{k % 12}"
+    parts = prepare(labelled.write(tmp_path / "data.xyz", found), TrainOptions(), None).parts
+    runs = {part: {f.info["trajectory"] for f in fs} for part, fs in parts.items()}
+    assert runs["train"].isdisjoint(runs["validation"] | runs["test"])
+    assert runs["validation"].isdisjoint(runs["test"])
+    assert all(runs.values())
+
+
+def test_blocks_stay_together(tmp_path):
+    """Without trajectories frames next to each other stay together, unlike in a random split."""
+    parts = prepare(
+        labelled.write(tmp_path / "data.xyz", labelled.frames(200)), TrainOptions(), None
+    ).parts
+    for part in ("validation", "test"):
+        indices = np.array([f.info["frame"] for f in parts[part]])
+        assert len(indices) == 20
+        neighbours = np.diff(indices) == 1
+        assert neighbours.mean() > 0.8
+    shuffled = np.sort(np.random.default_rng(0).permutation(200)[:20])
+    assert (np.diff(shuffled) == 1).mean() < 0.5
+
+
+def test_named_split_is_kept(tmp_path):
+    found = labelled.frames(40)
+    for k, atoms in enumerate(found):
+        atoms.info["split"] = ("train", "train", "val", "test")[k % 4]
+    parts = prepare(labelled.write(tmp_path / "data.xyz", found), TrainOptions(), None).parts
+    for part, rest in (("validation", 2), ("test", 3)):
+        assert [f.info["frame"] % 4 for f in parts[part]] == [rest] * 10
+
+
+def test_baseline_of_isolated_atoms(tmp_path):
+    lone = [Atoms("H"), Atoms("O")]
+    for atoms in lone:
+        atoms.calc = SinglePointCalculator(atoms, energy=labelled.LONE[atoms.numbers[0]])
+    path = labelled.write(tmp_path / "data.xyz", lone + labelled.frames())
+    found = prepare(path, TrainOptions(), None)
+    assert found.baseline == pytest.approx(labelled.LONE)
+    assert found.summary["baseline"].startswith("isolated")
+    assert sum(len(p) for p in found.parts.values()) == 40
+
+
+def test_baseline_fitted_to_compositions():
+    """Mixtures give each species its own energy; one composition only their sum."""
+    found = labelled.frames(30)
+    for atoms in found:
+        atoms.calc.results["energy"] = 8 * -432.0 + 2 * -13.6
+    fitted, _ = find_baseline(found, [])
+    assert fitted[8] + 2 * fitted[1] == pytest.approx(8 * -432.0 + 2 * -13.6)
+    for atoms in found[::2]:
+        atoms.numbers[1:] = 8
+        atoms.calc.results["energy"] = 3 * -432.0
+    for atoms in found[1::2]:
+        atoms.calc.results["energy"] = -432.0 + 2 * -13.6
+    fitted, _ = find_baseline(found, [])
+    assert fitted == pytest.approx({1: -13.6, 8: -432.0})
+
+
+def test_work_of_near_frames():
+    found = near()
+    slope, correlation, pairs = work_ratio(found)
+    assert slope == pytest.approx(1.0, abs=0.05)
+    assert correlation > 0.95
+    assert pairs > 10
+    assert work_ratio(scaled(near(), energy=2.0))[0] == pytest.approx(2.0, abs=0.1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"recipe": "magic"}, "expected recipe hybrid, conservative, direct, got 'magic'"),
+        ({"size": "xxl"}, "expected size xs, s, m"),
+        ({"minutes": 0}, "positive number for minutes"),
+        ({"temperature_K": -3}, "change --temperature"),
+    ],
+)
+def test_options_are_checked(options, message):
+    with pytest.raises(ModelError, match=message):
+        TrainOptions(**options)
