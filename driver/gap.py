@@ -84,7 +84,8 @@ class Pair:
 class Gaps:
     """Compares each conservative request with what other force fields gave for its structure.
 
-    Of each place in a batch or connection the last structure is remembered.
+    Of each place in a batch or connection the last structure is remembered; what comes first from
+    it is not compared.
     """
 
     def __init__(self) -> None:
@@ -105,7 +106,9 @@ class Gaps:
         largest, limit = np.zeros(len(structures)), field.limits.max_gap
         for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
             key = structure.key
-            others = self._forces.get(key, {}) if field.role is Role.CONSERVATIVE else {}
+            # at the start either may come first
+            comes_second = field.role is Role.CONSERVATIVE and structure.slot in self._last
+            others = self._forces.get(key, {}) if comes_second else {}
             for fast, forces in others.items():
                 if fast is not field:
                     gap = without_mean_force(result.forces - forces)

@@ -67,8 +67,8 @@ def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
     direct, conservative = (
         field(role, **({"max_gap": 1e-3} if role is which else {})) for role in Role
     )
-    with pytest.raises(GuardError, match=r"expected max_gap 0.001 eV/Å.*request 3 of b"):
-        for i in range(3):
+    with pytest.raises(GuardError, match=r"expected max_gap 0.001 eV/Å.*request 4 of b"):
+        for i in range(4):
             check(guard, direct, structure(0.01 * i))
             check(guard, conservative, structure(0.01 * i, slot="b"))
 
