@@ -89,6 +89,7 @@ def serve(
     """Serve force fields to an i-PI that is started elsewhere."""
     from halfkick.driver.config import ConfigError, Input, collect, read_input
     from halfkick.driver.serve import ServeOptions, Server
+    from halfkick.driver.threads import settle
     from halfkick.models.load import load_model
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
@@ -99,7 +100,7 @@ def serve(
         )
     source = Input() if input_xml is None else read_input(input_xml)
     endpoints = collect(source, addresses, prefix, connections)
-    set_threads(threads)
+    settle(threads)
     server = Server(
         endpoints,
         lambda spec: load_model(spec, device=device, dtype=dtype),
@@ -204,11 +205,13 @@ def bench(
     """Time halfkick against i-PI's own drivers, on the same input and in one run."""
     from rich.console import Console
 
+    from halfkick.driver.threads import settle
+
+    settle(threads)
     from halfkick.driver.bench.command import bench as run_bench
     from halfkick.driver.bench.command import read_options
 
     options = read_options(input_xml, modes, beads, atoms, repeats, quick)
-    set_threads(threads)
     run_bench(input_xml, stride, options, device, threads, out, Console())
 
 

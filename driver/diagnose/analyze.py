@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from halfkick.driver.diagnose import motion, pictures, structure, thermo
-from halfkick.driver.diagnose.forces import both_forces
+from halfkick.driver.diagnose.forces import both_forces, load_pair
 from halfkick.driver.diagnose.outputs import Frames, Run
 from halfkick.driver.diagnose.page import page, picture, section, table
 from halfkick.driver.diagnose.values import Curve, Scalar, deviation, difference
@@ -126,7 +126,7 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     """The gap on frames of the run itself, and a view of them with both forces as arrows."""
     chosen = np.unique(np.linspace(0, len(frames.times) - 1, count).astype(int))
     some = [frames.beads[0][i] for i in chosen]
-    forces = both_forces(run, some, device)
+    forces = both_forces(load_pair(run.job, device), some)
     found = []
     if len(forces) == 2:
         numbers = np.concatenate([frame.numbers for frame in some])

@@ -1,64 +1,102 @@
-"""Both forces on frames of a run, by the models that its input names."""
+"""The two forces that an input names, whether of one model or of two, and both on its frames."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.diagnose.outputs import Run
-from halfkick.models.base import ModelError, Role, Structure, without_mean_force
+from halfkick.driver.run.job import Job
+from halfkick.models.base import (
+    Capabilities,
+    ForceModel,
+    ForceResult,
+    ModelError,
+    Role,
+    Structure,
+    without_mean_force,
+)
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["both_forces"]
+__all__ = ["Pair", "both_forces", "load_pair", "structure_of"]
 
 log = logging.getLogger(__name__)
 
 
-def both_forces(
-    run: Run, frames: Sequence[Atoms], device: str = "cpu", dtype: str | None = None
-) -> dict[Role, list[NDArray[np.float64]]]:
-    """Evaluate the direct and the conservative forces (eV/Å) of frames, as they are served.
+class Pair(ForceModel):
+    """For each role the model that gives it, as one model."""
 
-    A role that no force field of the input has is asked of the models of the others: a run on
-    direct forces alone shows what the conservative ones would have been. What cannot be had is
-    left out, with a warning.
+    def __init__(self, models: Mapping[Role, ForceModel]) -> None:
+        self._models = dict(models)
+        self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
+        stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
+        self.capabilities = Capabilities(frozenset(self._models), stress)
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Ask each model for its roles, one that has all of them in one pass."""
+        results: list[dict[Role, ForceResult]] = [{} for _ in structures]
+        for model in {id(m): m for m in self._models.values()}.values():
+            own = frozenset(role for role in roles if self._models[role] is model)
+            if own:
+                for result, given in zip(results, model.evaluate(structures, own), strict=True):
+                    result.update(given)
+        return results
+
+
+def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:
+    """Load what the force fields of an input name.
+
+    A role that no force field has is asked of the models of the others: a run on direct forces
+    alone shows what the conservative ones would have been. What cannot be had is left out, with a
+    warning.
     """
     from halfkick.models.load import load_model
 
-    found: dict[Role, list[NDArray[np.float64]]] = {}
+    loaded: dict[str, ForceModel] = {}
+    models: dict[Role, ForceModel] = {}
     for role in Role:
-        for spec in _models(run, role):
+        for spec in _specifications(job, role):
             try:
-                model = load_model(spec, device=device, dtype=dtype)
-                if role in model.capabilities.roles:
-                    found[role] = [_forces(model, frame, role) for frame in frames]
-                    break
+                model = loaded.setdefault(spec, load_model(spec, device=device, dtype=dtype))
             except ModelError as error:
-                log.warning("no %s forces in the report: %s", role, error)
+                log.warning("no %s forces: %s", role, error)
+                continue
+            if role in model.capabilities.roles:
+                models[role] = model
+                break
+    return Pair(models)
+
+
+def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[np.float64]]]:
+    """Forces (eV/Å) of frames, as they are served, for each role there is."""
+    roles = pair.capabilities.roles
+    found: dict[Role, list[NDArray[np.float64]]] = {role: [] for role in sorted(roles)}
+    for frame in frames if roles else ():
+        (results,) = pair.evaluate([structure_of(frame)], roles)
+        for role, result in results.items():
+            direct = role is Role.DIRECT
+            found[role].append(without_mean_force(result.forces) if direct else result.forces)
     return found
 
 
-def _models(run: Run, role: Role) -> list[str]:
-    """Specifications of models, those that serve the role first."""
-    parameters = [endpoint.parameters or {} for endpoint in run.job.endpoints]
-    named = [p for p in parameters if p.get("model")]
+def structure_of(frame: Atoms) -> Structure:
+    """A frame for a model; its neighbour list may serve the next one."""
+    return Structure(frame.numbers, frame.positions, frame.cell.array, frame.pbc, "frames")
+
+
+def _specifications(job: Job, role: Role) -> list[str]:
+    """Of the models, those that serve the role first; files as seen from here."""
+    named = [e.parameters for e in job.endpoints if (e.parameters or {}).get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
-    folder = run.job.folder
-    specs = (p["model"] for p in named)
+    folder = job.folder
     return [
         str(folder / s) if (folder / s.partition("?")[0]).is_file() else s
-        for s in dict.fromkeys(specs)
+        for s in dict.fromkeys(p["model"] for p in named)
     ]
-
-
-def _forces(model, frame: Atoms, role: Role) -> NDArray[np.float64]:  # noqa: ANN001
-    structure = Structure(frame.numbers, frame.positions, frame.cell.array, frame.pbc, "frames")
-    (results,) = model.evaluate([structure], frozenset({role}))
-    forces = results[role].forces
-    return without_mean_force(forces) if role is Role.DIRECT else forces

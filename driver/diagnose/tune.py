@@ -1,0 +1,147 @@
+"""Short runs over strides and inner steps: which of them hold, and which of those is fastest."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from halfkick.driver.config import ConfigError
+from halfkick.driver.diagnose.forces import Pair, structure_of
+from halfkick.driver.diagnose.outputs import Run, open_run
+from halfkick.driver.diagnose.row import Row, measure
+from halfkick.driver.diagnose.runner import Runner
+from halfkick.driver.diagnose.variants import Template, Variant
+from halfkick.models.check.modes import stiff_block, stiffest, stride_growth
+from halfkick.models.check.probe import Probe
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["Options", "best", "tune", "write_json"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to try.
+
+    Attributes:
+        strides: M.
+        inner_fs: inner steps; empty for the input's own.
+        seeds: runs of each setting, with velocities of their own.
+        ps: length of each.
+        equilibrate_ps: before all of them, at the input's temperature.
+        limit: of the drift that is accepted, meV/atom/ps.
+        frames: of each run at which the configurational temperature is taken; 0 for none.
+    """
+
+    strides: Sequence[int] = (1, 2, 4, 6, 8)
+    inner_fs: Sequence[float] = ()
+    seeds: int = 2
+    ps: float = 0.5
+    equilibrate_ps: float = 0.2
+    limit: float = 0.5
+    frames: int = 4
+
+
+def tune(
+    template: Template, folder: Path, pair: Pair, options: Options, run: Runner
+) -> Iterator[Row]:
+    """Equilibrate, then run all settings one after the other; yields each as it is known.
+
+    Args:
+        template: the input.
+        folder: for the runs; an equilibrated state that is there already is taken.
+        pair: the input's models.
+        options: what to try.
+        run: runs an input.
+
+    Raises:
+        ConfigError: if the equilibration fails.
+    """
+    inner_steps = options.inner_fs or (template.inner_fs,)
+    start = _equilibrate(template, folder, options, min(inner_steps), run)
+    frame = _last_frame(folder / "start")
+    species = sorted(set(frame.get_chemical_symbols()))
+    probe = Probe(pair, structure_of(frame))
+    blocks = [stiff_block(probe, stiffest(probe)[1])] if len(pair.capabilities.roles) == 2 else []
+    for inner, stride in product(inner_steps, options.strides):
+        variants = [
+            Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
+            for seed in range(1, options.seeds + 1)
+        ]
+        runs = []
+        for variant in variants:
+            place = folder / f"inner{inner:g}_M{stride}_seed{variant.seed}"
+            xml = template.write(variant, place, start=start, species=species)
+            runs.append(_run(xml, variant, run))
+        yield measure(
+            inner,
+            stride,
+            runs,
+            pair,
+            frames=options.frames,
+            limit=options.limit,
+            growth=stride_growth(blocks, inner, [stride])[0] if blocks else None,
+        )
+
+
+def best(rows: Sequence[Row]) -> Row | None:
+    """The fastest that holds with all shorter strides at its inner step; ``None`` if none does."""
+    failed: dict[float, int] = {}
+    for row in rows:
+        if not row.holds:
+            failed[row.inner_fs] = min(row.stride, failed.get(row.inner_fs, row.stride))
+    held = [r for r in rows if r.holds and r.stride < failed.get(r.inner_fs, r.stride + 1)]
+    return min(held, key=lambda r: (r.ms_per_ps or 0.0, -r.stride), default=None)
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    """Write all rows."""
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+def _equilibrate(
+    template: Template, folder: Path, options: Options, inner: float, run: Runner
+) -> Path:
+    """RESTART of a run with a thermostat, at the shortest stride, kept for the next time."""
+    restart = folder / "start" / "RESTART"
+    if not restart.is_file():
+        length = max(options.equilibrate_ps, 2e-3 * inner)
+        variant = Variant(
+            "mts", inner, length, stride=min(options.strides), ensemble="svr", every=1
+        )
+        xml = template.write(variant, folder / "start", start=None)
+        if run(xml) != 0 or not restart.is_file():
+            raise ConfigError(
+                f"expected the equilibration in '{folder / 'start'}' to end well, got an error; "
+                f"see its logs"
+            )
+    return restart
+
+
+def _last_frame(folder: Path) -> Atoms:
+    return open_run(folder).frames("positions").beads[0][-1]
+
+
+def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:
+    """The run, or ``None`` if it did not reach its end with finite numbers."""
+    code = run(xml)
+    try:
+        done = open_run(xml)
+    except ConfigError:
+        return None
+    finite = all(np.isfinite(column).all() for column in done.columns.values())
+    whole = done.columns["step"][-1] >= variant.steps
+    if code != 0 or not finite or not whole:
+        log.warning("%s ended early", xml.parent.name)
+        return None
+    return done
