@@ -63,13 +63,18 @@ def stages_of(options: TrainOptions) -> list[Stage]:
 
 
 def loss_of(found: dict[str, torch.Tensor], ripeness: float) -> torch.Tensor:
-    """Weighted sum of ``errors``: squares for energies and virials, Huber for force components."""
+    """Weighted sum of ``errors``: squares for energies and virials, Huber for force components.
+
+    The gap counts in the second half only: before, it would pull the direct forces away from
+    labels that they know better than the conservative forces do.
+    """
     terms = []
     for key, error in found.items():
         if key in FORCES:
             size = error.abs()
             huber = torch.where(size < HUBER, error.square(), HUBER * (2 * size - HUBER))
-            terms.append(WEIGHTS[key] * huber.mean())
+            late = max(0.0, 2 * ripeness - 1) if key == "gap" else 1.0
+            terms.append(late * WEIGHTS[key] * huber.mean())
         else:
             terms.append(WEIGHTS[key] * GROWTH[key] ** ripeness * error.square().mean())
     return torch.stack(terms).sum()

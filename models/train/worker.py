@@ -103,9 +103,11 @@ class Training:
 
     def run_stage(self, index: int, stage: Stage) -> dict[str, Any]:
         """Run one stage; return what it took and what the alignment did."""
+        begin, cpu = time.perf_counter(), time.process_time()
         own, fresh = self.own_frames() if stage.align else ([], [])
         before = self.measure(stage, fresh), {k: v.clone() for k, v in self.state_dict().items()}
         loop = self.loop(stage, index, own)
+        loop.elapsed_s, loop.cpu_s = time.perf_counter() - begin, time.process_time() - cpu
         state = self.folder / "state.pt"
         if state.exists():
             loop.resume(load(state))

@@ -1,0 +1,76 @@
+"""Draws errors against the time that trainings took, from the folders they kept (``--work``).
+
+::
+
+    python -m halfkick.models.train.curves hybrid conservative --out curves.png
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+__all__ = ["draw", "read_history", "time_to_reach"]
+
+PANELS = {"forces": "conservative forces", "direct": "direct forces"}
+
+
+def read_history(folder: Path) -> list[dict[str, Any]]:
+    """Return the reports of a training, ``time_s`` (CPU time) counted through all stages."""
+    history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
+    before = 0.0
+    for last, line in zip([None, *history[:-1]], history, strict=True):
+        if last is not None and last["stage"] != line["stage"]:
+            before += last["cpu_seconds"]
+        line["time_s"] = before + line["cpu_seconds"]
+    return history
+
+
+def time_to_reach(history: list[dict[str, Any]], key: str, error: float) -> float | None:
+    """Return when an error first was at most ``error`` (meV/Å), in s of CPU time, if ever."""
+    return next((h["time_s"] for h in history if h["errors"].get(key, error + 1) <= error), None)
+
+
+def draw(folders: list[Path], path: Path) -> None:
+    """Draw validation errors of both forces against CPU time."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
+    FigureCanvasAgg(figure)
+    for axis, (key, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
+        for folder in folders:
+            found = [(h["time_s"], h["errors"][key]) for h in read_history(folder)
+                     if key in h["errors"]]  # fmt: skip
+            axis.semilogy(*zip(*found, strict=True), ".-", ms=3, lw=1, label=folder.name)
+        axis.set(title=title, xlabel="CPU time, s")
+        axis.grid(which="both", lw=0.3)
+        axis.legend()
+    figure.axes[0].set_ylabel("validation RMSE, meV/Å")
+    figure.savefig(path, dpi=110)
+
+
+def main() -> None:
+    """Read the command line; draw, and print when each training was as good as the others end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folders", type=Path, nargs="+")
+    parser.add_argument("--out", type=Path, default=Path("curves.png"))
+    options = parser.parse_args()
+    draw(options.folders, options.out)
+    histories = {f.name: read_history(f) for f in options.folders}
+    for name, history in histories.items():
+        for key, title in PANELS.items():
+            end = history[-1]["errors"].get(key)
+            if end is None:
+                continue
+            times = {n: time_to_reach(h, key, end) for n, h in histories.items()}
+            reached = ", ".join(
+                f"{n} {'never' if t is None else f'after {t:.0f} s'}" for n, t in times.items()
+            )
+            print(f"{title}: {name} ends at {end:.0f} meV/Å; reached by {reached}")
+
+
+if __name__ == "__main__":
+    main()
