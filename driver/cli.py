@@ -18,7 +18,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda, or cuda:N.")]
+DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N; several: cuda:0,cuda:1.")]
 DtypeOption = Annotated[
     str | None, typer.Option(help="float32 or float64; default: as the model was made.")
 ]
@@ -205,12 +205,11 @@ def bench(
     """Time halfkick against i-PI's own drivers, on the same input and in one run."""
     from rich.console import Console
 
+    from halfkick.driver.bench.command import bench as run_bench
+    from halfkick.driver.bench.command import read_options
     from halfkick.driver.threads import settle
 
     settle(threads)
-    from halfkick.driver.bench.command import bench as run_bench
-    from halfkick.driver.bench.command import read_options
-
     options = read_options(input_xml, modes, beads, atoms, repeats, quick)
     run_bench(input_xml, stride, options, device, threads, out, Console())
 

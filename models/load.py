@@ -26,6 +26,7 @@ from typing import Any
 from halfkick.models.base import ForceModel, ModelError
 from halfkick.models.calculators import SHORTCUTS
 from halfkick.models.expected import read_expected_gap
+from halfkick.models.spread import Spread
 
 __all__ = ["load_model"]
 
@@ -42,12 +43,14 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
 
     Args:
         spec: as listed in this module's docstring.
-        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        device: ``cpu``, ``cuda`` or ``cuda:N``; several, joined by commas, share the structures.
         dtype: ``float32`` or ``float64``; ``None`` for the model's own.
 
     Raises:
         ModelError: if there is no such model, or it cannot be used as asked.
     """
+    if "," in device:
+        return Spread([load_model(spec, device=one, dtype=dtype) for one in device.split(",")])
     check_device(device)
     if dtype not in (None, *DTYPES):
         raise ModelError(f"expected dtype {' or '.join(DTYPES)}, got '{dtype}'; change --dtype")
