@@ -1,4 +1,4 @@
-"""The command ``halfkick``; the only place that prints."""
+"""The command ``halfkick``; only this and the commands it takes from elsewhere print."""
 
 from __future__ import annotations
 
@@ -10,6 +10,9 @@ from typing import Annotated
 
 import typer
 
+from halfkick.driver.diagnose import commands
+from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+
 app = typer.Typer(
     name="halfkick",
     help="Serve the direct and conservative forces of one model to i-PI.",
@@ -18,12 +21,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N; several: cuda:0,cuda:1.")]
-DtypeOption = Annotated[
-    str | None, typer.Option(help="float32 or float64; default: as the model was made.")
-]
-WaitOption = Annotated[float, typer.Option(help="Seconds to wait for i-PI.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads for the model.")]
+for command in (commands.analyze, commands.check, commands.tune, commands.validate):
+    app.command()(command)
 
 
 @app.command()
@@ -121,65 +120,6 @@ def compare(
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
     draw({job.folder.name: (read_properties(job.properties), job.n_atoms) for job in jobs}, out)
-
-
-@app.command()
-def check(
-    model: Annotated[str, typer.Argument(help="A model, named as in <parameters> model.")],
-    structure: Annotated[str, typer.Argument(help="FILE (last frame), FILE@INDEX or FILE@:.")],
-    probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
-    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
-    device: DeviceOption = "cpu",
-    dtype: DtypeOption = None,
-    threads: ThreadsOption = None,
-) -> None:
-    """Measure a model's two forces and the gap between them; recommend a step and a stride."""
-    from rich.console import Console
-
-    from halfkick.models.check.report import check, read_structures
-    from halfkick.models.check.tables import tables
-    from halfkick.models.load import load_model
-
-    set_threads(threads)
-    structures = read_structures(structure)
-    loaded = load_model(model, device=device, dtype=dtype)
-    console = Console()
-    with console.status("") as status:
-        report = check(loaded, structures, probes=probes, say=status.update)
-    for table in tables(report):
-        console.print(table, highlight=False)
-    if json is not None:
-        json.write_text(report.to_json() + "\n")
-
-
-@app.command()
-def analyze(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or input files.")],
-    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("analysis.html"),
-    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
-    skip: Annotated[float, typer.Option(help="Leave out the first ps.", min=0.0)] = 0.0,
-    frames: Annotated[
-        int, typer.Option(help="Frames of the first run to show with both forces.", min=0)
-    ] = 20,
-    device: DeviceOption = "cpu",
-    threads: ThreadsOption = None,
-) -> None:
-    """Analyse runs: drift, temperatures, structure, vibrations, diffusion, and how they differ."""
-    from rich.console import Console
-    from rich.table import Table
-
-    from halfkick.driver.diagnose.analyze import analyze, html
-    from halfkick.driver.diagnose.outputs import open_run
-
-    set_threads(threads)
-    report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
-    out.write_text(html(report), encoding="utf-8")
-    table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
-    for row in report.rows():
-        table.add_row(*row)
-    Console().print(table, highlight=False)
-    if json is not None:
-        json.write_text(report.to_json() + "\n")
 
 
 @app.command()
@@ -330,53 +270,6 @@ def train(
         data, out, options, held_out=held_out, work=work, overwrite=overwrite, console=console
     )
     console.print("\n".join(card.tables()), f"\n{out.with_suffix('.card.md')} tells more.")
-
-
-@app.command()
-def tune(
-    input_xml: Annotated[Path, typer.Argument(help="An i-PI input with <nmts> [1, M].")],
-    strides: Annotated[list[int] | None, typer.Option(help="M; give it several times.")] = None,
-    inner: Annotated[list[float] | None, typer.Option(help="Inner step, fs; likewise.")] = None,
-    ps: Annotated[float, typer.Option(help="Length of each run.")] = 0.5,
-    seeds: Annotated[int, typer.Option(help="Runs of each setting.", min=1)] = 2,
-    equilibrate: Annotated[float, typer.Option(help="ps before all of them.")] = 0.2,
-    limit: Annotated[float, typer.Option(help="Drift to accept, meV/atom/ps.")] = 0.5,
-    out: Annotated[Path, typer.Option(help="Folder for the runs and results.")] = Path("tune"),
-    device: DeviceOption = "cpu",
-    dtype: DtypeOption = None,
-    threads: ThreadsOption = None,
-) -> None:
-    """Find the stride: short runs at constant energy, a picture with the knee, a better input."""
-    from rich.console import Console
-
-    from halfkick.driver.diagnose import knee
-    from halfkick.driver.diagnose import tune as tuning
-    from halfkick.driver.diagnose.forces import load_pair
-    from halfkick.driver.diagnose.runner import quiet_runner
-    from halfkick.driver.diagnose.variants import Template, recommended
-    from halfkick.driver.run.job import describe
-
-    set_threads(threads)
-    template, pair = Template(input_xml), load_pair(describe(input_xml), device, dtype)
-    defaults = tuning.Options()
-    options = tuning.Options(
-        strides or defaults.strides, inner or (), seeds, ps, equilibrate, limit, defaults.frames
-    )
-    console, rows = Console(), []
-    runner = quiet_runner(threads=threads, device=device, dtype=dtype)
-    for row in tuning.tune(template, out, pair, options, runner):
-        rows.append(row)
-        tuning.write_json(rows, out / "tune.json")
-        console.print(f"{row.inner_fs:g} fs, M = {row.stride}: RMS drift {row.rms_drift:.3g}")
-    chosen = tuning.best(rows)
-    knee.draw(rows, limit, chosen, out / "tune.png")
-    console.print(knee.table(rows), highlight=False)
-    if chosen is None:
-        console.print(f"no stride holds the drift below {limit:g} meV/atom/ps")
-        raise typer.Exit(1)
-    path = out / "recommended.xml"
-    path.write_text(recommended(template, chosen.inner_fs, chosen.stride))
-    console.print(f"recommended: {chosen.inner_fs:g} fs, M = {chosen.stride}; see {path}")
 
 
 @app.callback()

@@ -18,7 +18,7 @@ from halfkick.driver.run.estimate import with_error
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare
 
-__all__ = ["Analysis", "Report", "analyze", "html"]
+__all__ = ["Analysis", "Report", "analyze", "html", "sections"]
 
 FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
@@ -137,8 +137,8 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     return found, view(run.label, some, frames.times[chosen], forces)
 
 
-def html(report: Report) -> str:
-    """One page with all tables and pictures, and the view if there is one."""
+def sections(report: Report) -> list[str]:
+    """Parts of a page: all tables and pictures, and the view if there is one."""
     runs = [analysis.run for analysis in report.analyses]
     labels = [run.label for run in runs]
     parts = [section("Figures", " ".join([ERRORS, SIGMAS if len(runs) > 1 else ""]))]
@@ -152,7 +152,12 @@ def html(report: Report) -> str:
     if report.view:
         note = "Blue: conservative forces. Red: direct forces."
         parts += [section(f"Frames of {labels[0]}", note), report.view]
-    return page(" / ".join(labels), parts)
+    return parts
+
+
+def html(report: Report) -> str:
+    """One page with everything."""
+    return page(" / ".join(analysis.run.label for analysis in report.analyses), sections(report))
 
 
 def _cell(scalar: Scalar | None, reference: Scalar | None) -> str:

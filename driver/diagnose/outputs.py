@@ -130,8 +130,9 @@ class Run:
 
     @cached_property
     def timestep_ps(self) -> float:
-        """The outer step."""
-        return self._quantity(".//dynamics/timestep", "time", "picosecond")
+        """The outer step; 1 where there is no time, so that steps count."""
+        step = self._quantity(".//dynamics/timestep", "time", "picosecond")
+        return step if np.isfinite(step) else 1.0
 
     def _quantity(self, path: str, dimension: str, unit: str) -> float:
         from ipi.utils.units import unit_to_internal

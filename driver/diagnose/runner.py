@@ -1,7 +1,8 @@
-"""Runs inputs one after the other, without a word."""
+"""Runs inputs one after the other, without a word, and none that has been run."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,13 +19,16 @@ def quiet_runner(
 ) -> Runner:
     """Return what runs i-PI and the driver on an input, as ``halfkick run`` does.
 
-    It raises KeyboardInterrupt if a signal ends a run, so that no further one is started.
+    An input whose run has finished since it was written is not run again. KeyboardInterrupt is
+    raised if a signal ends a run, so that no further one is started.
     """
     from rich.console import Console
 
     from halfkick.driver.run.launch import run
 
     def to_its_end(xml: Path) -> int:
+        if _finished(xml):
+            return 0
         code = run(
             xml,
             steps=None,
@@ -41,3 +45,12 @@ def quiet_runner(
         return code
 
     return to_its_end
+
+
+def _finished(xml: Path) -> bool:
+    summary = xml.parent / "summary.json"
+    try:
+        newer = summary.stat().st_mtime >= xml.stat().st_mtime
+        return newer and json.loads(summary.read_text())["state"] == "finished"
+    except (OSError, ValueError, KeyError):
+        return False

@@ -24,7 +24,7 @@ from halfkick.models.check.probe import Probe
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Options", "best", "tune", "write_json"]
+__all__ = ["Options", "best", "equilibrate", "tune", "write_json"]
 
 log = logging.getLogger(__name__)
 
@@ -59,7 +59,7 @@ def tune(
 
     Args:
         template: the input.
-        folder: for the runs; an equilibrated state that is there already is taken.
+        folder: for the runs; what has been run there already is not run again.
         pair: the input's models.
         options: what to try.
         run: runs an input.
@@ -68,7 +68,11 @@ def tune(
         ConfigError: if the equilibration fails.
     """
     inner_steps = options.inner_fs or (template.inner_fs,)
-    start = _equilibrate(template, folder, options, min(inner_steps), run)
+    variant = Variant(
+        "mts", min(inner_steps), options.equilibrate_ps, stride=min(options.strides),
+        ensemble="svr", every=1,
+    )  # fmt: skip
+    start = equilibrate(template, variant, folder / "start", run)
     frame = _last_frame(folder / "start")
     species = sorted(set(frame.get_chemical_symbols()))
     probe = Probe(pair, structure_of(frame))
@@ -94,6 +98,17 @@ def tune(
         )
 
 
+def equilibrate(template: Template, variant: Variant, folder: Path, run: Runner) -> Path:
+    """Run a variant, unless that has been done, and return its RESTART.
+
+    Raises:
+        ConfigError: if it does not end well.
+    """
+    if run(template.write(variant, folder, start=None)) != 0:
+        raise ConfigError(f"expected the run in '{folder}' to end well; see its driver.log")
+    return folder / "RESTART"
+
+
 def best(rows: Sequence[Row]) -> Row | None:
     """The fastest that holds with all shorter strides at its inner step; ``None`` if none does."""
     failed: dict[float, int] = {}
@@ -107,25 +122,6 @@ def best(rows: Sequence[Row]) -> Row | None:
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write all rows."""
     path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-
-
-def _equilibrate(
-    template: Template, folder: Path, options: Options, inner: float, run: Runner
-) -> Path:
-    """RESTART of a run with a thermostat, at the shortest stride, kept for the next time."""
-    restart = folder / "start" / "RESTART"
-    if not restart.is_file():
-        length = max(options.equilibrate_ps, 2e-3 * inner)
-        variant = Variant(
-            "mts", inner, length, stride=min(options.strides), ensemble="svr", every=1
-        )
-        xml = template.write(variant, folder / "start", start=None)
-        if run(xml) != 0 or not restart.is_file():
-            raise ConfigError(
-                f"expected the equilibration in '{folder / 'start'}' to end well, got an error; "
-                f"see its logs"
-            )
-    return restart
 
 
 def _last_frame(folder: Path) -> Atoms:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
+from zlib import crc32
 
 from halfkick.driver.config import ConfigError, parse_parameters
 from halfkick.models.base import Role
 
-__all__ = ["Template", "Variant", "recommended"]
+__all__ = ["Template", "Variant", "keep_or_write", "prefix_of", "recommended"]
 
 PROPERTIES = (
     "step, time{picosecond}, conserved{electronvolt}, temperature{kelvin}, "
@@ -97,7 +97,7 @@ class Template:
     def write(
         self, variant: Variant, folder: Path, *, start: Path | None, species: Sequence[str] = ()
     ) -> Path:
-        """Write the variant's input into a folder.
+        """Write the variant's input into a folder; which stays untouched if it is there.
 
         Args:
             variant: what is to be run.
@@ -110,16 +110,14 @@ class Template:
         root = copy.deepcopy(self.root)
         root.set("floatformat", "%24.16e")
         root.set("safe_stride", "1000000")
-        root.set("sockets_prefix", f"/tmp/hk_{os.getpid()}_")
+        root.set("sockets_prefix", prefix_of(folder))
         _set(root, "total_steps", str(variant.steps))
         _set(root, "prng/seed", str(variant.seed))
         _replace(root, "output", self._output(variant, species))
         self._choose_forces(root, variant)
         self._motion(root.find(".//motion"), variant)
         self._start(root, start)
-        path = folder / "input.xml"
-        ElementTree.ElementTree(root).write(path)
-        return path
+        return keep_or_write(folder / "input.xml", ElementTree.tostring(root, encoding="unicode"))
 
     def _output(self, variant: Variant, species: Sequence[str]) -> Element:
         output = Element("output", prefix="out")
@@ -190,6 +188,18 @@ class Template:
                 velocities = Element("velocities", {"mode": "thermal"} | temperature.attrib)
                 velocities.text = temperature.text
             initialize.append(velocities)
+
+
+def keep_or_write(path: Path, text: str) -> Path:
+    """Write a file unless it holds that text already."""
+    if not path.is_file() or path.read_text() != text:
+        path.write_text(text)
+    return path
+
+
+def prefix_of(folder: Path) -> str:
+    """Where the sockets of a run in that folder are: nobody else's, and the same each time."""
+    return f"/tmp/hk_{crc32(str(folder.resolve()).encode()):08x}_"
 
 
 def recommended(template: Template, inner_fs: float, stride: int) -> str:
