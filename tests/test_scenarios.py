@@ -13,7 +13,8 @@ import pytest
 from simulation import ENVIRONMENT, HALFKICK
 
 SCENARIOS = sorted(path.parent for path in Path(__file__).parents[1].glob("ipi_inputs/*/input.xml"))
-MULTIPLE = [folder for folder in SCENARIOS if "_mts" in folder.name]
+TWO_MODELS = "water_distilled_mts"
+MULTIPLE = [folder for folder in SCENARIOS if "_mts" in folder.name and folder.name != TWO_MODELS]
 STEPS = 4
 N_ATOMS = 192
 CONSERVED = 2e-3  # eV/atom; with O-H bonds, half of it is the integrator's own at 0.5 fs
@@ -28,6 +29,8 @@ def test_it_runs(scenario, tmp_path):
     """From its name to finite outputs; conservative forces conserve energy, as far as seen."""
     from ipi.scripting import read_output
 
+    if scenario.name == TWO_MODELS:
+        pytest.importorskip("so3krates_torch")
     command = [*HALFKICK, "run", scenario.name, "--steps", str(STEPS), "--threads", "1"]
     done = subprocess.run(
         command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300
@@ -56,11 +59,13 @@ def root(scenario: Path) -> ElementTree.Element:
     return ElementTree.parse(scenario / "input.xml").getroot()
 
 
-@pytest.mark.parametrize("scenario", MULTIPLE, ids=lambda folder: folder.name)
-def test_the_strides_agree(scenario):
-    """One stride in all scenarios, and an outer step of as many inner steps of 0.5 fs."""
-    strides = json.loads(root(scenario).findtext(".//nmts"))
-    assert strides == json.loads(root(MULTIPLE[0]).findtext(".//nmts"))
+def test_one_stride_in_all_scenarios_of_one_model():
+    assert len({root(scenario).findtext(".//nmts").strip() for scenario in MULTIPLE}) == 1
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda folder: folder.name)
+def test_the_outer_step_is_of_inner_steps_of_half_a_femtosecond(scenario):
+    strides = json.loads(root(scenario).findtext(".//nmts") or "[1]")
     timestep = root(scenario).find(".//timestep")
     assert timestep.get("units") == "femtosecond"
     assert float(timestep.text) == 0.5 * np.prod(strides)
