@@ -81,6 +81,10 @@ def serve(
     threads: ThreadsOption = None,
     wait: WaitOption = 60.0,
     report: Annotated[Path | None, typer.Option(help="Write what was evaluated as JSON.")] = None,
+    journal: Annotated[Path | None, typer.Option(help="Write how it goes as JSON lines.")] = None,
+    journal_stride: Annotated[
+        int, typer.Option(min=1, help="Conservative requests between two lines.")
+    ] = 10,
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let i-PI name files outside of this folder.")
     ] = False,
@@ -103,9 +107,22 @@ def serve(
     server = Server(
         endpoints,
         lambda spec: load_model(spec, device=device, dtype=dtype),
-        ServeOptions(wait, source, report, allow_outside),
+        ServeOptions(wait, source, report, journal, journal_stride, allow_outside),
     )
     server.run()
+
+
+@app.command()
+def watch(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or its input file.")] = Path("."),
+    once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
+) -> None:
+    """Show how a run goes that was started elsewhere."""
+    from rich.console import Console
+
+    from halfkick.driver.run.watch import watch as show
+
+    show(run, Console(), once=once)
 
 
 @app.command()
@@ -128,7 +145,7 @@ def bench(
         Path | None,
         typer.Argument(help="An i-PI input with both force fields; default: the water scenario."),
     ] = None,
-    beads: Annotated[str, typer.Option(help="Numbers of beads.")] = "1,8",
+    beads: Annotated[str | None, typer.Option(help="Numbers of beads, such as 1,8,32.")] = None,
     atoms: Annotated[
         str | None, typer.Option(help="Numbers of atoms, in multiples of the template's.")
     ] = None,

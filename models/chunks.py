@@ -11,7 +11,7 @@ log = logging.getLogger("halfkick")
 TRIES = 3
 """Passes to time at each size, after a first one in which the device gets used to it."""
 
-GAIN = 0.97
+GAIN = 0.95
 """The next size must bring the time per structure below this part of the one before."""
 
 

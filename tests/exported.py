@@ -20,11 +20,20 @@ from metatomic.torch import (
 class SoftSpheres(torch.nn.Module):
     """Pair energy ``(1 - r²/c²)⁴``, direct forces that swirl, a direct stress of 0.01 times one.
 
-    ``length`` and ``energy`` are the model's units in Å and eV.
+    ``length`` and ``energy`` are the model's units in Å and eV. For more than ``greedy_beyond``
+    structures it asks for more memory than any machine has.
     """
 
-    def __init__(self, suffix: str, force_name: str, length: float, energy: float) -> None:
+    def __init__(
+        self,
+        suffix: str,
+        force_name: str,
+        length: float,
+        energy: float,
+        greedy_beyond: int = 1000,
+    ) -> None:
         super().__init__()
+        self.greedy_beyond = greedy_beyond
         self.energy_name = "energy" + suffix
         self.force_name = force_name + suffix
         self.stress_name = "non_conservative_stress" + suffix
@@ -45,6 +54,8 @@ class SoftSpheres(torch.nn.Module):
         forces: List[torch.Tensor] = []
         stresses: List[torch.Tensor] = []
         atoms: List[List[int]] = []
+        if len(systems) > self.greedy_beyond:
+            energies.append(torch.zeros(1 << 60).sum())
         for index, system in enumerate(systems):
             block = system.get_neighbor_list(self.requested_neighbor_lists()[0])
             d = block.values.reshape(-1, 3)
@@ -97,10 +108,11 @@ def export(
     energy_unit="eV",
     energy=1.0,
     devices=("cpu",),
+    greedy_beyond=1000,
 ):
     """Write the model and return the path."""
     suffix = "" if variant is None else f"/{variant}"
-    module = SoftSpheres(suffix, force_name, length, energy)
+    module = SoftSpheres(suffix, force_name, length, energy, greedy_beyond)
     named = {
         "energy": (module.energy_name, energy_unit),
         "force": (module.force_name, f"{energy_unit}/{length_unit}"),

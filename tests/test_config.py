@@ -62,6 +62,23 @@ def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
     assert {e.connections for e in source.endpoints} == {connections}
     assert source.endpoints[1].parameters["role"] == "direct"
     assert source.needs_virial is needs_virial
+    assert (source.inner_steps, source.replicas) == (4, case.beads)
+
+
+@pytest.mark.parametrize(
+    ("edit", "shows"),
+    [
+        (("", ""), False),
+        (("step,", "step, pressure_md{megapascal},"), True),
+        (("positions{ase}", "positions{ase} </trajectory> <trajectory> stress_md"), True),
+        (("<motion mode='dynamics'>", "<motion mode='instanton'>"), True),
+    ],
+    ids=["nve", "pressure", "stress", "another motion"],
+)
+def test_whether_the_virial_shows(tmp_path, edit, shows):
+    path = write(tmp_path, Case())
+    path.write_text(path.read_text().replace(*edit))
+    assert read_input(path).shows_virial is shows
 
 
 def test_the_command_line_adds_to_the_xml(tmp_path):

@@ -116,6 +116,31 @@ def test_a_batch_equals_one_by_one(chunk, roles, precise):
                 assert_same(one[role], other[role], 1e-9)
 
 
+def test_direct_forces_come_first(shipped):
+    """Those of all structures before the last gradient is made, and then everything."""
+    structures = [finite.structure_of(water(seed=seed)) for seed in range(3)]
+    expected = shipped.evaluate(structures, BOTH)
+    early, complete = shipped.evaluate_in_parts(structures, BOTH)
+    assert Role.CONSERVATIVE not in early[-1]
+    assert [set(results) for results in complete] == [set(Role)] * 3
+    for results, other in zip([*early, *complete], expected * 2, strict=True):
+        for role, result in results.items():
+            assert_same(result, other[role], 1e-4)
+    assert len([*shipped.evaluate_in_parts(structures, DIRECT)]) == 1
+
+
+def test_without_virial_the_forces_are_the_same(precise):
+    structure = finite.structure_of(water())
+    (expected,) = precise.evaluate([structure], BOTH)
+    lean = MetatomicModel(find_file("water"), dtype="float64")
+    lean.needs_virial = False
+    for roles in (BOTH, DIRECT, CONSERVATIVE):
+        (results,) = lean.evaluate([structure], roles)
+        for role, result in results.items():
+            assert not result.virial.any() and expected[role].virial.any()
+            np.testing.assert_allclose(result.forces, expected[role].forces, atol=1e-9)
+
+
 def test_lone_atom(soft, shipped):
     atoms = toy.atoms()[:1]
     for model in (soft, shipped):

@@ -13,7 +13,7 @@ from halfkick.driver.bench.figures import figures
 from halfkick.driver.bench.inputs import MODES, Base
 from halfkick.driver.bench.picture import draw
 from halfkick.driver.bench.timing import Statistics
-from halfkick.driver.config import ConfigError
+from halfkick.driver.config import ConfigError, read_input
 from halfkick.models.load import load_model
 
 __all__ = ["bench", "read_options"]
@@ -50,19 +50,29 @@ def bench(
 
 
 def read_options(
-    input_xml: Path | None, modes: str, beads: str, atoms: str | None, repeats: int, quick: bool
+    input_xml: Path | None,
+    modes: str,
+    beads: str | None,
+    atoms: str | None,
+    repeats: int,
+    quick: bool,
 ) -> Options:
-    """Options from the command line; ConfigError if they are none."""
+    """Options from the command line; ConfigError if they are none.
+
+    What is left out is the input's; without an input 1 and 8 beads and up to 6144 atoms.
+    """
     given = tuple(filter(None, modes.split(",")))
     if not given or set(given) - set(MODES):
         raise ConfigError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
-    sizes = None if atoms is None else numbers("atoms", atoms)
-    if atoms is None and input_xml is None and not quick:
-        sizes = (192, 6144)
+    full = input_xml is None and not quick
+    if beads is None:
+        beads = "1,8" if full else str(read_input(input_xml).replicas if input_xml else 1)
+    if atoms is None and full:
+        atoms = "192,6144"
     return Options(
         modes=given,
         beads=numbers("beads", beads),
-        atoms=sizes,
+        atoms=None if atoms is None else numbers("atoms", atoms),
         repeats=1 if quick else repeats,
         seconds=0.3 if quick else 1.5,
     )

@@ -31,7 +31,7 @@ def draw(measured: Measured, path: Path) -> None:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(1.6 + 2.2 * len(setups), 4.2), layout="constrained", dpi=150)
+    figure = Figure(figsize=(2.4 + 2.2 * len(setups), 4.2), layout="constrained", dpi=150)
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(setups), squeeze=False)[0]
     for axis, setup in zip(panels, setups, strict=True):
@@ -54,5 +54,5 @@ def draw(measured: Measured, path: Path) -> None:
     panels[0].set_ylabel("ms per inner step")
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False)
-    figure.suptitle(f"every {measured.stride}th step conservative; bars: each part alone")
+    figure.suptitle(f"stride {measured.stride}; bars: parts alone", fontsize=10)
     figure.savefig(path)
