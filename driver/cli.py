@@ -114,7 +114,7 @@ def serve(
 
 @app.command()
 def watch(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, or its input file.")] = Path("."),
+    run: Annotated[Path, typer.Argument(help="Folder of a run, or its input file.")] = Path(),
     once: Annotated[bool, typer.Option("--once", help="Look once.")] = False,
 ) -> None:
     """Show how a run goes that was started elsewhere."""
@@ -253,7 +253,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="For all stages, instead of minutes.")] = None,
     batch_size: Annotated[int | None, typer.Option(help="Frames per step.")] = None,
     cutoff: Annotated[float, typer.Option(help="Å, of one message-passing layer.")] = 4.5,
-    learning_rate: Annotated[float, typer.Option(help="The highest one.")] = 2e-3,
+    learning_rate: Annotated[float, typer.Option(help="The highest one.")] = 5e-3,
     temperature: Annotated[float, typer.Option(help="K, of the model's own dynamics.")] = 300.0,
     start: Annotated[Path | None, typer.Option(help="A .ckpt to continue from.")] = None,
     energy_key: Annotated[str | None, typer.Option(help="Name of the energies.")] = None,

@@ -22,7 +22,7 @@ from halfkick.models.train import Card, TrainOptions, train
 from halfkick.models.train.process import run_worker
 from halfkick.models.train.stage import stages_of
 
-EPOCHS = 60
+EPOCHS = 50
 ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "10", "--threads", "1",
              "--cutoff", "3", "--temperature", "100"]  # fmt: skip
 
@@ -139,7 +139,7 @@ def test_killed_training_goes_on(folder, tmp_path):
 
 def test_other_training_is_not_overwritten(folder):
     options = TrainOptions(size="xs", epochs=EPOCHS, cutoff=3.0, seed=7)
-    with pytest.raises(ModelError, match="other seed; remove it"):
+    with pytest.raises(ModelError, match="other seed, temperature_K, data; remove it"):
         train(folder / "data.xyz", folder / "new.pt", options, work=folder / "work")
     with pytest.raises(ModelError, match=r"expected no '.*model.pt', got one"):
         train(folder / "data.xyz", folder / "model.pt", options)

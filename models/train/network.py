@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import logging
 import warnings
 from collections.abc import Mapping, Sequence
@@ -36,18 +37,22 @@ TARGETS: dict[str, dict[str, Any]] = {
 }
 
 
+def check_installed() -> None:
+    """Raise ModelError, naming the extra, unless metatrain is installed."""
+    if importlib.util.find_spec("metatrain") is None:
+        raise ModelError(
+            "expected metatrain, whose PET is what is trained, got no such package; "
+            'install it with: pip install "halfkick[train]"'
+        )
+
+
 def import_pet() -> type[PET]:
-    """Return metatrain's PET; ModelError names the extra if it is not installed."""
+    """Return metatrain's PET; what it and its dependencies have to say at import is left out."""
+    check_installed()
     logging.getLogger("metatrain").setLevel(logging.WARNING)
-    with warnings.catch_warnings():  # of its dependencies
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        try:
-            from metatrain.pet import PET
-        except ImportError as error:
-            raise ModelError(
-                f"expected metatrain to train with, got {error}; "
-                f'install it with: pip install "halfkick[train]"'
-            ) from error
+        from metatrain.pet import PET
     return PET
 
 

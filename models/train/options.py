@@ -37,12 +37,13 @@ class TrainOptions:
         minutes: wall time of all stages together; what comes first of this and ``epochs`` ends
             the training. 60 if neither is given.
         epochs: passes over the training frames, of all stages together.
-        batch_size: frames per step; by default as many as have about 100 atoms.
+        batch_size: frames per step; by default as many as have about 200 atoms.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         threads: CPU threads; by default torch's own choice.
         start: metatrain checkpoint (``.ckpt``) to continue from, with the outputs needed.
         cutoff: Å, of one message-passing layer; with ``start`` that of the checkpoint.
-        learning_rate: highest one of the first stage; later ones start from half of it.
+        learning_rate: highest one of the first stage of a fresh network; later stages, and those
+            of a checkpoint, take a part of it.
         energy_key, forces_key, stress_key: names of the labels; found by themselves if ``None``.
             ``stress_key="none"`` leaves stresses out.
         max_force: eV/Å; a frame with a larger force on an atom is refused.
@@ -61,13 +62,13 @@ class TrainOptions:
     threads: int | None = None
     start: Path | None = None
     cutoff: float = 4.5
-    learning_rate: float = 2e-3
+    learning_rate: float = 5e-3
     energy_key: str | None = None
     forces_key: str | None = None
     stress_key: str | None = None
     max_force: float = 100.0
     trust_units: bool = False
-    save_every_s: float = 30.0
+    save_every_s: float = 60.0
     temperature_K: float = 300.0  # noqa: N815 (the unit's own letter)
 
     def __post_init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 import sys
 from dataclasses import replace
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 __all__ = ["train"]
 
 MINUTES = 60.0  # if nothing is said
-BATCH_ATOMS = 100
+BATCH_ATOMS = 200
 FREE = (
     "device",
     "threads",
@@ -68,11 +69,11 @@ def train(
         options = replace(options, minutes=MINUTES)
 
     from halfkick.models.load import check_device
-    from halfkick.models.train.network import import_pet
+    from halfkick.models.train.network import check_installed
     from halfkick.models.train.prepare import prepare
     from halfkick.models.train.process import run_worker
 
-    import_pet()
+    check_installed()
     check_device(options.device)
     prepared = prepare(data, options, held_out)
     for warning in prepared.warnings if console else ():
@@ -128,8 +129,8 @@ def default_batch(prepared: Prepared) -> int:
 
 def command() -> str:
     """The command line, or that there was none."""
-    name = Path(sys.argv[0]).name
-    return " ".join(["halfkick", *sys.argv[1:]]) if name == "halfkick" else "halfkick.models.train"
+    by_command = Path(sys.argv[0]).name in ("halfkick", "__main__.py") and "train" in sys.argv[1:2]
+    return shlex.join(["halfkick", *sys.argv[1:]]) if by_command else "halfkick.models.train.train"
 
 
 def finish(folder: Path, prepared: Prepared, card: Card, out: Path, device: str) -> None:

@@ -50,15 +50,17 @@ class Stage:
 
 def stages_of(options: TrainOptions) -> list[Stage]:
     """Return the stages of the recipe."""
-    rate = options.learning_rate
+    fresh = options.learning_rate
+    later = 0.4 * fresh
+    first = fresh if options.start is None else later
     if options.recipe == "direct":
-        return [Stage("direct", False, rate, 1.0)]
+        return [Stage("direct", False, first, 1.0)]
     if options.recipe == "conservative":
-        return [Stage("conservative", True, rate, 1.0)]
+        return [Stage("conservative", True, first, 1.0)]
     return [
-        Stage("direct", False, rate, 0.35, grow=False),
-        Stage("conservative", True, 0.5 * rate, 0.5),
-        Stage("alignment", True, 0.15 * rate, 0.15, align=True),
+        Stage("direct", False, first, 0.35, grow=False),
+        Stage("conservative", True, later, 0.5),
+        Stage("alignment", True, 0.15 * later, 0.15, align=True),
     ]
 
 
