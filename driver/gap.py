@@ -12,10 +12,11 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
@@ -40,6 +41,7 @@ class Pair:
         count: structures compared.
         total: sum of their mean square gaps, (eV/Å)².
         recent: mean square gap of the last few.
+        species: the same by atomic number.
         warned: whether it was said that this is far above the card.
     """
 
@@ -48,13 +50,21 @@ class Pair:
     count: int = 0
     total: float = 0.0
     recent: float = 0.0
+    species: dict[int, float] = field(default_factory=dict)
     warned: bool = False
 
-    def add(self, square: float) -> None:
-        """Take in the mean square gap of one structure; warn once if it is far above the card."""
+    def add(self, gap: NDArray[np.float64], numbers: NDArray[np.int_]) -> None:
+        """Take in the gap (N, 3) of one structure; warn once if it is far above the card."""
+        squares = (gap**2).mean(axis=1)
+        square = float(squares.mean())
         self.count += 1
+        weight = 1.0 / min(self.count, MEMORY)
         self.total += square
-        self.recent += (square - self.recent) / min(self.count, MEMORY)
+        self.recent += weight * (square - self.recent)
+        for number in np.unique(numbers).tolist():
+            before = self.species.get(number, 0.0)
+            now = float(squares[numbers == number].mean())
+            self.species[number] = before + weight * (now - before)
         expected = self.fast.expected_gap
         if expected is None or self.warned or self.recent <= (FAR * expected.rmse) ** 2:
             return
@@ -67,6 +77,15 @@ class Pair:
             1e3 * expected.rmse, self.fast.model.name, expected.reference,
             1e3 * rmse, self.slow.model.name,
         )  # fmt: skip
+
+    def now(self) -> dict[str, Any]:
+        """The root mean square gap of the last structures, all and by species, as JSON."""
+        gaps = {"all": self.recent} | {chemical_symbols[z]: g for z, g in self.species.items()}
+        return {
+            "fast": f"{self.fast.model.name}, {self.fast.role}",
+            "slow": f"{self.slow.model.name}, {self.slow.role}",
+            "rmse_meV_per_A": {k: round(1e3 * float(np.sqrt(g)), 2) for k, g in gaps.items()},
+        }
 
     def report(self) -> dict[str, Any]:
         """What came of it, as JSON."""
@@ -115,7 +134,7 @@ class Gaps:
                     largest[place] = max(largest[place], np.sqrt((gap**2).sum(axis=1).max()))
                     limit = min(limit, fast.limits.max_gap)
                     pair = self.pairs.setdefault((fast, field), Pair(fast, field))
-                    pair.add(float(np.mean(gap**2)))
+                    pair.add(gap, structure.numbers)
             self._remember(field, structure.slot, key, result.forces)
         return largest, limit
 

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from halfkick.driver.config import ConfigError, Endpoint, Input, parse_parameters
@@ -18,6 +19,7 @@ from halfkick.driver.connection import Closed, Connection
 from halfkick.driver.field import ForceField
 from halfkick.driver.forecast import regular
 from halfkick.driver.guard import Guard
+from halfkick.driver.journal import Journal
 from halfkick.driver.plan import Job, Plan
 from halfkick.driver.protocol import Event, Exit, Init, Request, State, unpadded
 from halfkick.models.base import ForceModel, Role
@@ -40,6 +42,8 @@ class ServeOptions:
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
         source: what is known of i-PI's input.
         report: a JSON file to write at the end, ``None`` for none.
+        journal: a file of JSON lines to write as the run goes, ``None`` for none.
+        journal_stride: conservative requests between two lines.
         allow_outside: whether i-PI may name files outside the working directory that the input
             does not name.
     """
@@ -47,6 +51,8 @@ class ServeOptions:
     wait_s: float = 60.0
     source: Input = field(default_factory=Input)
     report: Path | None = None
+    journal: Path | None = None
+    journal_stride: int = 10
     allow_outside: bool = False
 
 
@@ -68,6 +74,8 @@ class Server:
         self.options = options
         source = options.source
         self.guard = Guard()
+        path = options.journal
+        self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
         self._models: dict[str, ForceModel] = {}
         self._fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
@@ -129,9 +137,16 @@ class Server:
         return Job(connection, field, structures, len(request.positions))
 
     def _answer(self, jobs: list[Job]) -> None:
+        begin = time.perf_counter()
         for job, results in self.plan.evaluate(jobs):
             self.guard.check(job.field, job.structures, results)
             job.connection.answer(*job.field.reply(results, job.total))
+        if self._journal is not None:
+            self._journal.worked(time.perf_counter() - begin)
+            corrections = sum(job.field.role is Role.CONSERVATIVE for job in jobs)
+            if self._journal.is_due(corrections):
+                gaps = [pair.now() for pair in self.guard.gaps.pairs.values()]
+                self._journal.write(self._counts() | {"gaps": gaps})
 
     def _asked_for(self, parameters: dict[str, str]) -> ForceField:
         """The force field of an INIT, which may come from another machine."""
@@ -162,13 +177,13 @@ class Server:
                 log.info("nothing in the input uses the virial: it is left out, and sent as zero")
         return self._models[spec]
 
+    def _counts(self) -> dict[str, Any]:
+        return {"evaluations": self.plan.evaluations, "predictions": self.plan.predictions}
+
     def _write_report(self) -> None:
         if self.options.report is not None:
-            report = {
-                "evaluations": self.plan.evaluations,
-                "predictions": self.plan.predictions,
-                "gaps": [pair.report() for pair in self.guard.gaps.pairs.values()],
-            }
+            gaps = [pair.report() for pair in self.guard.gaps.pairs.values()]
+            report = self._counts() | {"gaps": gaps}
             self.options.report.write_text(json.dumps(report, indent=1) + "\n")
 
 

@@ -17,7 +17,15 @@ __all__ = ["Job", "describe", "done_steps", "prepare"]
 
 log = logging.getLogger(__name__)
 
-OWN_FILES = ("RESTART", "i-pi.log", "driver.log", "driver.json", "summary.json", "energy.png")
+OWN_FILES = (
+    "RESTART",
+    "i-pi.log",
+    "driver.log",
+    "driver.json",
+    "driver.jsonl",
+    "summary.json",
+    "energy.png",
+)
 """What a new run would overwrite; i-PI keeps its own earlier outputs itself."""
 
 

@@ -127,7 +127,16 @@ def driver_command(
 ) -> list[str]:
     """How to start the driver for an input."""
     command = [sys.executable, "-m", "halfkick.driver", "serve", xml.name]
-    command += ["--device", device, "--wait", str(wait), "--report", "driver.json"]
+    command += [
+        "--device",
+        device,
+        "--wait",
+        str(wait),
+        "--report",
+        "driver.json",
+        "--journal",
+        "driver.jsonl",
+    ]
     command += [] if dtype is None else ["--dtype", dtype]
     command += [] if threads is None else ["--threads", str(threads)]
     return command

@@ -1,0 +1,82 @@
+"""Shows how a run goes, from outside of it: i-PI's last row and the driver's last line."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import deque
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from halfkick.driver.config import ConfigError
+from halfkick.driver.run.job import Job, describe
+from halfkick.driver.run.properties import Properties, read_last
+
+__all__ = ["watch"]
+
+LOOK_EVERY = 1.0  # s
+
+
+def watch(folder: Path, console: Console, *, once: bool = False) -> None:
+    """Show a table of the run in ``folder`` until it ends, or once.
+
+    Raises:
+        ConfigError: if there is no run.
+    """
+    xml = folder if folder.is_file() else folder / "input.xml"
+    job = describe(xml)
+    lines = job.folder / "driver.jsonl"
+    if not lines.exists():
+        raise ConfigError(
+            f"expected a run with a driver.jsonl in '{job.folder}', got none; "
+            f"start it with halfkick run, or give --journal driver.jsonl to halfkick serve"
+        )
+    if once:
+        console.print(_table(job, lines))
+        return
+    with Live(_table(job, lines), console=console, auto_refresh=False) as live:
+        while not (job.folder / "summary.json").exists():
+            time.sleep(LOOK_EVERY)
+            live.update(_table(job, lines), refresh=True)
+
+
+def _table(job: Job, lines: Path) -> Table:
+    table = Table(title=job.folder.name, show_header=False, title_justify="left")
+    for name, value in _rows(read_last(job.properties), job, _last_line(lines)):
+        table.add_row(name, value)
+    return table
+
+
+def _last_line(path: Path) -> dict[str, Any]:
+    """The last complete line of a file that grows; nothing if there is none."""
+    with path.open("rb") as file:
+        last = deque((line for line in file if line.endswith(b"\n")), maxlen=1)
+    return json.loads(last[0]) if last else {}
+
+
+def _rows(row: Properties, job: Job, line: dict[str, Any]) -> list[tuple[str, str]]:
+    rows = []
+    if row.step is not None:
+        rows.append(("step", f"{row.step[-1]:.0f} of {job.total_steps}"))
+    if row.time is not None:
+        rows.append(("time", f"{row.time[-1]:.4f} ps"))
+    if row.temperature is not None:
+        rows.append(("temperature", f"{row.temperature[-1]:.0f} K"))
+    if not line:
+        return rows
+    predictions = line["predictions"]
+    rows += [
+        ("speed", f"{line['ms_per_correction']:.1f} ms per correction"),
+        ("waiting for the driver", f"{line['driver_share']:.0%} of the time"),
+        ("evaluations", ", ".join(f"{n} {role}" for role, n in line["evaluations"].items())),
+        ("predictions", ", ".join(f"{n} {kind}" for kind, n in predictions.items())),
+        ("memory of the driver", f"{line['memory_MB']:.0f} MB"),
+    ]
+    for gap in line["gaps"]:
+        values = ", ".join(f"{kind} {g:.1f}" for kind, g in gap["rmse_meV_per_A"].items())
+        rows.append((f"{gap['fast']} - {gap['slow']}", f"gap {values} meV/Å"))
+    return rows
