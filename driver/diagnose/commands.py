@@ -156,7 +156,7 @@ def validate(
     if optimise:
         pair = Pair({role: loaded for role in Role})
         done = validation.geometries(plan, out, pair, runner, console.print)
-    reports = validation.results(places)
+    reports = validation.results(plan, places)
     verdicts = validation.verdicts(reports, done)
     page = validation.html(plan, reports, verdicts, done)
     (out / "validate.html").write_text(page, encoding="utf-8")
