@@ -1,0 +1,234 @@
+"""A training: the stages of a recipe on the frames of a folder, which also keeps its state."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import ase.io
+import torch
+from ase import Atoms
+
+from halfkick.models.train import network
+from halfkick.models.train.batch import Batch, Frame
+from halfkick.models.train.dynamics import own_frames
+from halfkick.models.train.loop import Loop
+from halfkick.models.train.options import TrainOptions
+from halfkick.models.train.predict import errors, predict
+from halfkick.models.train.sharpen import sharpen
+from halfkick.models.train.stage import Stage, stages_of
+
+if TYPE_CHECKING:
+    from metatrain.pet import PET
+
+__all__ = ["Training"]
+
+TELL_EVERY_S = 0.5
+MEASURE_SIZE = 16  # frames at once
+OWN_ATOMS, FRESH_ATOMS = 3000, 1000  # in the frames for the alignment, and for the card's gap
+FEWEST = 20  # frames of them
+DYNAMICS_SHARE = 0.4  # of the alignment's time, at most
+FRESH = 5  # every so many of them are kept apart, to measure on
+WORSE = 1.02  # what the alignment may cost the conservative forces
+MEV = 1000.0
+NAMES = {"forces": "conservative", "direct": "direct"}  # meV/Å
+
+
+class Training:
+    """All stages of a recipe on the frames of a folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.plan: dict[str, Any] = json.loads((folder / "plan.json").read_text())
+        self.options = TrainOptions.from_dict(self.plan["options"])
+        self.scale: float = self.plan["scale"]
+        self.stages = stages_of(self.options)
+        self.parent = os.getppid()
+        self.told = self.reported = -1e9
+        self.errors = ""
+        if self.options.threads is not None:
+            torch.set_num_threads(self.options.threads)
+        torch.manual_seed(self.options.seed)
+        self.model = self.first_model()
+        atoms = {p: ase.io.read(folder / f"{p}.xyz", ":") for p in ("train", "validation")}
+        self.starts: list[Atoms] = atoms["train"]
+        self.frames = {part: self.to_frames(found) for part, found in atoms.items()}
+        if self.options.start is None:
+            some = self.frames["train"][:: max(1, len(self.starts) // 40)]
+            sharpen(self.model, some, self.options.seed)
+        network.rescale(self.model, 1 / self.scale)
+        self.model.to(self.options.device)
+
+    def first_model(self) -> PET:
+        """The network to start from."""
+        heads, baseline = self.plan["heads"], self.plan["baseline"]
+        if self.options.start is not None:
+            model = network.read(self.options.start)
+            network.check_covers(model, heads, [int(z) for z in baseline])
+            return model
+        baseline = {int(z): e for z, e in baseline.items()}
+        return network.new(list(baseline), heads, self.options.architecture, baseline)
+
+    def to_frames(self, atoms: Sequence[Atoms]) -> list[Frame]:
+        """Convert frames for this network."""
+        baseline = network.baseline_of(self.model)
+        return [Frame.of(a, self.model.cutoff, baseline, self.options.device) for a in atoms]
+
+    def run(self) -> None:
+        """Run the stages that are not done yet, and write the checkpoint."""
+        for index, stage in enumerate(self.stages):
+            done = self.folder / f"stage{index}.pt"
+            if not done.exists():
+                stats = self.run_stage(index, stage)
+                save({"model": self.model.backend.state_dict(), "stats": stats}, done)
+                (self.folder / "state.pt").unlink(missing_ok=True)
+            self.model.backend.load_state_dict(load(done)["model"])
+        stats = [load(self.folder / f"stage{i}.pt")["stats"] for i in range(len(self.stages))]
+        write_text(self.folder / "stages.json", json.dumps(stats))
+        if len(self.plan["heads"]) > 1 and network.ENERGY in self.plan["heads"]:
+            self.write_own("fresh", FRESH_ATOMS, self.options.seed + 1)
+        self.model.to("cpu")
+        network.rescale(self.model, self.scale)
+        network.write(self.model, self.folder / "model.ckpt")
+
+    def run_stage(self, index: int, stage: Stage) -> dict[str, Any]:
+        """Run one stage; return what it took and what the alignment did."""
+        begin, cpu = time.perf_counter(), time.process_time()
+        own, fresh = self.own_frames(stage) if stage.align else ([], [])
+        weights = {k: v.clone() for k, v in self.model.backend.state_dict().items()}
+        before = self.measure(stage, fresh) if stage.align else {}
+        loop = self.loop(stage, index, own)
+        loop.elapsed_s, loop.cpu_s = time.perf_counter() - begin, time.process_time() - cpu
+        state = self.folder / "state.pt"
+        if state.exists():
+            loop.resume(load(state))
+        loop.run(self.after_step)
+        epochs = loop.seen / len(loop.frames)
+        stats = {
+            "name": stage.name,
+            "epochs": epochs,
+            "seconds": loop.elapsed_s,
+            "seconds_per_epoch": loop.elapsed_s / epochs if epochs else 0.0,
+            "cpu_seconds": loop.cpu_s,
+            "batch_size": loop.batch_size,
+        }
+        if stage.align:
+            after = self.measure(stage, fresh)
+            better = after["gap"] < before["gap"] and after["forces"] < WORSE * before["forces"]
+            if not better:
+                self.model.backend.load_state_dict(weights)
+            stats |= {"before": before, "after": after, "kept": better}
+        return stats
+
+    def loop(self, stage: Stage, index: int, own: Sequence[Frame]) -> Loop:
+        """The loop of one stage."""
+        minutes, epochs = self.options.minutes, self.options.epochs
+        return Loop(
+            self.model,
+            self.frames["train"],
+            stage,
+            scale=self.scale,
+            batch_size=json.loads((self.folder / "batch_size.json").read_text()),
+            seed=self.options.seed + 1000 * index,
+            epochs=None if epochs is None else epochs * stage.share,
+            minutes=None if minutes is None else minutes * stage.share,
+            own=own,
+        )
+
+    def own_frames(self, stage: Stage) -> tuple[list[Frame], list[Frame]]:
+        """Frames of the model's own dynamics, to train on and kept apart; made once."""
+        minutes = self.options.minutes
+        seconds = None if minutes is None else 60 * minutes * stage.share * DYNAMICS_SHARE
+        frames = self.to_frames(self.write_own("own", OWN_ATOMS, self.options.seed, seconds))
+        last = len(frames) - len(frames) // FRESH  # the end of the dynamics, not known to training
+        return frames[:last], frames[last:]
+
+    def write_own(
+        self, name: str, n_atoms: int, seed: int, seconds: float | None = None
+    ) -> list[Atoms]:
+        """Make frames of the model's own dynamics with some ``n_atoms``, unless they are there."""
+        path = self.folder / f"{name}.xyz"
+        if not path.exists():
+            wanted = n_atoms * len(self.starts) // sum(len(a) for a in self.starts)
+            count = max(FEWEST, min(wanted, len(self.starts)))
+            found = own_frames(
+                self.model, self.starts, count, scale=self.scale,
+                temperature_K=self.options.temperature_K, seed=seed, seconds=seconds,
+            )  # fmt: skip
+            ase.io.write(path.with_suffix(".writing"), found, format="extxyz")
+            path.with_suffix(".writing").replace(path)
+        return ase.io.read(path, ":")
+
+    def measure(self, stage: Stage, fresh: Sequence[Frame] = ()) -> dict[str, float]:
+        """Root mean square errors on validation frames (meV, Å), the gap on ``fresh`` ones."""
+        was_training = self.model.training
+        self.model.eval()
+        found = self.errors_on(self.frames["validation"], stage)
+        if fresh:
+            found["gap"] = self.errors_on(fresh, stage)["gap"]
+        self.model.train(was_training)
+        return found
+
+    def errors_on(self, frames: Sequence[Frame], stage: Stage) -> dict[str, float]:
+        """Root mean square errors on frames (meV, Å)."""
+        sums: dict[str, list[float]] = {}
+        for first in range(0, len(frames), MEASURE_SIZE):
+            batch = Batch(frames[first : first + MEASURE_SIZE], None, self.scale)
+            with torch.set_grad_enabled(stage.conservative):
+                results = predict(self.model, batch, conservative=stage.conservative)
+            for key, error in errors({k: v.detach() for k, v in results.items()}, batch).items():
+                sums.setdefault(key, []).append(error.square().mean().item())
+        return {k: MEV * self.scale * (sum(v) / len(v)) ** 0.5 for k, v in sorted(sums.items())}
+
+    def after_step(self, loop: Loop) -> None:
+        """Tell how far the training is, and now and then measure and save."""
+        if os.getppid() != self.parent:
+            raise SystemExit("halfkick: the training's parent has gone")
+        now = time.monotonic()
+        if now - self.told > TELL_EVERY_S:
+            self.told = now
+            self.tell(loop)
+        if now - self.reported > self.options.save_every_s or loop.progress == 1:
+            with loop.averaged():
+                found = self.measure(loop.stage)
+            line = {
+                "stage": loop.stage.name, "step": loop.step,
+                "epochs": loop.seen / len(loop.frames), "seconds": loop.elapsed_s,
+                "cpu_seconds": loop.cpu_s, "errors": found,
+            }  # fmt: skip
+            with (self.folder / "history.jsonl").open("a") as file:
+                file.write(json.dumps(line) + "\n")
+            save(loop.state(), self.folder / "state.pt")
+            self.reported = time.monotonic()
+            self.errors = ", ".join(f"{NAMES[k]} {v:.0f}" for k, v in found.items() if k in NAMES)
+
+    def tell(self, loop: Loop) -> None:
+        """Write the progress of the whole training for the process that shows it."""
+        before = sum(s.share for s in self.stages[: self.stages.index(loop.stage)])
+        told = {
+            "stage": loop.stage.name,
+            "done": before + loop.stage.share * loop.progress,
+            "errors": self.errors,
+        }
+        write_text(self.folder / "progress.json", json.dumps(told))
+
+
+def load(path: Path) -> dict[str, Any]:
+    """Read what ``save`` wrote."""
+    return torch.load(path, weights_only=False)
+
+
+def save(state: dict[str, Any], path: Path) -> None:
+    """Write a state so that a kill leaves the one before."""
+    torch.save(state, path.with_suffix(".writing"))
+    path.with_suffix(".writing").replace(path)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text so that a kill leaves the one before."""
+    path.with_suffix(".writing").write_text(text)
+    path.with_suffix(".writing").replace(path)
