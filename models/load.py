@@ -3,6 +3,7 @@
 ====================================  ==========================================================
 ``water``                             a model that ships: ``halfkick.models.NAME/NAME.pt``
 ``path/to/file.pt``                   an exported metatomic model
+``path/to/file.ckpt?engine=kokkos``   a PET, conservative forces only, run by pet-kokkos
 ``so3lr``, ``tblite:…``, ``mace:…``   see :mod:`halfkick.models.calculators`
 ``ase:module:factory?key=value``      any ASE calculator; conservative forces only
 ``python:module:factory?key=value``   a factory that returns a ``ForceModel``
@@ -62,6 +63,9 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
     if kind in SHORTCUTS:
         return load_calculator(kind, rest, options, device, dtype)
 
+    if target.endswith(".ckpt"):
+        return load_checkpoint(find_file(target), options)
+
     from halfkick.models.metatomic import MetatomicModel
 
     unknown = options.keys() - METATOMIC_OPTIONS
@@ -74,6 +78,19 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
     model = MetatomicModel(path, device=device, dtype=dtype, **options)
     model.expected_gap = read_expected_gap(path)
     return model
+
+
+def load_checkpoint(path: Path, options: dict[str, Any]) -> ForceModel:
+    """Load a metatrain checkpoint into an engine that runs it without PyTorch."""
+    engine, tf32 = options.pop("engine", None), options.pop("tf32", False)
+    if engine != "kokkos" or options:
+        raise ModelError(
+            f"expected '{path.name}?engine=kokkos' or '{path.name}?engine=kokkos&tf32=True' for a "
+            f"checkpoint, got {options or engine}; to run it with PyTorch name the exported .pt"
+        )
+    from halfkick.models.kokkos import KokkosModel
+
+    return KokkosModel(path, tf32=tf32)
 
 
 def load_python(
