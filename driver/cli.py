@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from halfkick.driver.diagnose import commands
+from halfkick.driver.distill import distill
 from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
 
 app = typer.Typer(
@@ -21,7 +22,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (commands.analyze, commands.check, commands.tune, commands.validate):
+for command in (commands.analyze, commands.check, commands.tune, commands.validate, distill):
     app.command()(command)
 
 
@@ -169,75 +170,6 @@ def bench(
     settle(threads)
     options = read_options(input_xml, modes, beads, atoms, repeats, quick)
     run_bench(input_xml, stride, options, device, threads, out, Console())
-
-
-@app.command()
-def distill(
-    teacher: Annotated[str, typer.Argument(help="The potential to distil: so3lr, FILE.pt, …")],
-    structures: Annotated[list[Path], typer.Argument(help="Files of structures to begin from.")],
-    out: Annotated[Path, typer.Option(help="The student to write.")] = Path("student.pt"),
-    surrogate: Annotated[
-        str | None, typer.Option(help="A cheaper model, which samples before there is a student.")
-    ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="Frames that the teacher has labelled before.")
-    ] = None,
-    conservative: Annotated[
-        bool, typer.Option("--conservative", help="A student with an energy, not direct forces.")
-    ] = False,
-    quantum: Annotated[
-        bool, typer.Option("--quantum", help="Sample ring polymers of 8 beads.")
-    ] = False,
-    size: Annotated[str | None, typer.Option(help="Of the network: xs, s or m.")] = None,
-    temperature: Annotated[
-        list[float] | None, typer.Option(help="K; may be given several times; 300 and 500.")
-    ] = None,
-    strain: Annotated[float, typer.Option(help="Largest strain of periodic cells.")] = 0.03,
-    timestep: Annotated[float, typer.Option(help="Inner step of the dynamics, fs.")] = 0.5,
-    stride: Annotated[int, typer.Option(help="Inner steps between two corrections.")] = 4,
-    frames: Annotated[int, typer.Option(help="Frames to teach in each round.")] = 200,
-    rounds: Annotated[int, typer.Option(help="Trainings at most.")] = 4,
-    minutes: Annotated[float, typer.Option(help="Wall time at most.")] = 60.0,
-    gap: Annotated[float, typer.Option(help="meV/Å; small enough on fresh frames.")] = 0.0,
-    epochs: Annotated[int | None, typer.Option(help="Of each training at most.")] = None,
-    work: Annotated[Path | None, typer.Option(help="Folder to work in.")] = None,
-    seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
-    device: DeviceOption = "cpu",
-    threads: ThreadsOption = None,
-) -> None:
-    """Teach a small, fast model the forces of any potential; repeated, it goes on."""
-    from halfkick.models.distill import DistillOptions
-    from halfkick.models.distill import distill as start
-
-    logging.getLogger("halfkick.models.distill").setLevel(logging.INFO)
-    set_threads(threads)
-    options = DistillOptions(
-        conservative=conservative,
-        size=size,
-        temperatures_K=tuple(temperature or DistillOptions.temperatures_K),
-        strain=strain,
-        beads=8 if quantum else 1,
-        timestep_fs=timestep,
-        stride=stride,
-        frames=frames,
-        rounds=rounds,
-        minutes=minutes,
-        gap=gap,
-        epochs=epochs,
-        seed=seed,
-    )
-    start(
-        teacher,
-        structures,
-        out,
-        options,
-        surrogate=surrogate,
-        labels=labels,
-        work=work,
-        device=device,
-        threads=threads,
-    )
-    print(out.with_suffix(".card.md").read_text())
 
 
 @app.command()

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import ase.io
 import numpy as np
 import pytest
 from ase import Atoms, units
 from pairfit import PairFit, teach
+from simulation import ENVIRONMENT, HALFKICK
 from toy import Toy, atoms
 
 from halfkick.models.base import ForceResult, ModelError, Role
+from halfkick.models.distill import distill
 from halfkick.models.distill.dynamics import Dynamics
 from halfkick.models.distill.gap import gap_by_species
 from halfkick.models.distill.given import take_labels
@@ -23,6 +29,7 @@ from halfkick.models.distill.rounds import Rounds
 from halfkick.models.distill.sample import Force, make_walkers
 from halfkick.models.distill.select import farthest, pick
 from halfkick.models.distill.store import Store, labelled, rounded
+from halfkick.models.load import load_model
 
 STIFFNESS = 40.0  # eV/Å², about that of an O-H bond, whose motion is quantum
 MASS = 1.0
@@ -314,3 +321,78 @@ def test_cells_are_strained_and_molecules_are_not():
     for walker in make_walkers([alone], OPTIONS):
         np.testing.assert_allclose(walker.start.cell, alone.cell, atol=1e-8)
     assert json.loads(json.dumps(OPTIONS.lasting()))["seed"] == 0
+
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from test_distill import rounds
+from toy import Toy
+rounds(Path(sys.argv[1]), teacher=Toy(die_after=int(sys.argv[2]))).run()
+"""
+
+
+def test_after_a_real_kill_nothing_is_computed_twice(tmp_path, whole):
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path), "150"]
+    killed = subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=120)
+    assert killed.returncode == -signal.SIGKILL, killed.stderr
+    begun = (tmp_path / "labels.xyz").read_bytes()
+    assert begun
+    rounds(tmp_path).run()
+    assert (tmp_path / "labels.xyz").read_bytes().startswith(begun)
+    assert contents(tmp_path) == contents(whole)
+
+
+def test_from_the_command_line_to_a_student(tmp_path):
+    """A real training of a small network, its card, and the student as i-PI's driver loads it."""
+    pytest.importorskip("metatrain")
+    ase.io.write(tmp_path / "start.xyz", atoms())
+    command = [*HALFKICK, "distill", "python:toy:toy", "start.xyz", "--size", "xs", "--stride", "2"]
+    command += ["--frames", "20", "--rounds", "1", "--epochs", "1", "--temperature", "300"]
+    command += ["--interval", "2", "--threads", "1"]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    assert "# student.pt: a student of python:toy:toy" in done.stdout
+    card = json.loads((tmp_path / "student.card.json").read_text())
+    assert card["labels"]["taught"] == 20 and card["temperatures_K"] == [300.0]
+    student = load_model(str(tmp_path / "student.pt"))
+    assert student.capabilities.roles == {Role.DIRECT}
+    assert student.expected_gap.rmse == pytest.approx(1e-3 * card["gap"]["all"]["rmse"])
+    assert (student.expected_gap.role, student.expected_gap.reference) == (
+        Role.DIRECT,
+        "python:toy:toy",
+    )
+    frames = ase.io.read(tmp_path / "student.distill" / "labels.xyz", ":")
+    fresh = frames[-1]
+    fresh.info["walker"] = 0
+    (own,) = Force(student, Role.DIRECT)(fresh, fresh.positions[None])
+    np.testing.assert_allclose(fresh.arrays["gap"], fresh.get_forces() - own.forces, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"structures": [Path("nothing.xyz")]}, "expected structures that ASE reads in 'nothing"),
+        ({"structures": [Path("gold.xyz")]}, r"expected species that model 'toy' .* got Au"),
+        ({"structures": []}, "expected at least one structure"),
+        ({"out": Path("a.xyz")}, "expected a model file NAME.pt"),
+        ({"teacher": "nobody"}, "expected a model that ships"),
+        ({"options": OPTIONS}, "expected at least 20 frames"),
+        ({"labels": Path("gold.xyz")}, "expected forces under the key 'forces' in 'gold.xyz'"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(tmp_path, monkeypatch, given, message):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("start.xyz", atoms())
+    ase.io.write("gold.xyz", Atoms("Au"))
+    right = {
+        "teacher": "python:toy:toy",
+        "structures": [Path("start.xyz")],
+        "out": Path("student.pt"),
+        "options": DistillOptions(),
+    }
+    with pytest.raises(ModelError, match=message):
+        distill(**(right | given))
+    assert not list(tmp_path.glob("*.pt"))

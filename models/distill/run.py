@@ -55,6 +55,9 @@ def distill(
     """
     if out.suffix != ".pt":
         raise ModelError(f"expected a model file NAME.pt to write, got '{out}'; change --out")
+    if teach is None:
+        _check_training(options)
+        teach = partial(_train, options=options, device=device, threads=threads)
     starts = read_structures(structures)
     source = _conservative(teacher, starts, device)
     cheap = None if surrogate is None else _cheap(surrogate, starts, device)
@@ -67,7 +70,7 @@ def distill(
         folder,
         record,
         options,
-        teach or partial(_train, options=options, device=device, threads=threads),
+        teach,
         lambda path: load_model(str(path), device=device),
         cheap,
     )
@@ -100,6 +103,18 @@ def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
     for atoms in starts:
         force.model.check(atoms.numbers, force.role)
     return force
+
+
+def _check_training(options: DistillOptions) -> None:
+    """Raise ModelError for what would end a training, before hours of sampling."""
+    from halfkick.models.train.check import FEWEST
+    from halfkick.models.train.network import import_pet
+
+    import_pet()
+    if options.frames < FEWEST:
+        raise ModelError(
+            f"expected at least {FEWEST} frames in a round, got {options.frames}; change --frames"
+        )
 
 
 def _train(
