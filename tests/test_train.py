@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -212,3 +213,14 @@ def test_command_line_errors(tmp_path):
     assert done.stderr.startswith("halfkick: error: expected at least 20 frames")
     assert done.stderr.count("\n") == 1
     assert not (tmp_path / "model.train").exists()
+
+
+def test_readme_names_options_that_exist():
+    readme = (Path(__file__).parents[1] / "README.md").read_text()
+    section = readme.partition("\n## Train\n")[2].partition("\n## ")[0]
+    named = set(re.findall(r"--[a-z-]+", section))
+    assert {"--recipe", "--minutes", "--start"} <= named
+    environment = ENVIRONMENT | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
+    command = [*HALFKICK, "train", "--help"]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert not {option for option in named - {"--out"} if option not in done.stdout}

@@ -189,6 +189,16 @@ def test_gap_pulls_at_direct_forces_only(model):
     assert any(g is not None and g.any() for g in of_direct)
 
 
+def test_virials_count_only_where_there_are_labels():
+    """Without a head for stresses there are none, and a virial of zero would be learnt."""
+    frames = to_frames(labelled.frames(3))
+    for heads, counts in ((HEADS[:2], False), (HEADS, True)):
+        made = network.new([1, 8], heads, TrainOptions(size="xs").architecture, BASELINE)
+        batch = Batch(frames)
+        found = errors(predict(made.train(), batch, conservative=True), batch)
+        assert ("virial" in found) == ("direct_virial" in found) == counts
+
+
 def test_muon_is_torchs():
     """All matrices of a shape at once, high and wide ones, as one after the other."""
     torch.manual_seed(0)
@@ -277,9 +287,11 @@ def test_hot_copies_start_anew(model):
         model, labelled.frames(4), 3, scale=1e-6, temperature_K=250.0,
         rng=np.random.default_rng(3),
     )  # fmt: skip
-    run.atoms[1].set_momenta(50 * run.atoms[1].get_momenta())
-    run.thermostat(1.0)
-    assert run.restarts == 1
+    run.atoms[1].set_momenta(1e9 * run.atoms[1].get_momenta())
+    run.atoms[2].set_momenta(np.nan * run.atoms[2].get_momenta())
+    run.step()
+    assert run.restarts == 2
+    assert all(np.abs(a.positions).max() < 10 for a in run.atoms)
 
 
 @pytest.fixture(autouse=True)

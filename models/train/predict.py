@@ -28,8 +28,9 @@ def predict(
 
     Returns:
         As far as the network has the heads: ``energy`` (s,), ``direct`` (n, 3), ``direct_virial``
-        (s, 3, 3), and if ``conservative`` ``forces`` (n, 3), ``virial`` (s, 3, 3). Virials are per
-        atom and have the sign of the stress.
+        (s, 3, 3), and if ``conservative`` ``forces`` (n, 3). ``virial`` (s, 3, 3), the strain
+        derivative, comes with the head for stresses only, since then there are labels of it.
+        Virials are per atom and have the sign of the stress.
     """
     positions, cells = batch.positions, batch.cells
     heads = [h for h in (ENERGY, DIRECT, STRESS) if h in model.backend.node_heads]
@@ -66,7 +67,8 @@ def predict(
             create_graph=twice and model.training, retain_graph=model.training,
         )  # fmt: skip
         results["forces"] = -gradient
-        results["virial"] = strained / batch.n_atoms[:, None, None]
+        if STRESS in heads:
+            results["virial"] = strained / batch.n_atoms[:, None, None]
     return results
 
 

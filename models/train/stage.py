@@ -58,9 +58,9 @@ def stages_of(options: TrainOptions) -> list[Stage]:
     if options.recipe == "conservative":
         return [Stage("conservative", True, first, 1.0)]
     return [
-        Stage("direct", False, first, 0.35, grow=False),
-        Stage("conservative", True, later, 0.5),
-        Stage("alignment", True, 0.15 * later, 0.15, align=True),
+        Stage("direct", False, first, 0.45, grow=False),
+        Stage("conservative", True, later, 0.42),
+        Stage("alignment", True, 0.15 * later, 0.13, align=True),
     ]
 
 
