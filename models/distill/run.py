@@ -138,7 +138,7 @@ def _train(
         seed=options.seed,
         minutes=minutes,
         epochs=options.epochs,
-        device=device,
+        device=device.partition(",")[0],
         threads=threads,
         start=start,
         max_force=options.max_force,
