@@ -217,6 +217,9 @@ def test_advice_stays_below_half_the_fastest_period():
     outer = advice.inner_fs * advice.stride
     assert 0.25 * period_fs(k) < outer < 0.5 * period_fs(k)
     assert not rows[8].stable and rows[8].growth_per_ps > 1.0  # 4.5 fs
+    dear = costs | {"direct": costs["both"]}
+    useless, _ = advise([a_vibration(period_fs(k))], [block], dear)
+    assert useless.stride == 1 and "do without" in useless.reason
     same = (0.0 * block[0], np.array([[k]]))
     bold, rows = advise([a_vibration(period_fs(k))], [same], costs)
     assert bold.stride > advice.stride and all(row.stable for row in rows)

@@ -12,12 +12,12 @@ from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.forces import Pair
 from halfkick.driver.diagnose.row import Row, configurational, correlation_time, measure
 from halfkick.driver.diagnose.tune import best
 from halfkick.driver.diagnose.variants import Template, Variant, recommended
 from halfkick.driver.run.job import describe
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role
+from halfkick.models.check.pair import Pair
 
 
 class Wells(ForceModel):

@@ -13,13 +13,13 @@ from wells import OFFSET, STIFFNESS, wells
 from halfkick.driver.config import ConfigError
 from halfkick.driver.diagnose.analyze import Analysis, Report
 from halfkick.driver.diagnose.boxes import clusters, water_box
-from halfkick.driver.diagnose.forces import Pair
 from halfkick.driver.diagnose.molecules import find_molecules
 from halfkick.driver.diagnose.optimise import RECIPES, Optimised, optimise, rates
 from halfkick.driver.diagnose.runner import quiet_runner
 from halfkick.driver.diagnose.validate import Plan, html, results, simulate, verdicts
 from halfkick.driver.diagnose.values import Curve, Scalar
 from halfkick.models.base import Role
+from halfkick.models.check.pair import Pair
 
 
 @pytest.mark.parametrize("molecules", [32, 64, 512])

@@ -17,6 +17,9 @@ JsonOption = Annotated[Path | None, typer.Option(help="Write all figures as JSON
 def check(
     model: Annotated[str, typer.Argument(help="A model, named as in <parameters> model.")],
     structure: Annotated[str, typer.Argument(help="FILE (last frame), FILE@INDEX or FILE@:.")],
+    direct: Annotated[
+        str | None, typer.Option(help="Another model, whose direct forces to take.")
+    ] = None,
     probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
     json: JsonOption = None,
     device: DeviceOption = "cpu",
@@ -29,12 +32,17 @@ def check(
     from halfkick.driver.threads import settle
 
     settle(threads)
+    from halfkick.models.base import Role
+    from halfkick.models.check.pair import Pair
     from halfkick.models.check.report import check, read_structures
     from halfkick.models.check.tables import tables
     from halfkick.models.load import load_model
 
     structures = read_structures(structure)
     loaded = load_model(model, device=device, dtype=dtype)
+    if direct is not None:
+        fast = load_model(direct, device=device, dtype=dtype)
+        loaded = Pair({Role.CONSERVATIVE: loaded, Role.DIRECT: fast})
     console = Console()
     with console.status("") as status:
         report = check(loaded, structures, probes=probes, say=status.update)
@@ -142,9 +150,9 @@ def validate(
 
     settle(threads)
     from halfkick.driver.diagnose import validate as validation
-    from halfkick.driver.diagnose.forces import Pair
     from halfkick.driver.diagnose.runner import quiet_runner
     from halfkick.models.base import Role
+    from halfkick.models.check.pair import Pair
     from halfkick.models.load import load_model
 
     plan = validation.Plan(model, molecules, length, equilibrate, optimise)

@@ -3,51 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.run.job import Job
-from halfkick.models.base import (
-    Capabilities,
-    ForceModel,
-    ForceResult,
-    ModelError,
-    Role,
-    Structure,
-    without_mean_force,
-)
+from halfkick.models.base import ForceModel, ModelError, Role, Structure, without_mean_force
+from halfkick.models.check.pair import Pair
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Pair", "both_forces", "load_pair", "structure_of"]
+__all__ = ["both_forces", "load_pair", "structure_of"]
 
 log = logging.getLogger(__name__)
-
-
-class Pair(ForceModel):
-    """For each role the model that gives it, as one model."""
-
-    def __init__(self, models: Mapping[Role, ForceModel]) -> None:
-        self._models = dict(models)
-        self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
-        stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
-        self.capabilities = Capabilities(frozenset(self._models), stress)
-
-    def evaluate(
-        self, structures: Sequence[Structure], roles: frozenset[Role]
-    ) -> list[Mapping[Role, ForceResult]]:
-        """Ask each model for its roles, one that has all of them in one pass."""
-        results: list[dict[Role, ForceResult]] = [{} for _ in structures]
-        for model in {id(m): m for m in self._models.values()}.values():
-            own = frozenset(role for role in roles if self._models[role] is model)
-            if own:
-                for result, given in zip(results, model.evaluate(structures, own), strict=True):
-                    result.update(given)
-        return results
 
 
 def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.forces import Pair, both_forces
+from halfkick.driver.diagnose.forces import both_forces
 from halfkick.driver.diagnose.outputs import open_run
 from halfkick.driver.diagnose.runner import Runner
 from halfkick.driver.diagnose.variants import keep_or_write, prefix_of
 from halfkick.models.base import Role
+from halfkick.models.check.pair import Pair
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.forces import Pair, structure_of
+from halfkick.driver.diagnose.forces import structure_of
 from halfkick.driver.diagnose.outputs import Run, open_run
 from halfkick.driver.diagnose.row import Row, measure
 from halfkick.driver.diagnose.runner import Runner
 from halfkick.driver.diagnose.variants import Template, Variant
 from halfkick.models.check.modes import stiff_block, stiffest, stride_growth
+from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe
 
 if TYPE_CHECKING:

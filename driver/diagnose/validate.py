@@ -11,7 +11,6 @@ import numpy as np
 
 from halfkick.driver.diagnose.analyze import Analysis, Report, analyze, sections
 from halfkick.driver.diagnose.boxes import clusters, water_box
-from halfkick.driver.diagnose.forces import Pair
 from halfkick.driver.diagnose.optimise import Optimised, optimise, rates
 from halfkick.driver.diagnose.outputs import open_run
 from halfkick.driver.diagnose.page import page, section, table
@@ -21,6 +20,7 @@ from halfkick.driver.diagnose.values import Scalar, deviation, difference
 from halfkick.driver.diagnose.variants import Template, Variant
 from halfkick.driver.run.estimate import with_error
 from halfkick.driver.run.launch import copy_scenario
+from halfkick.models.check.pair import Pair
 
 __all__ = ["Plan", "Verdict", "answer", "html", "results", "simulate"]
 

@@ -61,6 +61,9 @@ def advise(
     for row in rows[:bound]:
         if row.speed_up > WORTH * rows[stride - 1].speed_up:
             stride = row.stride
+    if rows[stride - 1].speed_up <= 1.0:
+        worth = "no stride is faster than conservative forces at every inner step"
+        return Advice(inner, 1, f"{worth}: do without direct forces"), rows
     reasons = [f"the fastest vibration has a period of {period:.1f} fs"]
     if bound < len(rows):
         beyond = rows[bound]

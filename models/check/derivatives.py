@@ -15,6 +15,7 @@ __all__ = ["Derivative", "Jump", "force_error", "jumps", "virial_error"]
 
 FIFTH = 1e5  # eV/Å⁵ along a random direction in a box of water: what limits the step
 LONGEST_STEP, SHORTEST_STEP = 0.015, 5e-4  # Å
+SMALL_JUMP = 1.0  # meV/Å: nothing beside any gap
 STENCIL = (-2, -1, 1, 2)
 
 
@@ -40,7 +41,7 @@ class Jump:
     """The largest jump of a force as all distances change a little, and how large noise gets.
 
     Attributes:
-        smooth: whether nothing stands out from the noise by more than it may.
+        smooth: whether it is noise, or too small to matter.
     """
 
     largest_meV_per_A: float  # noqa: N815
@@ -90,9 +91,9 @@ def jumps(probe: Probe, points: int = 60, span: float = 0.01) -> dict[Role, Jump
     result = {}
     for role in probe.roles:
         rest = np.abs(np.diff([scan[role] for scan in scans], n=4, axis=0)) / 3.0
-        noise = 1e3 * float(np.median(rest)) / 0.6745
+        noise = 1e3 * float(np.median(rest, axis=0).max()) / 0.6745  # of the noisiest component
         largest = 1e3 * float(rest.max())
-        result[role] = Jump(largest, noise, largest < max(10.0 * noise, 1e-3))
+        result[role] = Jump(largest, noise, largest < max(10.0 * noise, SMALL_JUMP))
     return result
 
 
