@@ -57,13 +57,17 @@ class Measured:
     """All times in ms by setup and name, and what they were measured with.
 
     Times of simulations are for an outer step, those of the model alone for a structure.
+
+    Attributes:
+        usage: CPU time for an outer step of the last measurement, and resident memory of what
+            serves the forces, before and after, for each simulation.
     """
 
     options: Options
     stride: int
     machine: Mapping[str, str]
     times: dict[Setup, dict[str, list[float]]]
-    memory_mb: dict[str, tuple[float, float]]
+    usage: dict[str, dict[str, float]]
 
     def write(self, path: Path, figures: Mapping[str, float]) -> None:
         """Write everything as JSON."""
@@ -75,7 +79,7 @@ class Measured:
                     "options": asdict(self.options),
                     "stride": self.stride,
                     "figures": figures,
-                    "memory_mb": self.memory_mb,
+                    "usage": self.usage,
                     "times": groups,
                 },
                 indent=1,
@@ -104,11 +108,15 @@ def measure(
                 say(f"{one.name}: warming up")
                 one.measure()
             runs = [one for one in timed if isinstance(one, Contender)]
-            before = {run.name: run.memory_mb() for run in runs}
+            memory_mb = {run.name: run.memory_mb() for run in runs}
             measured.times[setup] = interleave(timed, options.repeats, say)
             for run in runs:
                 key = f"{run.name}, {setup.mode}, {setup.beads} beads, {setup.atoms} atoms"
-                measured.memory_mb[key] = before[run.name], run.memory_mb()
+                measured.usage[key] = {
+                    "cpu_ms_per_step": run.cpu_ms,
+                    "memory_mb_before": memory_mb[run.name],
+                    "memory_mb_after": run.memory_mb(),
+                }
     return measured
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import select
 import signal
 import subprocess
@@ -52,6 +53,9 @@ class Contender:
         folder: an empty one, with a short path: it holds the sockets.
         machine: what it runs on.
         seconds: about how long one measurement may take.
+
+    Attributes:
+        cpu_ms: CPU time of all its processes for a step of the last measurement.
     """
 
     def __init__(
@@ -96,9 +100,11 @@ class Contender:
 
     def measure(self) -> list[float]:
         """Advance by some steps; the time of each in ms. The first time only to get warm."""
+        begin_s = self._cpu_s()
         self._signal(signal.SIGCONT)
         times_s = self._advance(self._steps)
         self._signal(signal.SIGSTOP)
+        self.cpu_ms = 1e3 * (self._cpu_s() - begin_s) / self._steps
         typical_s = sorted(times_s)[len(times_s) // 2]
         self._steps = max(1, min(MOST_STEPS, round(self._seconds / typical_s)))
         return [1e3 * t for t in times_s]
@@ -107,6 +113,12 @@ class Contender:
         """Resident memory of what serves it (the last process), MB."""
         status = Path(f"/proc/{self._processes[-1].pid}/status").read_text()
         return int(status.partition("VmRSS:")[2].split()[0]) / 1024
+
+    def _cpu_s(self) -> float:
+        """CPU time of all its processes so far."""
+        stats = [Path(f"/proc/{process.pid}/stat").read_text() for process in self._processes]
+        ticks = [sum(map(int, stat.rpartition(")")[2].split()[11:13])) for stat in stats]
+        return sum(ticks) / os.sysconf("SC_CLK_TCK")
 
     def close(self) -> None:
         """End all processes."""

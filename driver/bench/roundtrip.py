@@ -13,12 +13,13 @@ import numpy as np
 from ase import Atoms
 
 from halfkick.driver.bench.contender import COSTLESS
+from halfkick.driver.config import ConfigError
 from halfkick.driver.messages import header, int32
 from halfkick.driver.run.processes import environment
 
 __all__ = ["RoundTrip"]
 
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 
 
 class RoundTrip:
@@ -50,7 +51,11 @@ class RoundTrip:
                 env=environment(None),
                 stderr=subprocess.DEVNULL,
             )
-            self._socket, _ = listener.accept()
+            try:
+                self._socket, _ = listener.accept()
+            except TimeoutError as error:
+                self._process.kill()
+                raise ConfigError("expected the driver to connect, got nothing") from error
         self._socket.settimeout(None)
         self._file = self._socket.makefile("rb")
         self._init()
