@@ -22,13 +22,15 @@ def help_of(command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "serve", "compare"])
+@pytest.mark.parametrize(
+    "command", ["run", "serve", "compare", "check", "analyze", "tune", "validate"]
+)
 def test_options_that_are_named_exist(command):
     text = help_of(command)
     rows = [line for line in README.splitlines() if line.startswith(f"| `halfkick {command} ")]
     assert rows
     options = set(re.findall(r"--[a-z-]+", " ".join(rows)))
-    if command != "compare":
+    if command in ("run", "serve"):
         common = README.split("`run` and `serve` take ")[1].split("What belongs")[0]
         options |= set(re.findall(r"--[a-z-]+", common))
     assert options
