@@ -107,12 +107,13 @@ class Plan:
     def _tasks(self, job: Job, tasks: dict[Hashable, Task]) -> list[Task]:
         """The tasks of a job, shared with others where structures are equal."""
         own = []
+        field = job.field
         for structure in job.structures:
-            key = job.field.identity, structure.key
+            key = field.identity, structure.key
             task = tasks.get(key)
             if task is None:
-                task = tasks[key] = Task(job.field.model, structure, set(), {})
-            task.roles |= job.field.roles
+                task = tasks[key] = Task(field.model, structure, set(), {})
+            task.roles |= field.roles
             self._foresee(task, key, job)
             own.append(task)
         return own

@@ -38,6 +38,8 @@ class Role(str, Enum):
     DIRECT = "direct"
     CONSERVATIVE = "conservative"
 
+    __hash__ = str.__hash__  # Enum's own is slow, and another one for equal strings
+
     def __str__(self) -> str:
         return self.value
 

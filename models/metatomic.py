@@ -69,6 +69,8 @@ class MetatomicModel(ForceModel):
         self.dtype = getattr(torch, dtype or declared.dtype)
         self.device = torch.device(device)
         self._model = model.to(device=self.device, dtype=self.dtype)
+        if self.device.type != "cpu":  # kernels for any shape: it is another in each step
+            torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
         self._chunks: defaultdict[Hashable, ChunkSize] = defaultdict(partial(ChunkSize, chunk))
         self.neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
         self._names = output_names(self.name, declared.outputs.keys(), variant)
