@@ -21,6 +21,7 @@ from halfkick.models.check.cost import Cost, cost, speed_up
 from halfkick.models.check.curl import curl, exact_curl, loop_work
 from halfkick.models.check.derivatives import force_error, jumps, virial_error
 from halfkick.models.check.gap import gap
+from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import EV_PER_A2_AMU, growth, period_fs
 
@@ -247,6 +248,19 @@ def test_gap_per_species():
     for name in ("all", "O", "H"):
         assert found.species[name].rmse_meV_per_A == pytest.approx(100.0 / np.sqrt(3))
     assert gap([springs_probe(zero, zero, push=0.3)]).species["all"].rmse_meV_per_A < 1e-9
+
+
+def test_two_models_as_one(toy_probe):
+    slow, fast = toy.toy(), toy.toy()
+    pair = Pair({Role.CONSERVATIVE: slow, Role.DIRECT: fast})
+    (found,) = pair.evaluate([toy_probe.structure], BOTH)
+    for role in Role:
+        expected = finite.evaluate(toy.toy(), toy_probe.structure, role).forces
+        np.testing.assert_array_equal(found[role].forces, expected)
+    assert (slow.evaluated, fast.evaluated) == (1, 1)
+    one = Pair({role: slow for role in Role})
+    one.evaluate([toy_probe.structure], BOTH)
+    assert slow.evaluated == 2  # both forces of one model in one pass
 
 
 def check(folder, *arguments):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -107,6 +107,8 @@ def analyze(runs: Sequence[Run], *, frames: int = 0, device: str = "cpu") -> Rep
     Raises:
         ConfigError: if frames are to be shown and chemiscope is not installed.
     """
+    if len({run.label for run in runs}) < len(runs):
+        runs = [replace(run, label=str(run.job.folder)) for run in runs]
     analyses = [_analyze(run) for run in runs]
     positions = runs[0].frames("positions") if frames else None
     if positions is None:

@@ -12,6 +12,7 @@ from halfkick.driver.diagnose.values import BLOCKS, Curve, Scalar, blocked
 __all__ = ["curves", "scalars"]
 
 PER_CM = 1e12 / 2.99792458e10  # 1/ps in 1/cm
+HIGHEST = 5000.0  # 1/cm: above all vibrations
 FEW = 24  # frames in a block, for a spectrum
 LONGEST_PS = 2.0  # of the autocorrelation shown
 FIT = (0.2, 0.9)  # part of a block in which the mean square displacement is a straight line
@@ -34,6 +35,7 @@ def curves(run: Run) -> list[Curve]:
         return density_of_states(weighted[part][:length], step_ps)
 
     y, error = blocked(len(weighted), spectrum)
+    x, y, error = (values[x <= HIGHEST] for values in (x, y, error))
     times = step_ps * np.arange(min(length // 2, round(LONGEST_PS / step_ps)))
 
     def correlation(part: slice) -> NDArray[np.float64]:

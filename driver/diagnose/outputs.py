@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -66,6 +66,7 @@ class Run:
     label: str
     job: Job
     skip_ps: float = 0.0
+    _read_before: dict[tuple[str, ...], Frames | None] = field(default_factory=dict, repr=False)
 
     @cached_property
     def columns(self) -> dict[str, NDArray[np.float64]]:
@@ -93,13 +94,16 @@ class Run:
 
     def frames(self, *kinds: str) -> Frames | None:
         """The first trajectory of one of these kinds (``positions``, ``velocities``, …) on disk."""
-        for kind in kinds:
-            for element in self.root.iterfind("output/trajectory"):
-                if (element.text or "").strip().partition("{")[0].strip() == kind:
-                    paths = self._paths(element)
-                    if paths:
-                        return self._read(paths)
-        return None
+        if kinds not in self._read_before:
+            elements = [
+                element
+                for kind in kinds
+                for element in self.root.iterfind("output/trajectory")
+                if (element.text or "").strip().partition("{")[0].strip() == kind
+            ]
+            found = next(filter(None, map(self._paths, elements)), None)
+            self._read_before[kinds] = None if found is None else self._read(found)
+        return self._read_before[kinds]
 
     @cached_property
     def root(self) -> ElementTree.Element:

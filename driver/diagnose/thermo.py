@@ -61,17 +61,16 @@ def by_species(run: Run) -> list[Scalar]:
         for name, values in sorted(run.columns.items())
         if name.startswith("temperature(")
     ]
-    frames = run.frames("velocities") if run.beads == 1 else run.frames("v_centroid")
+    frames = run.frames("velocities") if run.beads == 1 else None
     if frames is None or len(frames.times) < 2:
         return found
     atoms = frames.beads[0][0]
     velocities, masses = frames.array("velocities"), atoms.get_masses()
-    if run.beads == 1:
-        told = {scalar.name for scalar in found}
-        computed = _species_temperatures(velocities, masses, atoms.get_chemical_symbols())
-        found += [scalar for scalar in computed if scalar.name not in told]
+    told = {scalar.name for scalar in found}
+    computed = _species_temperatures(velocities, masses, atoms.get_chemical_symbols())
+    found += [scalar for scalar in computed if scalar.name not in told]
     positions = run.frames("positions")
-    if positions is None or run.beads > 1:
+    if positions is None:
         return found
     molecules = find_molecules(positions.beads[0][0])
     return found + _molecular(velocities, masses, molecules, frames.times, positions)

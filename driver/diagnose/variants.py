@@ -145,7 +145,7 @@ class Template:
                 continue
             parameters = parse_parameters(element.findtext("parameters") or "{}")
             for key in ("template", "model"):
-                path = self.folder / parameters[key].partition("?")[0]
+                path = self.folder / parameters.get(key, "").partition("?")[0]
                 if path.is_file():
                     parameters[key] = str(self.folder / parameters[key])
             if variant.forces == "direct":

@@ -44,7 +44,7 @@ class Probe:
 
     def __init__(self, model: ForceModel, structure: Structure) -> None:
         self.model = model
-        self.structure = replace(structure, slot="check")
+        self.structure = replace(structure, slot=("check", len(structure.numbers)))
         self.roles = model.capabilities.roles
         self.masses = atomic_masses[structure.numbers][:, None]
         for role in self.roles:
