@@ -41,7 +41,7 @@ class Options:
         beads: numbers of beads; the first with all modes, the others with multiple time steps.
         atoms: numbers of atoms, ``None`` for the template's; the first with everything, the others
             with one bead and multiple time steps, halfkick and model alone.
-        repeats: how often each is measured.
+        repeats: how often each is measured; half as often with more beads or atoms.
         seconds: about how long one measurement of a simulation may take.
     """
 
@@ -109,7 +109,7 @@ def measure(
                 one.measure()
             runs = [one for one in timed if isinstance(one, Contender)]
             memory_mb = {run.name: run.memory_mb() for run in runs}
-            measured.times[setup] = interleave(timed, options.repeats, say)
+            measured.times[setup] = interleave(timed, repeats(setup, options), say)
             for run in runs:
                 key = f"{run.name}, {setup.mode}, {setup.beads} beads, {setup.atoms} atoms"
                 measured.usage[key] = {
@@ -118,6 +118,12 @@ def measure(
                     "memory_mb_after": run.memory_mb(),
                 }
     return measured
+
+
+def repeats(setup: Setup, options: Options) -> int:
+    """How often to measure: what takes long is measured half as often as the rest."""
+    small = options.beads[0] * (options.atoms or (setup.atoms,))[0]
+    return options.repeats if setup.beads * setup.atoms <= small else (options.repeats + 1) // 2
 
 
 def setups(options: Options, n_atoms: int) -> list[Setup]:
@@ -170,11 +176,11 @@ def alone(base: Base, model: ForceModel, setup: Setup) -> list[Timed]:
     roles = {"direct": [DIRECT], "conservative": [CONSERVATIVE]}.get(
         setup.mode, [DIRECT, CONSERVATIVE, BOTH]
     )
-    repeats = max(1, 2 * len(base.structure) // setup.atoms)
+    times = max(1, 2 * len(base.structure) // setup.atoms)
     timed: list[Timed] = [
-        ModelAlone(model, atoms, size, role, repeats) for size, role in product(sizes, roles)
+        ModelAlone(model, atoms, size, role, times) for size, role in product(sizes, roles)
     ]
-    return [*timed, Neighbors(model, atoms, 5 * repeats)] if is_metatomic(model) else timed
+    return [*timed, Neighbors(model, atoms, 5 * times)] if is_metatomic(model) else timed
 
 
 def atoms_of(base: Base, setup: Setup) -> Atoms:

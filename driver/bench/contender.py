@@ -26,7 +26,7 @@ COSTLESS = "python:halfkick.driver.bench.costless:Costless"
 WAYS = ("halfkick", "ffdirect", "two drivers")
 """This driver; i-PI's metatomic driver inside i-PI; and as one process for each force field."""
 
-WARM = {"mts": 3, "direct": 12, "conservative": 6}
+WARM = {"mts": 2, "direct": 12, "conservative": 6}
 """Steps before the clock starts: TorchScript takes its time in the first passes."""
 
 PATIENCE_S = 900.0
