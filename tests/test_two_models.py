@@ -159,7 +159,7 @@ def test_nothing_is_evaluated_in_vain(done):
     for role, number in asked.items():
         assert 0 <= done_counts[role] + both - number <= len(run.fields) * beads, (role, inner)
     if run is THREE:
-        assert counts["predictions"]["hits"] == both >= steps - 4
+        assert both - 1 <= counts["predictions"]["hits"] >= steps - 4
     else:
         assert both == counts["predictions"]["hits"] == 0
     assert counts["predictions"]["wasted"] <= 1
