@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from halfkick.driver.diagnose.molecules import find_molecules, split_kinetic
-from halfkick.driver.diagnose.outputs import Run
+from halfkick.driver.diagnose.outputs import Frames, Run
 from halfkick.driver.diagnose.values import Curve, Scalar, average, blocked
 from halfkick.driver.run.estimate import mean, slope
 
@@ -70,10 +70,7 @@ def by_species(run: Run) -> list[Scalar]:
     computed = _species_temperatures(velocities, masses, atoms.get_chemical_symbols())
     found += [scalar for scalar in computed if scalar.name not in told]
     positions = run.frames("positions")
-    if positions is None:
-        return found
-    molecules = find_molecules(positions.beads[0][0])
-    return found + _molecular(velocities, masses, molecules, frames.times, positions)
+    return found if positions is None else found + _molecular(frames, positions)
 
 
 def _species_temperatures(
@@ -91,13 +88,13 @@ def _species_temperatures(
     return found
 
 
-def _molecular(velocities, masses, molecules, times, positions) -> list[Scalar]:  # noqa: ANN001
+def _molecular(moving: Frames, positions: Frames) -> list[Scalar]:
     """Temperatures of the motions of molecules, at the times that have positions too."""
-    if not molecules:
-        return []
+    molecules = find_molecules(positions.beads[0][0])
+    masses = positions.beads[0][0].get_masses()
     at = {round(t, 9): frame for t, frame in zip(positions.times, positions.beads[0], strict=True)}
     series: dict[str, list[float]] = {}
-    for time, v in zip(times, velocities, strict=True):
+    for time, v in zip(moving.times, moving.array("velocities"), strict=True):
         if (frame := at.get(round(time, 9))) is not None:
             for name, (energy, free) in split_kinetic(frame, v, masses, molecules).items():
                 if free > 0:
@@ -116,7 +113,7 @@ def spread(kinetic: NDArray[np.float64], free: int) -> Scalar:
 
 
 def quantum(run: Run) -> list[Scalar]:
-    """Kinetic energy by both estimators (meV/atom) and radius of gyration of ring polymers."""
+    """Kinetic energy by both estimators and radius of gyration of ring polymers."""
     if run.beads == 1:
         return []
     found = []
@@ -128,7 +125,7 @@ def quantum(run: Run) -> list[Scalar]:
             found.append(average(f"kinetic energy, {kind} {rest}".strip(), "eV", values))
         elif base == "r_gyration":
             found.append(average(f"radius of gyration {name[len(base) :]}".strip(), "Å", values))
-    return found or _gyration(run)
+    return found if any(s.unit == "Å" for s in found) else found + _gyration(run)
 
 
 def _gyration(run: Run) -> list[Scalar]:
