@@ -138,6 +138,23 @@ def test_resumed_is_as_uninterrupted(folder, tmp_path):
     assert not all(torch.equal(first[k], second[k]) for k in second)
 
 
+def test_start_from_a_checkpoint(folder, tmp_path):
+    """A further training begins where the checkpoint is, not anew."""
+    plan = json.loads((folder / "work/plan.json").read_text())
+    errors = {}
+    for start in (None, str(folder / "model.ckpt")):
+        plan["options"] |= {"start": start, "recipe": "direct", "threads": None}
+        (tmp_path / "plan.json").write_text(json.dumps(plan))
+        for name in ("batch_size.json", "train.xyz", "validation.xyz"):
+            shutil.copy(folder / "work" / name, tmp_path)
+        training = Training(tmp_path)
+        errors[start] = training.measure(training.stages[0])["direct"]
+    fresh, continued = errors.values()
+    said = json.loads((folder / "work/history.jsonl").read_text().splitlines()[-1])
+    assert continued == pytest.approx(said["errors"]["direct"], rel=0.1)
+    assert fresh > 1.1 * continued
+
+
 def test_other_training_is_not_overwritten(folder):
     options = TrainOptions(size="xs", epochs=EPOCHS, cutoff=3.0, seed=7)
     with pytest.raises(ModelError, match="other seed, temperature_K, data; remove it"):

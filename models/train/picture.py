@@ -49,5 +49,6 @@ def decorate(axis: object, title: str, unit: str) -> None:
     """Give a panel its diagonal, title and labels."""
     low = min(axis.get_xlim()[0], axis.get_ylim()[0])
     high = max(axis.get_xlim()[1], axis.get_ylim()[1])
+    axis.locator_params(nbins=5)
     axis.plot([low, high], [low, high], "-", color="grey", lw=0.8, zorder=0)
     axis.set(title=title, xlabel=f"label, {unit}", ylabel=f"prediction, {unit}", aspect="equal")

@@ -102,7 +102,8 @@ class Training:
         weights = {k: v.clone() for k, v in self.model.backend.state_dict().items()}
         before = self.measure(stage, fresh) if stage.align else {}
         loop = self.loop(stage, index, own)
-        loop.elapsed_s, loop.cpu_s = time.perf_counter() - begin, time.process_time() - cpu
+        sampled_s = time.perf_counter() - begin
+        loop.elapsed_s, loop.cpu_s = sampled_s, time.process_time() - cpu
         state = self.folder / "state.pt"
         if state.exists():
             loop.resume(load(state))
@@ -112,7 +113,7 @@ class Training:
             "name": stage.name,
             "epochs": epochs,
             "seconds": loop.elapsed_s,
-            "seconds_per_epoch": loop.elapsed_s / epochs if epochs else 0.0,
+            "seconds_per_epoch": (loop.elapsed_s - sampled_s) / epochs if epochs else 0.0,
             "cpu_seconds": loop.cpu_s,
             "batch_size": loop.batch_size,
         }
