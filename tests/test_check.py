@@ -204,8 +204,8 @@ def test_growth_is_that_of_the_integrator(stride, part):
         assert rate * period_fs(k) * 1e-3 > 0.1  # half a period between impulses
 
 
-def a_vibration(period):
-    return modes.Vibration(1.0, period, 0.0)
+def a_vibration(period, gap_stiffness=0.0):
+    return modes.Vibration(1.0, period, gap_stiffness)
 
 
 def test_advice_stays_below_half_the_fastest_period():
@@ -221,6 +221,8 @@ def test_advice_stays_below_half_the_fastest_period():
     dear = costs | {"direct": costs["both"]}
     useless, _ = advise([a_vibration(period_fs(k))], [block], dear)
     assert useless.stride == 1 and "do without" in useless.reason
+    far, _ = advise([a_vibration(period_fs(k), -0.22)], [block], costs)
+    assert "22 %" in far.reason and "shorter strides" not in advice.reason
     same = (0.0 * block[0], np.array([[k]]))
     bold, rows = advise([a_vibration(period_fs(k))], [same], costs)
     assert bold.stride > advice.stride and all(row.stable for row in rows)

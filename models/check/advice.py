@@ -15,6 +15,7 @@ INNER_STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # fs
 PARTS = 12  # of the fastest period: an inner step is no longer
 STRIDES = tuple(range(1, 17))
 GROWTH_LIMIT = 1.0  # 1/ps: slower growth is lost in the mixing of modes
+LARGE_GAP = 0.05  # of a mode's stiffness: beyond it strides drift that linear theory lets pass
 WORTH = 1.05  # a longer stride has to gain so much
 
 
@@ -69,6 +70,10 @@ def advise(
         beyond = rows[bound]
         rate = f"by {beyond.growth_per_ps:.1f}/ps"
         reasons.append(f"impulses {beyond.outer_fs:g} fs apart pump stiff bonds {rate}")
+    stiff = max(abs(v.gap_stiffness or 0.0) for v in vibrations)
+    if stiff > LARGE_GAP:
+        share = f"{100 * stiff:.0f} % of a stiff bond's stiffness"
+        reasons.append(f"the gap has {share}: expect drift at shorter strides too")
     if stride < bound:
         reasons.append(f"strides beyond {stride} gain less than {100 * (WORTH - 1):.0f} %")
     return Advice(inner, stride, "; ".join(reasons)), rows
