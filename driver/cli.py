@@ -196,7 +196,7 @@ def train(
     max_force: Annotated[float, typer.Option(help="eV/Å; larger ones are refused.")] = 100.0,
     trust_units: Annotated[bool, typer.Option("--trust-units", help="Skip that check.")] = False,
     seed: Annotated[int, typer.Option()] = 0,
-    device: DeviceOption = "cpu",
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     threads: ThreadsOption = None,
     work: Annotated[Path | None, typer.Option(help="Folder of the state, kept.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model.")] = False,
