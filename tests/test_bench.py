@@ -56,7 +56,12 @@ def test_figures_are_ratios_of_what_was_measured():
     assert found["mts, 2 beads, 192 atoms: stalls in 20 steps"] == 1
     assert found["driver alone, ms for a structure, 192 atoms x 1"] == 0.1
     parts = shares(measured, setup)
-    assert parts == {"model": alone / 8 - 1.0, "neighbour lists": 1.0, "driver": 0.5, "i-PI": 1.0}
+    assert parts == {
+        "model": alone / 8 - 1.0,
+        "neighbour lists": 1.0,
+        "driver and sockets": 0.5,
+        "i-PI": 1.0,
+    }
 
 
 @pytest.mark.parametrize("mode", ["conservative", "direct", "mts"])

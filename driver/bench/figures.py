@@ -62,7 +62,7 @@ def shares(measured: Measured, setup: Setup) -> dict[str, float]:
     return {
         "model": model_ms(measured, setup) / measured.stride - neighbors,
         "neighbour lists": neighbors,
-        "driver": max(_median(times["costless"]) / measured.stride - ipi, 0.0),
+        "driver and sockets": max(_median(times["costless"]) / measured.stride - ipi, 0.0),
         "i-PI": ipi,
     }
 

@@ -14,7 +14,7 @@ __all__ = ["draw"]
 COLORS = {
     "model": "#1b6ca8",
     "neighbour lists": "#3b8554",
-    "driver": "#c0392b",
+    "driver and sockets": "#c0392b",
     "i-PI": "#e0a030",
 }
 MARKERS = {"halfkick": "o", "ffdirect": "s", "two drivers": "D"}
