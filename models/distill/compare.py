@@ -57,8 +57,7 @@ class Trial:
 def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
     """Teacher minus student on labelled frames."""
     differences = []
-    for place, atoms in enumerate(frames):
-        atoms.info["walker"] = f"frame {place}"
+    for atoms in frames:
         (result,) = student(atoms, atoms.positions[None])
         differences.append(atoms.get_forces() - result.forces)
     return gap_by_species([atoms.numbers for atoms in frames], differences)
@@ -67,7 +66,6 @@ def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
 def least_ms(forces: dict[Trial, Force], atoms: Atoms) -> dict[Trial, float]:
     """Time of an evaluation of each, measured by turns so that all see the same machine."""
     best = dict.fromkeys(forces, np.inf)
-    atoms.info["walker"] = 0
     for _ in range(REPEATS):
         for trial, force in forces.items():
             start = time.perf_counter()
@@ -160,7 +158,10 @@ def main() -> None:
     sizes = {"direct": options.direct_size, "conservative": options.conservative_size}
     trials = [Trial(kind, sizes[kind], seed) for seed in options.seeds for kind in sizes]
     students = {t: t.train(options.train, options.out, options.minutes) for t in trials}
-    rows = measure(students, load_model(options.teacher), ase.io.read(options.test, ":"), options)
+    frames = ase.io.read(options.test, ":")
+    for place, atoms in enumerate(frames):
+        atoms.info["walker"] = f"frame {place}"
+    rows = measure(students, load_model(options.teacher), frames, options)
     (options.out / "compare.json").write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))
 
