@@ -61,12 +61,14 @@ class Endpoint:
     Attributes:
         parameters: from the XML, so that mistakes show before i-PI starts; what i-PI sends with
             INIT is what counts. ``None`` without an XML.
+        timeout_s: how long i-PI waits for an answer; 0 for ever.
     """
 
     address: Address
     name: str = ""
     connections: int = 1
     parameters: dict[str, str] | None = None
+    timeout_s: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -144,13 +146,15 @@ def _endpoint(element: ElementTree.Element, prefix: str, beads: int) -> Endpoint
     try:
         port = int(_text(element, "port", "65535"))
         batch_size = int(_text(element, "batch_size", "1"))
+        timeout_s = float(_text(element, "timeout", "0"))
     except ValueError as error:
-        raise ConfigError(f"expected whole numbers in <ffsocket name='{name}'>: {error}") from error
+        raise ConfigError(f"expected numbers in <ffsocket name='{name}'>: {error}") from error
     return Endpoint(
         Address("inet", host, port) if mode == "inet" else Address(mode, host, 0, prefix),
         name,
         1 if batch_size > 1 else min(beads, MAX_CONNECTIONS),
         parse_parameters(_text(element, "parameters", "{}")),
+        timeout_s,
     )
 
 

@@ -7,6 +7,7 @@ import selectors
 import threading
 import time
 from collections.abc import Sequence
+from pathlib import Path
 from queue import SimpleQueue
 
 from halfkick.driver.config import ConfigError
@@ -21,6 +22,7 @@ RETRY_S = 0.05
 NOTICE_S = 5.0
 LINGER_S = 0.1
 COME_BACK_S = 2.0
+TOUCH_S = 1.0
 
 
 class Reader(threading.Thread):
@@ -29,13 +31,16 @@ class Reader(threading.Thread):
     Args:
         connections: not yet connected.
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
+        touched: a file to touch every second as a sign of life, ``None`` for none.
 
     Attributes:
         inbox: gives ``(connection, Init | Request)``, an exception that ends the server, or
             ``None`` when every connection has ended.
     """
 
-    def __init__(self, connections: Sequence[Connection], wait_s: float) -> None:
+    def __init__(
+        self, connections: Sequence[Connection], wait_s: float, touched: Path | None = None
+    ) -> None:
         super().__init__(name="halfkick-reader", daemon=True)
         self.inbox: SimpleQueue[tuple[Connection, Event] | Exception | None] = SimpleQueue()
         self._selector = selectors.DefaultSelector()
@@ -43,6 +48,7 @@ class Reader(threading.Thread):
         now = time.monotonic()
         self._waiting = {connection: now + wait_s for connection in connections}
         self._notice = now + NOTICE_S
+        self._touched, self._touch_next = touched, now
         self._met = False
         self._stopping = False
 
@@ -50,6 +56,7 @@ class Reader(threading.Thread):
         """Read until every connection has ended."""
         try:
             while not self._stopping and (self._waiting or self._selector.get_map()):
+                self._touch()
                 self._connect_waiting()
                 timeout = RETRY_S if self._waiting else 0.5
                 for key, _ in self._selector.select(timeout):
@@ -65,6 +72,11 @@ class Reader(threading.Thread):
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()
         self._selector.close()
+
+    def _touch(self) -> None:
+        if self._touched is not None and time.monotonic() >= self._touch_next:
+            self._touch_next = time.monotonic() + TOUCH_S
+            self._touched.touch()
 
     def _connect_waiting(self) -> None:
         now = time.monotonic()

@@ -36,7 +36,8 @@ class ServeOptions:
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
         source: what is known of i-PI's input.
         report: a JSON file to write at the end, ``None`` for none.
-        journal: a file of JSON lines to write as the run goes, ``None`` for none.
+        journal: a file of JSON lines to write as the run goes, ``None`` for none. It is touched
+            every second, too, as a sign of life.
         journal_stride: conservative requests between two lines.
         allow_outside: whether i-PI may name files outside the working directory that the input
             does not name.
@@ -87,6 +88,7 @@ class Server:
                 for index in range(endpoint.connections)
             ],
             options.wait_s,
+            options.journal,
         )
 
     def run(self) -> None:

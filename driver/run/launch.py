@@ -35,6 +35,7 @@ GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
 FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
+SILENCE = 60.0  # s without a sign of life of the driver, unless the input has a <timeout>
 POLL_THREAD_DIED = "Exception in thread poll_"
 """What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
 TIMED_OUT = "Timeout!"
@@ -128,6 +129,10 @@ class Run:
         self._driver_command = driver
         self._threads = threads
         self._deaths: list[float | None] = []
+        timeouts = [e.timeout_s for e in job.endpoints if e.timeout_s > 0]
+        self._patience = min(timeouts, default=SILENCE)
+        self._sign = self._sign_of_life()
+        self._sign_at: float | None = None  # when it was seen to change
         self._woken = threading.Event()
 
     def run(self, console: Console) -> int:
@@ -156,6 +161,7 @@ class Run:
     def _run_both(self, progress: Progress) -> str | None:
         """Start both, watch them, end both; return what went wrong, if anything."""
         folder = self.job.folder
+        self._sign_at = None
         children = []
         try:
             ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
@@ -188,7 +194,7 @@ class Run:
             lost |= POLL_THREAD_DIED in news
             if ipi.code is not None:
                 return _failure(ipi)
-            if TIMED_OUT in news and driver.code is None:
+            if driver.code is None and (TIMED_OUT in news or self._is_silent()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
             if driver.code is not None:
@@ -204,6 +210,20 @@ class Run:
             self._woken.wait(LOOK_EVERY)
         return None
 
+    def _sign_of_life(self) -> int | None:
+        """When the driver last touched its journal, ``None`` if never."""
+        try:
+            return (self.job.folder / "driver.jsonl").stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def _is_silent(self) -> bool:
+        """Whether a driver that was heard of gives no sign of life any more."""
+        sign, now = self._sign_of_life(), time.monotonic()
+        if sign != self._sign:
+            self._sign, self._sign_at = sign, now
+        return self._sign_at is not None and now - self._sign_at > self._patience
+
     def _start_again(self, driver: Child, progress: Progress) -> bool:
         """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost.
 
@@ -216,6 +236,7 @@ class Run:
         if driver.code in REFUSALS or self._deaths.count(step) >= MAX_DEATHS:
             return False
         log.warning("%s; starting another", driver.ending())
+        self._sign_at = None
         driver.start()
         return True
 
