@@ -1,4 +1,4 @@
-"""Lets tests import their helpers (toy, simulation) whatever the import mode, and be interrupted."""
+"""Lets tests import their helpers (toy, simulation) and be interrupted."""
 
 import signal
 import sys
