@@ -45,20 +45,14 @@ def run(
     from rich.console import Console
 
     from halfkick.driver.run import launch
+    from halfkick.driver.run.processes import Machine
 
     path = Path(what)
     if not path.suffix and not path.exists():
         path = launch.copy_scenario(what, Path.cwd()) / "input.xml"
+    machine = Machine(device, dtype, threads, wait)
     code = launch.run(
-        path,
-        steps=steps,
-        restart=restart,
-        driver_only=driver_only,
-        threads=threads,
-        device=device,
-        dtype=dtype,
-        wait=wait,
-        console=Console(),
+        path, machine, Console(), steps=steps, restart=restart, driver_only=driver_only
     )
     raise typer.Exit(code)
 

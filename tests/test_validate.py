@@ -18,6 +18,7 @@ from halfkick.driver.diagnose.optimise import RECIPES, Optimised, optimise, rate
 from halfkick.driver.diagnose.runner import quiet_runner
 from halfkick.driver.diagnose.validate import Plan, html, results, simulate, verdicts
 from halfkick.driver.diagnose.values import Curve, Scalar
+from halfkick.driver.run.processes import Machine
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 
@@ -110,7 +111,7 @@ def test_rates_of_optimisations():
 @pytest.fixture
 def run(monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(Path(toy.__file__).parent))
-    return quiet_runner(threads=1)
+    return quiet_runner(Machine(threads=1))
 
 
 def test_direct_forces_do_not_find_the_minimum(run, tmp_path):

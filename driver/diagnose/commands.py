@@ -108,6 +108,7 @@ def tune(
     from halfkick.driver.diagnose.runner import quiet_runner
     from halfkick.driver.diagnose.variants import Template, recommended
     from halfkick.driver.run.job import describe
+    from halfkick.driver.run.processes import Machine
 
     template, pair = Template(input_xml), load_pair(describe(input_xml), device, dtype)
     defaults = tuning.Options()
@@ -115,7 +116,7 @@ def tune(
         strides or defaults.strides, inner or (), seeds, ps, equilibrate, limit, defaults.frames
     )
     console, rows = Console(), []
-    runner = quiet_runner(threads=threads, device=device, dtype=dtype)
+    runner = quiet_runner(Machine(device, dtype, threads))
     for row in tuning.tune(template, out, pair, options, runner):
         rows.append(row)
         tuning.write_json(rows, out / "tune.json")
@@ -151,13 +152,14 @@ def validate(
     settle(threads)
     from halfkick.driver.diagnose import validate as validation
     from halfkick.driver.diagnose.runner import quiet_runner
+    from halfkick.driver.run.processes import Machine
     from halfkick.models.base import Role
     from halfkick.models.check.pair import Pair
     from halfkick.models.load import load_model
 
     plan = validation.Plan(model, molecules, length, equilibrate, optimise)
     loaded = load_model(model, device=device, dtype=dtype)
-    runner = quiet_runner(threads=threads, device=device, dtype=dtype)
+    runner = quiet_runner(Machine(device, dtype, threads))
     console, done = Console(), []
     out.mkdir(parents=True, exist_ok=True)
     places = validation.simulate(plan, out, runner, console.print)

@@ -6,6 +6,8 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from halfkick.driver.run.processes import Machine
+
 __all__ = ["Runner", "quiet_runner"]
 
 Runner = Callable[[Path], int]
@@ -14,9 +16,7 @@ Runner = Callable[[Path], int]
 SIGNALLED = 128
 
 
-def quiet_runner(
-    *, device: str = "cpu", dtype: str | None = None, threads: int | None = None, wait: float = 60.0
-) -> Runner:
+def quiet_runner(machine: Machine) -> Runner:
     """Return what runs i-PI and the driver on an input, as ``halfkick run`` does.
 
     An input whose run has finished since it was written is not run again. KeyboardInterrupt is
@@ -29,17 +29,7 @@ def quiet_runner(
     def to_its_end(xml: Path) -> int:
         if _finished(xml):
             return 0
-        code = run(
-            xml,
-            steps=None,
-            restart=False,
-            driver_only=False,
-            threads=threads,
-            device=device,
-            dtype=dtype,
-            wait=wait,
-            console=Console(quiet=True),
-        )
+        code = run(xml, machine, Console(quiet=True))
         if code >= SIGNALLED:
             raise KeyboardInterrupt
         return code

@@ -9,13 +9,31 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from halfkick.driver.config import ConfigError
 
-__all__ = ["Child", "driver_command", "environment", "ipi_command"]
+__all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 
 TAIL = 8192  # bytes of a log to look at
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What belongs to the machine, not to the simulation.
+
+    Attributes:
+        device: of the model.
+        dtype: of the model, ``None`` for its own.
+        threads: CPU threads of the model, ``None`` for one on each core.
+        wait_s: how long the driver waits for i-PI.
+    """
+
+    device: str = "cpu"
+    dtype: str | None = None
+    threads: int | None = None
+    wait_s: float = 60.0
 
 
 class Child:
@@ -122,21 +140,11 @@ def ipi_command(xml: Path) -> list[str]:
     return [sys.executable, found, xml.name]
 
 
-def driver_command(
-    xml: Path, device: str, dtype: str | None, threads: int | None, wait: float
-) -> list[str]:
+def driver_command(xml: Path, machine: Machine) -> list[str]:
     """How to start the driver for an input."""
     command = [sys.executable, "-m", "halfkick.driver", "serve", xml.name]
-    command += [
-        "--device",
-        device,
-        "--wait",
-        str(wait),
-        "--report",
-        "driver.json",
-        "--journal",
-        "driver.jsonl",
-    ]
-    command += [] if dtype is None else ["--dtype", dtype]
-    command += [] if threads is None else ["--threads", str(threads)]
+    command += ["--report", "driver.json", "--journal", "driver.jsonl"]
+    command += ["--device", machine.device, "--wait", str(machine.wait_s)]
+    command += [] if machine.dtype is None else ["--dtype", machine.dtype]
+    command += [] if machine.threads is None else ["--threads", str(machine.threads)]
     return command

@@ -1,0 +1,225 @@
+"""Sees i-PI and the driver through a run: replaces what dies or hangs, ends both, sums up."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+from xml.etree import ElementTree
+
+from halfkick.driver.run.addresses import release
+from halfkick.driver.run.job import Job, done_steps, prepare
+from halfkick.driver.run.processes import Child, Machine, driver_command, ipi_command
+from halfkick.driver.run.pulse import Pulse
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from halfkick.driver.run.progress import Progress
+
+__all__ = ["Supervisor"]
+
+log = logging.getLogger(__name__)
+
+LOOK_EVERY = 0.1  # s
+GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
+FAILED = 1
+REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
+MAX_DEATHS = 3  # at one step
+POLL_THREAD_DIED = "Exception in thread poll_"
+"""What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
+TIMED_OUT = "Timeout!"
+"""What i-PI says when a driver let its ``<timeout>`` pass and was dropped."""
+
+
+class IpiLost(Exception):
+    """i-PI runs but listens no more: it has to be started again."""
+
+
+class Supervisor:
+    """One run of i-PI and the driver.
+
+    Attributes:
+        signal: number of the first signal that asked for an end.
+        signals: how many there were; the second one ends all patience.
+    """
+
+    def __init__(self, job: Job, machine: Machine) -> None:
+        self.job = job
+        self.signal: int | None = None
+        self.signals = 0
+        self._machine = machine
+        self._deaths: list[float | None] = []
+        self._pulse = Pulse(job)
+        self._woken = threading.Event()
+
+    def run(self, console: Console) -> int:
+        """Start both, see them through, sum up."""
+        from halfkick.driver.run.progress import Progress
+
+        start = time.monotonic()
+        with self._listening(), Progress(self.job, console) as progress:
+            failure = self._see_through(progress)
+        state = self._state(failure)
+        self._sum_up(state, progress, time.monotonic() - start, console)
+        if failure:
+            log.error("error: %s", failure)
+            return FAILED
+        return 0 if self.signal is None else 128 + self.signal
+
+    def _see_through(self, progress: Progress) -> str | None:
+        """Run the two until the end, from RESTART again whenever i-PI is lost on the way."""
+        while self.signal is None:
+            try:
+                return self._run_both(progress)
+            except IpiLost:
+                log.warning("i-PI stopped listening when the driver died; starting it again")
+                self.job = prepare(self.job.input, self.job.total_steps, restart=True)
+        return None
+
+    def _run_both(self, progress: Progress) -> str | None:
+        """Start both, watch them, end both; return what went wrong, if anything."""
+        folder = self.job.folder
+        self._pulse.restart()
+        children = []
+        try:
+            ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
+            children.append(ipi)
+            command = driver_command(self.job.xml, self._machine)
+            driver = Child("the driver", command, folder / "driver.log", self._machine.threads)
+            children.append(driver)
+            try:
+                return self._watch(ipi, driver, progress)
+            except IpiLost:
+                driver.stop(grace=0.0)  # i-PI would wait for it, and never write RESTART
+                raise
+            finally:
+                self._end(ipi, driver)
+                progress.update(at_once=True)
+        finally:
+            for child in children:
+                child.stop(grace=0.0)
+            release(self.job.endpoints)
+
+    def _watch(self, ipi: Child, driver: Child, progress: Progress) -> str | None:
+        """Wait until one of the two ends or a signal comes; return what went wrong, if anything.
+
+        Raises:
+            IpiLost: if i-PI has to be started again.
+        """
+        lost = False
+        while self.signal is None:
+            news = ipi.news()
+            lost |= POLL_THREAD_DIED in news
+            if ipi.code is not None:
+                return _failure(ipi)
+            if driver.code is None and (TIMED_OUT in news or self._pulse.is_gone()):
+                log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
+                driver.stop(grace=0.0)
+            if driver.code is not None:
+                # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
+                ipi.wait(GRACE if driver.code == 0 else 1.0)
+                if ipi.code is not None:
+                    return _failure(ipi)
+                if not self._start_again(driver, progress):
+                    return _failure(driver)
+            if self._deaths and lost:
+                raise IpiLost
+            progress.update()
+            self._woken.wait(LOOK_EVERY)
+        return None
+
+    def _start_again(self, driver: Child, progress: Progress) -> bool:
+        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost.
+
+        A driver that said what is wrong would say it again, and one that dies again and again at
+        one step is beyond help.
+        """
+        progress.update(at_once=True)
+        step = None if progress.last is None else progress.last[1]
+        self._deaths.append(step)
+        if driver.code in REFUSALS or self._deaths.count(step) >= MAX_DEATHS:
+            return False
+        log.warning("%s; starting another", driver.ending())
+        self._pulse.restart()
+        driver.start()
+        return True
+
+    def _end(self, ipi: Child, driver: Child) -> None:
+        """Let i-PI write RESTART and tell the driver to end; make them if they do not.
+
+        i-PI cannot end while it waits for an answer that does not come, so the driver goes first
+        when patience is over.
+        """
+        if ipi.code is None:
+            ipi.process.terminate()
+            self._wait(ipi)
+        if ipi.code is None:
+            driver.stop(grace=0.0)
+            self._wait(ipi, 5.0)
+        ipi.stop(grace=0.0)
+        if ipi.code == 0:
+            self._wait(driver)
+        driver.stop(grace=2.0)
+
+    def _wait(self, child: Child, seconds: float = GRACE) -> None:
+        """Wait for a child, but not after a second signal."""
+        end = time.monotonic() + seconds
+        while child.code is None and self.signals < 2 and time.monotonic() < end:
+            child.wait(LOOK_EVERY)
+
+    def _state(self, failure: str | None) -> str:
+        if failure:
+            return "failed"
+        try:
+            root = ElementTree.parse(self.job.folder / "RESTART").getroot()
+        except (OSError, ElementTree.ParseError):
+            return "interrupted"
+        return "finished" if done_steps(root) >= self.job.total_steps else "interrupted"
+
+    def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
+        from halfkick.driver.run.picture import draw
+        from halfkick.driver.run.properties import read_properties
+        from halfkick.driver.run.summary import summarize
+
+        folder = self.job.folder
+        rows = read_properties(self.job.properties)
+        summary = summarize(state, rows, self.job, wall_s=wall_s, pace=progress.pace)
+        summary.write(folder / "summary.json")
+        draw(rows, self.job.n_atoms, folder.name, folder / "energy.png")
+        if len(rows):
+            console.print(str(summary), highlight=False)
+            if state != "finished":
+                name = os.path.relpath(self.job.input)
+                console.print(f"to continue: halfkick run {name} --restart", highlight=False)
+
+    @contextmanager
+    def _listening(self) -> Iterator[None]:
+        """Take note of signals instead of dying from them."""
+
+        def note(number: int, _frame: object) -> None:
+            self.signal = self.signal or number
+            self.signals += 1
+            self._woken.set()
+
+        numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if threading.current_thread() is not threading.main_thread():
+            numbers = []  # only the main thread may
+        before = {n: signal.getsignal(n) for n in numbers if signal.getsignal(n) != signal.SIG_IGN}
+        for number in before:
+            signal.signal(number, note)
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+def _failure(child: Child) -> str | None:
+    """What went wrong with a child that has ended or should not have; ``None`` if nothing."""
+    return None if child.name == "i-PI" and child.code == 0 else child.ending()
