@@ -137,6 +137,9 @@ def validate(
     length: Annotated[float, typer.Option(help="ps of each run.")] = 5.0,
     molecules: Annotated[int, typer.Option(help="32, 64, 512, …")] = 32,
     equilibrate: Annotated[float, typer.Option(help="ps before all of them.")] = 1.0,
+    ensemble: Annotated[
+        list[str] | None, typer.Option(help="nve, svr or langevin; give it several times.")
+    ] = None,
     optimise: Annotated[int, typer.Option(help="Most steps of an optimisation; 0: none.")] = 200,
     out: Annotated[Path, typer.Option(help="Folder for all of it.")] = Path("validate"),
     device: DeviceOption = "cpu",
@@ -157,7 +160,8 @@ def validate(
     from halfkick.models.check.pair import Pair
     from halfkick.models.load import load_model
 
-    plan = validation.Plan(model, molecules, length, equilibrate, optimise)
+    chosen = tuple(ensemble or validation.TAU_FS)
+    plan = validation.Plan(model, molecules, length, equilibrate, optimise, chosen)
     loaded = load_model(model, device=device, dtype=dtype)
     runner = quiet_runner(Machine(device, dtype, threads))
     console, done = Console(), []

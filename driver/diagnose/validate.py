@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from halfkick.driver.config import ConfigError
 from halfkick.driver.diagnose.analyze import Analysis, Report, analyze, sections
 from halfkick.driver.diagnose.boxes import clusters, water_box
 from halfkick.driver.diagnose.optimise import Optimised, optimise, rates
@@ -55,6 +56,11 @@ class Plan:
     equilibrate_ps: float = 1.0
     optimise_steps: int = 200
     ensembles: Sequence[str] = tuple(TAU_FS)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.ensembles if name not in TAU_FS]
+        if unknown:
+            raise ConfigError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
 
 
 @dataclass(frozen=True)

@@ -148,8 +148,8 @@ class Template:
                 path = self.folder / parameters.get(key, "").partition("?")[0]
                 if path.is_file():
                     parameters[key] = str(self.folder / parameters[key])
-            if variant.forces == "direct":
-                parameters["energy"] = "model"
+            if variant.forces == "direct" and variant.ensemble == "nve":
+                parameters["energy"] = "model"  # twice the price, for a total energy to look at
             text = ", ".join(f"{key}: {value}" for key, value in parameters.items())
             _set(element, "parameters", f"{{{text}}}")
         if variant.forces != "mts":
