@@ -40,7 +40,7 @@ ENSEMBLES = {
 XML = """<simulation verbosity='low' safe_stride='1000' floatformat='%24.16e'
   sockets_prefix='{prefix}'>
   <output prefix='simulation'>
-    <properties stride='1' filename='out'> [ step, time{{femtosecond}}, conserved{{electronvolt}},
+    <properties stride='1' filename='out'> [ step, time{{picosecond}}, conserved{{electronvolt}},
       temperature{{kelvin}}, potential{{electronvolt}}, kinetic_md{{electronvolt}} ] </properties>
     <trajectory stride='{steps}' filename='pos' bead='-1' format='ase'> positions{{ase}}
     </trajectory>

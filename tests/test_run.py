@@ -106,7 +106,7 @@ def test_a_finished_run_is_summed_up(tmp_path):
     assert counts["conservative"] + counts["both"] == 41
     rows = properties(tmp_path)
     assert result["temperature_K"] == pytest.approx(rows["temperature"].mean())
-    slope = np.polyfit(rows["time"] / 1e3, rows["conserved"] / 27 * 1e3, 1)[0]
+    slope = np.polyfit(rows["time"], rows["conserved"] / 27 * 1e3, 1)[0]
     assert result["drift_meV_per_atom_ps"] == pytest.approx(slope)
     assert result["drift_error"] > 0 and result["temperature_error_K"] > 0
     assert ase.io.read(tmp_path / "simulation.pos_0.extxyz").positions.shape == (27, 3)

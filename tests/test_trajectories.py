@@ -53,7 +53,7 @@ def test_the_classic_exchange(tmp_path):
 
 
 def drift(folder: Path) -> float:
-    """Slope of the conserved quantity, eV/fs."""
+    """Slope of the conserved quantity, eV/ps."""
     out = properties(folder)
     return float(np.polyfit(out["time"], out["conserved"], 1)[0])
 
@@ -78,6 +78,6 @@ def test_stride_one_is_conservative_and_direct_alone_is_not(tmp_path):
 
 
 def kinetic_slope(folder: Path) -> float:
-    """Slope of the kinetic energy, eV/fs."""
+    """Slope of the kinetic energy, eV/ps."""
     out = properties(folder)
     return float(np.polyfit(out["time"], out["kinetic_md"], 1)[0])
