@@ -1,10 +1,14 @@
-"""Lets tests import their helpers (toy, simulation) and be interrupted."""
+"""Lets tests import their helpers (toy, simulation), be interrupted, and run side by side."""
 
+import os
 import signal
 import sys
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+# before torch is imported: threads of two workers on two cores would wait for each other
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure() -> None:
