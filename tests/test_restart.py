@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from running import run
 from simulation import Case, properties, write
-from test_run import run
 
 # with its centre of mass held still, i-PI takes the mean momentum away once more at the start
 FIXCOM = "<motion mode='dynamics'>", "<motion mode='dynamics'> <fixcom> False </fixcom>"
