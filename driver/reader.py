@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import selectors
+import socket
 import threading
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ NOTICE_S = 5.0
 LINGER_S = 0.1
 COME_BACK_S = 2.0
 TOUCH_S = 1.0
+IDLE_S = 0.5  # longest wait without a look at the clock
 
 
 class Reader(threading.Thread):
@@ -44,6 +46,8 @@ class Reader(threading.Thread):
         super().__init__(name="halfkick-reader", daemon=True)
         self.inbox: SimpleQueue[tuple[Connection, Event] | Exception | None] = SimpleQueue()
         self._selector = selectors.DefaultSelector()
+        self._alarm, self._woken = socket.socketpair()  # ends a wait for i-PI
+        self._selector.register(self._woken, selectors.EVENT_READ)
         self._wait_s = wait_s
         now = time.monotonic()
         self._waiting = {connection: now + wait_s for connection in connections}
@@ -55,12 +59,14 @@ class Reader(threading.Thread):
     def run(self) -> None:
         """Read until every connection has ended."""
         try:
-            while not self._stopping and (self._waiting or self._selector.get_map()):
+            while not self._stopping:
                 self._touch()
                 self._connect_waiting()
-                timeout = RETRY_S if self._waiting else 0.5
-                for key, _ in self._selector.select(timeout):
-                    self._read(key.fileobj)
+                if not self._waiting and len(self._selector.get_map()) == 1:
+                    break
+                for key, _ in self._selector.select(RETRY_S if self._waiting else IDLE_S):
+                    if key.fileobj is not self._woken:
+                        self._read(key.fileobj)
             self.inbox.put(None)
         except Exception as error:
             self.inbox.put(error)
@@ -68,9 +74,11 @@ class Reader(threading.Thread):
     def stop(self) -> None:
         """End the thread and close every connection."""
         self._stopping = True
+        self._alarm.send(b"!")
         self.join()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()
+        self._alarm.close()
         self._selector.close()
 
     def _touch(self) -> None:

@@ -66,8 +66,6 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
     if target.endswith(".ckpt"):
         return load_checkpoint(find_file(target), options)
 
-    from halfkick.models.metatomic import MetatomicModel
-
     unknown = options.keys() - METATOMIC_OPTIONS
     if unknown:
         raise ModelError(
@@ -75,6 +73,9 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
             f"{', '.join(unknown)}; check <parameters> model"
         )
     path = find_file(target)
+
+    from halfkick.models.metatomic import MetatomicModel  # with torch: only for a model that exists
+
     model = MetatomicModel(path, device=device, dtype=dtype, **options)
     model.expected_gap = read_expected_gap(path)
     return model

@@ -1,13 +1,29 @@
-"""Lets tests import their helpers (toy, simulation) and be interrupted."""
+"""Lets tests import their helpers (toy, simulation), be interrupted, and run side by side."""
 
+import os
 import signal
 import sys
 from pathlib import Path
 
+import pytest
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+# before torch is imported: threads of two workers on two cores would wait for each other
+os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure() -> None:
     """Take SIGINT even where the shell left it ignored, as for jobs in the background."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def nothing_outlives_the_test(tmp_path):
+    """End the processes that a failed test leaves."""
+    from running import children
+
+    yield
+    for pid in children(tmp_path).values():
+        os.kill(pid, signal.SIGKILL)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +25,7 @@ ENVIRONMENT = {
 }
 IPI = [sys.executable, str(Path(sys.executable).with_name("i-pi"))]
 HALFKICK = [sys.executable, "-m", "halfkick.driver"]
+PORTS = iter(range(20_000 + os.getpid() * 101 % 12_000, 32_768))
 
 ENSEMBLES = {
     "nve": "<dynamics mode='nve'>{mts}</dynamics>",
@@ -40,7 +43,7 @@ ENSEMBLES = {
 XML = """<simulation verbosity='low' safe_stride='1000' floatformat='%24.16e'
   sockets_prefix='{prefix}'>
   <output prefix='simulation'>
-    <properties stride='1' filename='out'> [ step, time{{femtosecond}}, conserved{{electronvolt}},
+    <properties stride='1' filename='out'> [ step, time{{picosecond}}, conserved{{electronvolt}},
       temperature{{kelvin}}, potential{{electronvolt}}, kinetic_md{{electronvolt}} ] </properties>
     <trajectory stride='{steps}' filename='pos' bead='-1' format='ase'> positions{{ase}}
     </trajectory>
@@ -148,12 +151,16 @@ def _field(folder: Path, case: Case, role: str, index: int) -> str:
 
 
 def free_port() -> int:
-    """A port of the loopback interface that nobody listens on."""
-    import socket
+    """A port of the loopback interface that nobody listens on, another one each time.
 
-    with socket.socket() as sock:
-        sock.bind(("localhost", 0))
-        return sock.getsockname()[1]
+    From a range that the system takes for no outgoing connection, and tests that run beside these
+    begin elsewhere in it.
+    """
+    for port in PORTS:
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("localhost", port))
+            return port
+    raise RuntimeError("expected a free port, got none")
 
 
 def start(command: list[str], folder: Path, log: str) -> subprocess.Popen:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ase.io
 import numpy as np
 import pytest
+from ipi.utils.units import unit_to_internal
 from simulation import Case, write
 from toy import Toy, atoms
 
@@ -99,6 +100,11 @@ def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
     with pytest.raises(ConfigError, match="expected 'model'"):
         collect(read_input(path), {}, None, None)
     assert collect(Input(), {"unix": ["a"]}, None, None)[0].parameters is None
+
+
+def test_units_are_those_of_ipi():
+    assert 1.0 / unit_to_internal("length", "angstrom", 1.0) == BOHR
+    assert 1.0 / unit_to_internal("energy", "electronvolt", 1.0) == HARTREE
 
 
 def test_units_and_cell_vectors(tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""Distillation: dynamics that samples what it should, labels never lost, a gap that falls."""
+"""Distillation: a gap that falls, and the same end wherever it was killed."""
 
 from __future__ import annotations
 
@@ -12,168 +12,19 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from ase import Atoms, units
-from pairfit import PairFit, teach
+from ase import Atoms
+from distilling import OPTIONS, rounds
+from pairfit import PairFit
 from simulation import ENVIRONMENT, HALFKICK
 from toy import Toy, atoms
 
-from halfkick.models.base import ForceResult, ModelError, Role
+from halfkick.models.base import ModelError, Role
 from halfkick.models.distill import distill
-from halfkick.models.distill.dynamics import Dynamics
-from halfkick.models.distill.gap import gap_by_species
-from halfkick.models.distill.given import take_labels
 from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
-from halfkick.models.distill.ring import HBAR_EV_FS, RingPolymer, thermal_velocities
-from halfkick.models.distill.rounds import Rounds
 from halfkick.models.distill.sample import Force, make_walkers
-from halfkick.models.distill.select import farthest, pick
-from halfkick.models.distill.store import Store, labelled, rounded
+from halfkick.models.distill.store import Store
 from halfkick.models.load import load_model
-
-STIFFNESS = 40.0  # eV/Å², about that of an O-H bond, whose motion is quantum
-MASS = 1.0
-TEMPERATURE = 300.0
-OPTIONS = DistillOptions(
-    temperatures_K=(300.0,), frames=6, rounds=2, trajectories=2, interval_fs=8.0, strain=0.02
-)
-
-
-def spring(stiffness):
-    def evaluate(positions):
-        return [ForceResult(0.0, -stiffness * x, np.zeros((3, 3))) for x in positions]
-
-    return evaluate
-
-
-def spread(beads, stride=1, fast=STIFFNESS, relaxation_fs=20.0, steps=1200):
-    """Mean square displacement of many oscillators, Å², from Langevin dynamics by impulses."""
-    rng = np.random.default_rng(1)
-    masses = np.full(1000, MASS)
-    x = rng.normal(scale=0.05, size=(beads, 1000, 3))
-    ring = RingPolymer(masses, x, thermal_velocities(masses, beads, TEMPERATURE, rng), TEMPERATURE)
-    dynamics = Dynamics(
-        ring, spring(fast), spring(STIFFNESS) if stride > 1 else None,
-        timestep_fs=0.25, stride=stride, relaxation_fs=relaxation_fs,
-    )  # fmt: skip
-    squares = []
-    for step in range(steps // stride):
-        dynamics.step(rng)
-        if step > steps // stride // 4:
-            squares.append(np.mean(ring.positions**2))
-    return float(np.mean(squares))
-
-
-CLASSICAL = units.kB * TEMPERATURE / STIFFNESS
-FREQUENCY = np.sqrt(STIFFNESS / MASS) * units.fs  # 1/fs
-QUANTUM = (
-    HBAR_EV_FS * FREQUENCY / (2 * STIFFNESS)
-    / np.tanh(0.5 * HBAR_EV_FS * FREQUENCY / (units.kB * TEMPERATURE))
-)  # fmt: skip
-
-
-def test_one_bead_is_classical():
-    assert spread(1) == pytest.approx(CLASSICAL, rel=0.04)
-    assert QUANTUM > 3 * CLASSICAL
-
-
-def test_beads_are_quantum():
-    """P beads of an oscillator have a known spread, which grows to the quantum one."""
-    beads = 8
-    modes = 2 * beads * units.kB * TEMPERATURE / HBAR_EV_FS * np.sin(np.pi * np.arange(8) / 8)
-    expected = np.mean(units.kB * TEMPERATURE * beads / (MASS * modes**2 / units.fs**2 + STIFFNESS))
-    assert 2 * CLASSICAL < expected < QUANTUM
-    assert spread(beads) == pytest.approx(expected, rel=0.04)
-
-
-def test_the_correction_makes_up_for_a_wrong_fast_force():
-    """A fast force of two thirds gives the spread of the slow one; alone it gives its own."""
-    assert spread(1, stride=2, fast=STIFFNESS / 1.5) == pytest.approx(CLASSICAL, rel=0.06)
-    assert spread(1, fast=STIFFNESS / 1.5) == pytest.approx(1.5 * CLASSICAL, rel=0.06)
-
-
-def energy_drift(slow):
-    """Change of the toy's total energy in 0.2 ps under its direct forces, eV."""
-    start = atoms()
-    start.info["walker"] = 0
-    model = Toy()
-    fast, exact = (Force(model, role) for role in (Role.DIRECT, Role.CONSERVATIVE))
-    rng = np.random.default_rng(0)
-    masses = start.get_masses()
-    velocities = thermal_velocities(masses, 1, TEMPERATURE, rng)
-    ring = RingPolymer(masses, start.positions[None], velocities, TEMPERATURE)
-    dynamics = Dynamics(
-        ring,
-        lambda x: fast(start, x),
-        (lambda x: exact(start, x)) if slow else None,
-        timestep_fs=0.5,
-        stride=4,
-    )
-    energies = []
-    for _ in range(100):
-        (result,) = exact(start, ring.positions)
-        energies.append(result.energy + 1.5 * len(start) * units.kB * ring.temperature_K)
-        dynamics.step(rng)
-    return abs(energies[-1] - energies[0])
-
-
-def test_energy_is_conserved_with_the_correction_and_not_without():
-    assert energy_drift(slow=True) < 0.02
-    assert energy_drift(slow=False) > 0.2
-
-
-def frame(shift=0.0):
-    start = atoms()
-    start.positions = rounded(start.positions + shift * np.eye(27, 3))
-    start.info["walker"] = 0
-    (result,) = Force(Toy(), Role.CONSERVATIVE)(start, start.positions[None])
-    return labelled(start, result, stress=True)
-
-
-def test_the_store_keeps_each_structure_once(tmp_path):
-    store = Store(tmp_path / "labels.xyz")
-    store.add([frame(), frame(0.1), frame()])
-    store.add([frame(0.1)])
-    again = Store(tmp_path / "labels.xyz")
-    assert len(store.frames) == len(again.frames) == 2
-    assert frame() in again and frame(1e-6) not in again
-    found = again.find(frame(0.1))
-    np.testing.assert_array_equal(found.get_forces(), frame(0.1).get_forces())
-    assert found.get_potential_energy() == pytest.approx(frame(0.1).get_potential_energy())
-
-
-@pytest.mark.parametrize("cut", [1, 70, 2000])
-def test_a_frame_that_was_being_written_is_cut_off(tmp_path, caplog, cut):
-    path = tmp_path / "labels.xyz"
-    Store(path).add([frame(), frame(0.1)])
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-cut])
-    store = Store(path)
-    assert len(store.frames) == 1 and "ends within a frame" in caplog.text
-    store.add([frame(0.1)])
-    assert path.read_bytes() == whole
-
-
-def test_far_points_are_chosen_and_no_point_twice():
-    points = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
-    assert farthest(points, points[:1], 2).tolist() == [4, 2]
-    assert sorted(farthest(points, points[:0], 9)) == [0, 1, 2, 3, 4]
-
-
-def test_what_the_student_is_worst_at_is_picked():
-    frames = [frame(0.01 * i) for i in range(8)]
-    for i, f in enumerate(frames):
-        f.arrays["gap"] = np.full((27, 3), 0.01 * (i == 5))
-    picked = pick(frames, [frames[0]], 2)
-    assert len(picked) == 2 and any(p is frames[5] for p in picked)
-    assert any(p is frames[7] for p in picked)  # the farthest from the one that is known
-
-
-def test_the_gap_by_species():
-    gap = gap_by_species([np.array([1, 8])], [np.array([[3e-3, 0, 0], [0, 0, 4e-3]])])
-    assert gap["H"]["rmse"] == pytest.approx(3 / np.sqrt(3), abs=0.01)
-    assert gap["all"]["rmse"] == pytest.approx(5 / np.sqrt(6), abs=0.01)
-    assert gap["O"]["p999"] == pytest.approx(4, abs=0.02)
 
 
 class Killed(Exception):
@@ -192,19 +43,6 @@ class Mortal(Toy):
         if self.life < 0:
             raise Killed
         return super().evaluate(structures, roles)
-
-
-def rounds(folder, options=OPTIONS, teacher=None, surrogate=None, learn=teach):
-    return Rounds(
-        Force(teacher or Toy(), Role.CONSERVATIVE),
-        make_walkers([atoms()], options),
-        folder,
-        Record(folder, options.lasting()),
-        options,
-        learn,
-        PairFit,
-        surrogate and Force(surrogate, Role.DIRECT),
-    )
 
 
 @pytest.mark.parametrize("beads", [1, 2])
@@ -283,29 +121,6 @@ def test_another_command_does_not_go_on(tmp_path):
         Record(tmp_path, replace(OPTIONS, stride=8).lasting())
 
 
-def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):
-    source, store = Force(Toy(), Role.CONSERVATIVE), Store(tmp_path / "labels.xyz")
-    own = [frame(0.02 * i) for i in range(6)]
-    for a in own:
-        a.calc.results["energy"] += 7.0  # another zero
-    ase.io.write(tmp_path / "own.xyz", own)
-    take_labels(tmp_path / "own.xyz", store, source)
-    assert store.frames[3].get_potential_energy() == pytest.approx(
-        frame(0.06).get_potential_energy()
-    )
-    run = rounds(tmp_path, replace(OPTIONS, rounds=1))
-    run.run()
-    assert run._record.rounds[0]["sampled"] == 0  # they do for the first training
-
-    own[0].calc.results["forces"] = 1.1 * own[0].get_forces()
-    ase.io.write(tmp_path / "other.xyz", own)
-    with pytest.raises(ModelError, match="expected labels of the teacher"):
-        take_labels(tmp_path / "other.xyz", Store(tmp_path / "new.xyz"), source)
-    ase.io.write(tmp_path / "bare.xyz", Atoms("H"))
-    with pytest.raises(ModelError, match="frame 0 has none"):
-        take_labels(tmp_path / "bare.xyz", Store(tmp_path / "new.xyz"), source)
-
-
 def test_options_that_make_no_sense():
     for wrong in ({"stride": 0}, {"temperatures_K": ()}, {"strain": 0.5}, {"frames": -1}):
         with pytest.raises(ModelError, match="expected"):
@@ -326,7 +141,7 @@ def test_cells_are_strained_and_molecules_are_not():
 SCRIPT = """
 import sys
 from pathlib import Path
-from test_distill import rounds
+from distilling import rounds
 from toy import Toy
 rounds(Path(sys.argv[1]), teacher=Toy(die_after=int(sys.argv[2]))).run()
 """

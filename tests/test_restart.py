@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from simulation import Case, properties, write
-from test_run import run
+from running import run
+from simulation import Case, properties, simulate, write
 
 # with its centre of mass held still, i-PI takes the mean momentum away once more at the start
 FIXCOM = "<motion mode='dynamics'>", "<motion mode='dynamics'> <fixcom> False </fixcom>"
@@ -21,11 +21,11 @@ def rows(folder: Path) -> list[str]:
 def folders(tmp_path: Path, case: Case, edit: tuple[str, str]) -> tuple[Path, Path]:
     """One run of 24 steps, and one interrupted after 11."""
     whole, parted = tmp_path / "whole", tmp_path / "parted"
-    for folder in (whole, parted):
-        folder.mkdir()
-        xml = write(folder, case)
-        xml.write_text(xml.read_text().replace(*edit))
-    assert run(whole)[0] == 0
+    whole.mkdir()
+    parted.mkdir()
+    simulate(whole, case, edit=lambda xml: xml.replace(*edit))
+    xml = write(parted, case)
+    xml.write_text(xml.read_text().replace(*edit))
     assert run(parted, "--steps", "11")[0] == 0
     assert run(parted, "--restart", "--steps", "24")[0] == 0
     return whole, parted

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from ipi.utils.units import unit_to_internal
 
 from halfkick.driver.run.estimate import mean, slope
 from halfkick.driver.run.job import prepare
@@ -14,6 +15,7 @@ from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.properties import Properties, read_last, read_properties
 from halfkick.driver.run.summary import summarize
 from halfkick.driver.run.trim import trim
+from halfkick.driver.units import HARTREE
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.
@@ -22,7 +24,6 @@ HEADER = """# column   1     --> step : The current simulation time step.
 # column   6     --> temperature{kelvin} : The current temperature.
 """
 ROWS = ["  0  0.0  1.0  7 7  300\n", "  2  4.0  1.5  7 7  310\n", "  4  8.0  2.0  7 7  290\n"]
-HARTREE_EV = 27.211386
 
 
 def correlated(rng: np.random.Generator, n: int, memory: float) -> np.ndarray:
@@ -75,9 +76,19 @@ def test_columns_and_units(tmp_path, n):
     if n:
         assert rows.step.tolist() == [0, 2, 4][:n]
         np.testing.assert_allclose(rows.time, [0.0, 0.004, 0.008][:n])
-        np.testing.assert_allclose(rows.conserved, np.array([1, 1.5, 2])[:n] * HARTREE_EV)
+        np.testing.assert_allclose(rows.conserved, np.array([1, 1.5, 2])[:n] * HARTREE)
         last = read_last(path)
         assert (last.step[0], last.temperature[0]) == (rows.step[-1], rows.temperature[-1])
+
+
+@pytest.mark.parametrize("unit", ["kilocal/mol", "millielectronvolt", "electronvolt", ""])
+def test_units_are_those_of_ipi(tmp_path, unit):
+    """Whatever the header says; those that the scenarios write are known without i-PI."""
+    header = f"# column   1     --> potential{f'{{{unit}}}' * bool(unit)} : In some unit.\n"
+    (tmp_path / "out").write_text(header + " 1.5\n")
+    (values,) = read_properties(tmp_path / "out").potential
+    expected = 1.5 * unit_to_internal("energy", unit, 1.0) * HARTREE
+    assert values == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_line_that_is_being_written_waits(tmp_path):

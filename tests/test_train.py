@@ -110,6 +110,7 @@ def test_model_runs(folder, tmp_path):
     """The trained model serves both forces of an MTS run in i-PI."""
     scenario = Path(__file__).parent.parent / "ipi_inputs/water_nve_mts/input.xml"
     text = scenario.read_text().replace("model: water", f"model: {folder / 'model.pt'}")
+    text = text.replace("<simulation", f"<simulation sockets_prefix='{tmp_path}/'")
     (tmp_path / "input.xml").write_text(text)
     atoms = labelled.frames(1, periodic=True)[0]
     atoms.calc = None

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 from simulation import Case, last_positions, properties, simulate
 
+STEPS = 25  # outer ones
 ENSEMBLES = {
-    "nve": Case("nve"),
-    "svr": Case("svr"),
-    "npt": Case("npt"),
-    "pimd": Case("pile", beads=4),
-    "nested": Case("nve", strides=(1, 2, 2)),
+    "nve": Case("nve", steps=STEPS),
+    "svr": Case("svr", steps=STEPS),
+    "npt": Case("npt", steps=STEPS),
+    "pimd": Case("pile", beads=4, steps=STEPS),
+    "nested": Case("nve", strides=(1, 2, 2), steps=STEPS),
 }
 TRANSPORTS = [(mode, batch) for mode in ("unix", "inet", "shm") for batch in (1, 4)]
 
@@ -38,22 +39,20 @@ def test_the_transport_changes_nothing(tmp_path, name, mode, batch):
 
 def test_another_stride_is_seen(tmp_path):
     """The comparison above can fail: another stride gives other positions."""
-    case = Case("nve", strides=(1, 2), steps=100)
+    case = Case("nve", strides=(1, 2), steps=2 * STEPS)
     positions = last_positions(simulate(tmp_path, case))
     assert np.abs(positions - reference("nve")).max() > 1e-6
 
 
 def test_the_classic_exchange(tmp_path):
     """STATUS, POSDATA and GETFORCE in writes of their own."""
-    case = replace(
-        ENSEMBLES["pimd"], extra="<consolidate_messages> False </consolidate_messages>", steps=50
-    )
+    case = replace(ENSEMBLES["pimd"], extra="<consolidate_messages> False </consolidate_messages>")
     positions = last_positions(simulate(tmp_path, case))
     assert np.abs(positions - reference("pimd")).max() < 1e-10
 
 
 def drift(folder: Path) -> float:
-    """Slope of the conserved quantity, eV/fs."""
+    """Slope of the conserved quantity, eV/ps."""
     out = properties(folder)
     return float(np.polyfit(out["time"], out["conserved"], 1)[0])
 
@@ -78,6 +77,6 @@ def test_stride_one_is_conservative_and_direct_alone_is_not(tmp_path):
 
 
 def kinetic_slope(folder: Path) -> float:
-    """Slope of the kinetic energy, eV/fs."""
+    """Slope of the kinetic energy, eV/ps."""
     out = properties(folder)
     return float(np.polyfit(out["time"], out["kinetic_md"], 1)[0])

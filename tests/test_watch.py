@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
+from running import finish, halfkick, run
 from simulation import Case, write
-from test_run import finish, halfkick, run
 
 
 def test_the_journal(tmp_path):

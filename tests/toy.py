@@ -50,6 +50,7 @@ class Toy(ForceModel):
         die_after: at this number of evaluated structures the process is killed.
         reset_after: at this number, once in a folder, the process is killed in such a way that
             its TCP connections are reset, as they are when requests lie in them unread.
+        stop_after: at this number, once in a folder, the process is stopped: it hangs.
     """
 
     name = "toy"
@@ -62,6 +63,7 @@ class Toy(ForceModel):
         nan_after: int | None = None,
         die_after: int | None = None,
         reset_after: int | None = None,
+        stop_after: int | None = None,
     ) -> None:
         roles = frozenset(Role) if direct else frozenset({Role.CONSERVATIVE})
         stress = roles if direct_stress else frozenset({Role.CONSERVATIVE})
@@ -69,6 +71,7 @@ class Toy(ForceModel):
         self.nan_after = nan_after
         self.die_after = die_after
         self.reset_after = reset_after
+        self.stop_after = stop_after
         self.evaluated = 0
 
     def evaluate(
@@ -80,6 +83,9 @@ class Toy(ForceModel):
                 self.check(structure.numbers, role)
             results.append({role: self._evaluate(structure, role) for role in roles})
             self.evaluated += 1
+            if self.evaluated == self.stop_after and not Path("was_stopped").exists():
+                Path("was_stopped").touch()
+                os.kill(os.getpid(), signal.SIGSTOP)
             if self.evaluated == self.reset_after and not Path("was_reset").exists():
                 Path("was_reset").touch()
                 reset_connections()

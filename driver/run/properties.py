@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.units import HARTREE
-
 __all__ = ["Properties", "read_last", "read_properties"]
 
 TAIL = 1 << 16  # bytes, more than any row
+COLUMN = re.compile(rb"# column +(\d+) +--> (\w+)(?:\{([^}]+)\})? :")
+UNITS = {
+    "step": None,
+    "time": ("time", "picosecond"),
+    "conserved": ("energy", "electronvolt"),
+    "potential": ("energy", "electronvolt"),
+    "temperature": ("temperature", "kelvin"),
+}
+"""Columns that are read, what i-PI calls their dimension, and the unit they are read in."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -66,28 +73,32 @@ def read_last(path: Path | None) -> Properties:
 
 
 def _parse(lines: Iterable[bytes]) -> Properties:
-    """Let i-PI's own reader read the complete ones of ``lines``."""
-    from ipi.scripting.parsing import read_output
-    from ipi.utils.units import unit_to_internal
-
-    with NamedTemporaryFile() as file:
-        file.writelines(line for line in lines if line.endswith(b"\n"))
-        file.flush()
-        values, about = read_output(file.name)
-
-    def column(name: str, dimension: str, scale: float) -> NDArray[np.float64] | None:
-        if name not in values or np.size(values[name]) == 0:
-            return None
-        unit = about[name][0] or "atomic_unit"
-        factor = scale * (unit_to_internal(dimension, unit, 1.0) if dimension else 1.0)
-        return np.atleast_1d(values[name]).astype(float) * factor
-
+    """Read the complete ones of ``lines``, in whatever units their header says."""
+    columns: dict[str, tuple[int, float]] = {}
+    rows = []
+    for line in lines:
+        if match := COLUMN.match(line):
+            name, unit = match[2].decode(), (match[3] or b"").decode()
+            if name in UNITS:
+                columns[name] = int(match[1]) - 1, _scale(name, unit)
+        elif line.endswith(b"\n") and not line.startswith(b"#") and line.strip():
+            rows.append(line.split())
+    if not rows:
+        return Properties()
     return Properties(
-        step=column("step", "", 1.0),
-        time=column("time", "time", 1.0 / unit_to_internal("time", "picosecond", 1.0)),
-        conserved=column("conserved", "energy", HARTREE),
-        potential=column("potential", "energy", HARTREE),
-        temperature=column(
-            "temperature", "temperature", 1.0 / unit_to_internal("temperature", "kelvin", 1.0)
-        ),
+        **{
+            name: np.array([float(row[index]) for row in rows]) * scale
+            for name, (index, scale) in columns.items()
+        }
     )
+
+
+def _scale(name: str, unit: str) -> float:
+    """What turns values of a column into those in its unit here."""
+    if UNITS[name] is None or unit == UNITS[name][1]:
+        return 1.0
+    from ipi.utils.units import unit_to_internal  # imports all of i-PI: only where it must be
+
+    dimension, own = UNITS[name]
+    given = unit_to_internal(dimension, unit or "atomic_unit", 1.0)
+    return given / unit_to_internal(dimension, own, 1.0)

@@ -1,0 +1,88 @@
+"""Labels of distillation: none lost, none twice, chosen where they teach most."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import ase.io
+import numpy as np
+import pytest
+from ase import Atoms
+from distilling import OPTIONS, frame, rounds
+from toy import Toy
+
+from halfkick.models.base import ModelError, Role
+from halfkick.models.distill.gap import gap_by_species
+from halfkick.models.distill.given import take_labels
+from halfkick.models.distill.sample import Force
+from halfkick.models.distill.select import farthest, pick
+from halfkick.models.distill.store import Store
+
+
+def test_the_store_keeps_each_structure_once(tmp_path):
+    store = Store(tmp_path / "labels.xyz")
+    store.add([frame(), frame(0.1), frame()])
+    store.add([frame(0.1)])
+    again = Store(tmp_path / "labels.xyz")
+    assert len(store.frames) == len(again.frames) == 2
+    assert frame() in again and frame(1e-6) not in again
+    found = again.find(frame(0.1))
+    np.testing.assert_array_equal(found.get_forces(), frame(0.1).get_forces())
+    assert found.get_potential_energy() == pytest.approx(frame(0.1).get_potential_energy())
+
+
+@pytest.mark.parametrize("cut", [1, 70, 2000])
+def test_a_frame_that_was_being_written_is_cut_off(tmp_path, caplog, cut):
+    path = tmp_path / "labels.xyz"
+    Store(path).add([frame(), frame(0.1)])
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-cut])
+    store = Store(path)
+    assert len(store.frames) == 1 and "ends within a frame" in caplog.text
+    store.add([frame(0.1)])
+    assert path.read_bytes() == whole
+
+
+def test_far_points_are_chosen_and_no_point_twice():
+    points = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
+    assert farthest(points, points[:1], 2).tolist() == [4, 2]
+    assert sorted(farthest(points, points[:0], 9)) == [0, 1, 2, 3, 4]
+
+
+def test_what_the_student_is_worst_at_is_picked():
+    frames = [frame(0.01 * i) for i in range(8)]
+    for i, f in enumerate(frames):
+        f.arrays["gap"] = np.full((27, 3), 0.01 * (i == 5))
+    picked = pick(frames, [frames[0]], 2)
+    assert len(picked) == 2 and any(p is frames[5] for p in picked)
+    assert any(p is frames[7] for p in picked)  # the farthest from the one that is known
+
+
+def test_the_gap_by_species():
+    gap = gap_by_species([np.array([1, 8])], [np.array([[3e-3, 0, 0], [0, 0, 4e-3]])])
+    assert gap["H"]["rmse"] == pytest.approx(3 / np.sqrt(3), abs=0.01)
+    assert gap["all"]["rmse"] == pytest.approx(5 / np.sqrt(6), abs=0.01)
+    assert gap["O"]["p999"] == pytest.approx(4, abs=0.02)
+
+
+def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):
+    source, store = Force(Toy(), Role.CONSERVATIVE), Store(tmp_path / "labels.xyz")
+    own = [frame(0.02 * i) for i in range(6)]
+    for a in own:
+        a.calc.results["energy"] += 7.0  # another zero
+    ase.io.write(tmp_path / "own.xyz", own)
+    take_labels(tmp_path / "own.xyz", store, source)
+    assert store.frames[3].get_potential_energy() == pytest.approx(
+        frame(0.06).get_potential_energy()
+    )
+    run = rounds(tmp_path, replace(OPTIONS, rounds=1))
+    run.run()
+    assert run._record.rounds[0]["sampled"] == 0  # they do for the first training
+
+    own[0].calc.results["forces"] = 1.1 * own[0].get_forces()
+    ase.io.write(tmp_path / "other.xyz", own)
+    with pytest.raises(ModelError, match="expected labels of the teacher"):
+        take_labels(tmp_path / "other.xyz", Store(tmp_path / "new.xyz"), source)
+    ase.io.write(tmp_path / "bare.xyz", Atoms("H"))
+    with pytest.raises(ModelError, match="frame 0 has none"):
+        take_labels(tmp_path / "bare.xyz", Store(tmp_path / "new.xyz"), source)
