@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from simulation import Case, last_positions, properties, simulate
 
-STEPS = 25  # outer ones
+STEPS = 50  # outer ones
 ENSEMBLES = {
     "nve": Case("nve", steps=STEPS),
     "svr": Case("svr", steps=STEPS),
