@@ -32,7 +32,9 @@ FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
 POLL_THREAD_DIED = "Exception in thread poll_"
-"""What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
+"""What i-PI says when a connection was reset, as when a driver is killed with a request unread in
+its socket; it then hangs."""
+LOST = f"i-PI stopped listening {MAX_DEATHS} times at one step; see i-pi.log"
 TIMED_OUT = "Timeout!"
 """What i-PI says when a driver let its ``<timeout>`` pass and was dropped."""
 
@@ -78,7 +80,7 @@ class Supervisor:
             try:
                 return self._run_both(progress)
             except IpiLost:
-                log.warning("i-PI stopped listening when the driver died; starting it again")
+                log.warning("i-PI stopped listening when a connection was lost; starting it again")
                 self.job = prepare(self.job.input, self.job.total_steps, restart=True)
         return None
 
@@ -121,34 +123,35 @@ class Supervisor:
             if driver.code is None and (TIMED_OUT in news or self._pulse.is_gone()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
+            if lost:  # a driver that says why it ended does so within a moment
+                driver.wait(1.0)
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE if driver.code == 0 else 1.0)
                 if ipi.code is not None:
                     return _failure(ipi)
-                if not self._start_again(driver, progress):
-                    return _failure(driver)
-            if self._deaths and lost:
-                raise IpiLost
+            if driver.code is not None or lost:
+                if driver.code in REFUSALS or self._is_hopeless(progress):
+                    return LOST if driver.code is None else _failure(driver)
+                if lost:
+                    raise IpiLost
+                self._start_again(driver)
             progress.update()
             self._woken.wait(LOOK_EVERY)
         return None
 
-    def _start_again(self, driver: Child, progress: Progress) -> bool:
-        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost.
-
-        A driver that said what is wrong would say it again, and one that dies again and again at
-        one step is beyond help.
-        """
+    def _is_hopeless(self, progress: Progress) -> bool:
+        """Take note of a death; whether there were so many at this step that another is to come."""
         progress.update(at_once=True)
         step = None if progress.last is None else progress.last[1]
         self._deaths.append(step)
-        if driver.code in REFUSALS or self._deaths.count(step) >= MAX_DEATHS:
-            return False
+        return self._deaths.count(step) >= MAX_DEATHS
+
+    def _start_again(self, driver: Child) -> None:
+        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost."""
         log.warning("%s; starting another", driver.ending())
         self._pulse.restart()
         driver.start()
-        return True
 
     def _end(self, ipi: Child, driver: Child) -> None:
         """Let i-PI write RESTART and tell the driver to end; make them if they do not.
