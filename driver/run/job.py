@@ -25,6 +25,7 @@ OWN_FILES = (
     "driver.jsonl",
     "summary.json",
     "energy.png",
+    "guard.xyz",
 )
 """What a new run would overwrite; i-PI keeps its own earlier outputs itself."""
 

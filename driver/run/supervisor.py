@@ -132,7 +132,8 @@ class Supervisor:
                     return _failure(ipi)
             if driver.code is not None or lost:
                 if driver.code in REFUSALS or self._is_hopeless(progress):
-                    return LOST if driver.code is None else _failure(driver)
+                    failure = LOST if driver.code is None else driver.ending()
+                    return _at(progress) + failure
                 if lost:
                     raise IpiLost
                 self._start_again(driver)
@@ -221,6 +222,12 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _at(progress: Progress) -> str:
+    """When it was, as far as the outputs tell."""
+    progress.update(at_once=True)
+    return "" if progress.last is None else f"after step {progress.last[1]:.0f} "
 
 
 def _failure(child: Child) -> str | None:
