@@ -186,4 +186,7 @@ class Server:
         if self.options.report is not None:
             gaps = [pair.report() for pair in self.guard.gaps.pairs.values()]
             report = self._counts() | {"gaps": gaps}
-            self.options.report.write_text(json.dumps(report, indent=1) + "\n")
+            try:
+                self.options.report.write_text(json.dumps(report, indent=1) + "\n")
+            except OSError as error:  # what ended the server is what has to be heard
+                log.warning("warning: cannot write the report: %s", error)

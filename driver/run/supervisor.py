@@ -48,7 +48,7 @@ class Supervisor:
 
     Attributes:
         signal: number of the first signal that asked for an end.
-        signals: how many there were; the second one ends all patience.
+        signals: how many there were; the second one ends patience with the driver.
     """
 
     def __init__(self, job: Job, machine: Machine) -> None:
@@ -68,7 +68,10 @@ class Supervisor:
         with self._listening(), Progress(self.job, console) as progress:
             failure = self._see_through(progress)
         state = self._state(failure)
-        self._sum_up(state, progress, time.monotonic() - start, console)
+        try:
+            self._sum_up(state, progress, time.monotonic() - start, console)
+        except OSError as error:  # a full disk, a closed terminal; the run itself has ended well
+            failure = failure or f"cannot sum up the run: {error}"
         if failure:
             log.error("error: %s", failure)
             return FAILED
@@ -158,23 +161,23 @@ class Supervisor:
         """Let i-PI write RESTART and tell the driver to end; make them if they do not.
 
         i-PI cannot end while it waits for an answer that does not come, so the driver goes first
-        when patience is over.
+        when patience is over: after a while or a second signal. A third one leaves no RESTART.
         """
         if ipi.code is None:
             ipi.process.terminate()
             self._wait(ipi)
         if ipi.code is None:
             driver.stop(grace=0.0)
-            self._wait(ipi, 5.0)
+            self._wait(ipi, 5.0, signals=3)
         ipi.stop(grace=0.0)
         if ipi.code == 0:
             self._wait(driver)
         driver.stop(grace=2.0)
 
-    def _wait(self, child: Child, seconds: float = GRACE) -> None:
-        """Wait for a child, but not after a second signal."""
+    def _wait(self, child: Child, seconds: float = GRACE, signals: int = 2) -> None:
+        """Wait for a child, but not after so many signals."""
         end = time.monotonic() + seconds
-        while child.code is None and self.signals < 2 and time.monotonic() < end:
+        while child.code is None and self.signals < signals and time.monotonic() < end:
             child.wait(LOOK_EVERY)
 
     def _state(self, failure: str | None) -> str:
