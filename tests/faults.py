@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,9 @@ TOLERANCE = 1e-9
 """Largest difference to the undisturbed run, relative to the largest value of a column."""
 
 STRIDE = 10  # outer steps between checkpoints
+CHECKPOINTS = f"<checkpoint stride='{STRIDE}'/> <checkpoint filename='other' stride='7'/>"
+"""Two: i-PI, killed while it writes, may have written the last one but not all of its outputs."""
+
 DEADLINE = 60.0  # s for the run to go on after a fault
 CASE = Case("pile", strides=(1, 2), beads=4, batch=4, steps=10**6, timeout_s=3)
 KINDS = ("driver killed", "driver stopped", "i-PI killed", "connection cut", "connection reset")
@@ -163,7 +167,7 @@ class Run:
 
     def note_restart(self, step: int, who: str) -> None:
         if self.report.exact is None:
-            self.report.exact = max(step - STRIDE, 0)
+            self.report.exact = max(step - 2 * STRIDE, 0)
         self.report.restarts[who] += 1
 
     def finish(self) -> None:
@@ -182,7 +186,7 @@ def write_input(folder: Path) -> None:
     first, second = path.read_text().split("</ffsocket>", 1)
     xml = first.replace("<batch_size> 4 </batch_size>", "") + "</ffsocket>" + second
     for old, new in {
-        "<checkpoint stride='100000'": f"<checkpoint stride='{STRIDE}'",
+        "<checkpoint stride='100000'/>": CHECKPOINTS,
         f"<trajectory stride='{CASE.steps}'": "<trajectory stride='5'",
         "safe_stride='1000'": f"safe_stride='{STRIDE}'",
         "<motion mode='dynamics'>": "<motion mode='dynamics'> <fixcom> False </fixcom>",
@@ -292,8 +296,9 @@ if __name__ == "__main__":
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     kinds = [KINDS[i % len(KINDS)] for i in range(options.count)]
-    with tempfile.TemporaryDirectory(prefix="hk") as name:
-        try:
-            print(main(kinds, options.seed, Path(name)))
-        except (Hang, RuntimeError) as error:
-            sys.exit(f"failed: {error}")
+    place = Path(tempfile.mkdtemp(prefix="hk"))
+    try:
+        print(main(kinds, options.seed, place))
+    except (Hang, RuntimeError) as error:
+        sys.exit(f"failed, see {place}: {error}")
+    shutil.rmtree(place)
