@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import random
 import selectors
 import socket
 import threading
@@ -45,17 +44,15 @@ class Cutter(threading.Thread):
 
     Args:
         path: the socket file.
-        rng: chooses connections.
 
     Attributes:
         done: set when the cut that was asked for last was made.
     """
 
-    def __init__(self, path: Path, rng: random.Random) -> None:
+    def __init__(self, path: Path) -> None:
         super().__init__(daemon=True)
         self.path, self.real = path, path.with_name(f"{path.name}.real")
         self.done = threading.Event()
-        self._rng = rng
         self._cut: Cut | None = None
         self._lock = threading.Lock()
         self._selector = selectors.DefaultSelector()

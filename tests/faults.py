@@ -25,8 +25,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 from cutter import Cutter
+from rows import deviations
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 TOLERANCE = 1e-9
@@ -89,7 +89,7 @@ class Run:
     def __init__(self, folder: Path, rng: random.Random) -> None:
         self.folder, self.rng, self.report = folder, rng, Report()
         write_input(folder)
-        self.cutter = Cutter(folder / "direct", rng)
+        self.cutter = Cutter(folder / "direct")
         self.cutter.start()
         self.process: subprocess.Popen | None = None
         self.start()
@@ -179,6 +179,14 @@ class Run:
         self.start("--restart", "--steps", str(self.report.steps))
         self.end(0)
 
+    def stop(self) -> None:
+        """End whatever is left of it."""
+        self.process.kill()
+        self.process.wait()
+        self.cutter.stop()
+        for pid in processes(self.folder).values():
+            os.kill(pid, signal.SIGKILL)
+
 
 def write_input(folder: Path) -> None:
     """The direct force field in batches, the conservative one bead by bead; checkpoints."""
@@ -219,48 +227,6 @@ def processes(folder: Path) -> dict[str, int]:
     return found
 
 
-def rows(folder: Path) -> list[str]:
-    path = folder / "simulation.out"
-    lines = path.read_text().split("\n")[:-1] if path.exists() else []
-    return [line for line in lines if not line.startswith("#")]
-
-
-def steps_written(folder: Path) -> list[int]:
-    return [round(float(row.split()[0])) for row in rows(folder)]
-
-
-def compare(disturbed: Path, whole: Path, report: Report) -> None:
-    """Fill in how far the two runs are apart; RuntimeError if they are not the same."""
-    if steps_written(disturbed) != list(range(report.steps + 1)):
-        raise RuntimeError("expected each step once in simulation.out")
-    exact = rows(disturbed)[: report.exact + 1] == rows(whole)[: report.exact + 1]
-    tables = [np.array([row.split() for row in rows(f)], float) for f in (disturbed, whole)]
-    report.deviation["properties"] = difference(*tables)
-    files = sorted(path.name for path in whole.glob("simulation.pos_*"))
-    frames = [[(f / name).read_text().split("\n") for name in files] for f in (disturbed, whole)]
-    report.deviation["positions"] = 0.0
-    for ours, theirs in zip(*frames, strict=True):
-        if len(ours) != len(theirs):
-            raise RuntimeError("expected each frame once in simulation.pos")
-        numbers = [np.array([v for line in x for v in read_numbers(line)]) for x in (ours, theirs)]
-        largest = difference(*(n.reshape(-1, 1) for n in numbers))
-        report.deviation["positions"] = max(report.deviation["positions"], largest)
-    if not exact or max(report.deviation.values()) > TOLERANCE:
-        raise RuntimeError(f"expected the undisturbed run, got (exact: {exact})\n{report}")
-
-
-def read_numbers(line: str) -> list[float]:
-    """Positions in a line of an extended xyz; of its comment the step."""
-    words = line.split()
-    if len(words) == 4 and words[0].isalpha():
-        return [float(word) for word in words[1:]]
-    return [float(words[words.index("Step:") + 1])] if "Step:" in words else []
-
-
-def difference(one: np.ndarray, two: np.ndarray) -> float:
-    return float((np.abs(one - two).max(axis=0) / np.abs(two).max(axis=0)).max())
-
-
 def main(kinds: list[str], seed: int, folder: Path) -> Report:
     """Do harm of these kinds in random order, and compare with the run without it."""
     rng = random.Random(seed)
@@ -277,17 +243,16 @@ def main(kinds: list[str], seed: int, folder: Path) -> Report:
             run.disturb(kind)
         run.finish()
     finally:
-        run.process.kill()
-        run.process.wait()
-        run.cutter.stop()
-        for pid in processes(disturbed).values():
-            os.kill(pid, signal.SIGKILL)
+        run.stop()
     run.report.seconds = time.monotonic() - begin
     write_input(whole)
     command = [*HALFKICK, "run", "input.xml", "--steps", str(run.report.steps)]
     subprocess.run(command, cwd=whole, env=ENVIRONMENT, check=True, capture_output=True)
-    compare(disturbed, whole, run.report)
-    return run.report
+    report = run.report
+    report.deviation = deviations(disturbed, whole, report.steps, report.exact)
+    if max(report.deviation.values()) > TOLERANCE:
+        raise RuntimeError(f"expected the undisturbed run, got\n{report}")
+    return report
 
 
 if __name__ == "__main__":

@@ -27,7 +27,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import DEADLINE, processes, rows, steps_written
+from faults import DEADLINE, processes
+from rows import rows, steps_written
 from simulation import ENVIRONMENT, HALFKICK, IPI, Case, properties, simulate, start, write
 
 CASE = Case("svr", strides=(1, 2), steps=30)
