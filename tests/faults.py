@@ -259,8 +259,9 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--count", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=KINDS)
     options = parser.parse_args()
-    kinds = [KINDS[i % len(KINDS)] for i in range(options.count)]
+    kinds = [options.kinds[i % len(options.kinds)] for i in range(options.count)]
     place = Path(tempfile.mkdtemp(prefix="hk"))
     try:
         print(main(kinds, options.seed, place))
