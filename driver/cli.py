@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import signal
 import sys
@@ -13,6 +14,9 @@ import typer
 from halfkick.driver.diagnose import commands
 from halfkick.driver.distill import distill
 from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+
+OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
+"""Errors that are no fault of the program: a full or broken disk, no permission."""
 
 app = typer.Typer(
     name="halfkick",
@@ -244,6 +248,11 @@ def main() -> None:
         raise SystemExit(3) from None
     except (ConfigError, ModelError, ProtocolError) as error:
         print(f"halfkick: error: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(2) from None
+    except OSError as error:
+        if error.errno not in OUTSIDE:
+            raise
+        print(f"halfkick: error: {error}", file=sys.stderr)
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         raise SystemExit(128 + signal.SIGINT) from None

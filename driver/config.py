@@ -81,6 +81,7 @@ class Input:
         shows_virial: whether anything else may use it, such as an output of the pressure.
         inner_steps: evaluations of the fastest force in an outer step; 1 without levels.
         replicas: beads of all systems.
+        is_dynamics: whether atoms move by nothing but dynamics, from where they are.
     """
 
     endpoints: list[Endpoint] = field(default_factory=list)
@@ -88,6 +89,7 @@ class Input:
     shows_virial: bool = True
     inner_steps: int = 1
     replicas: int = 1
+    is_dynamics: bool = False
 
 
 def parse_parameters(text: str) -> dict[str, str]:
@@ -132,6 +134,7 @@ def read_input(path: Path) -> Input:
         shows_virial=_shows_virial(root),
         inner_steps=_inner_steps(root),
         replicas=beads,
+        is_dynamics=_motions(root) in ({"dynamics"}, {"dynamics", "multi"}),
     )
 
 
@@ -185,9 +188,12 @@ def _inner_steps(root: ElementTree.Element) -> int:
 def _shows_virial(root: ElementTree.Element) -> bool:
     """Whether the virial may show: in an output, or in a motion of which that is not known."""
     outputs = " ".join(element.text or "" for element in root.iterfind("output/*"))
-    known = ("dynamics", "minimize", "replay", "dummy")
-    modes = {motion.get("mode", "").strip() for motion in root.iter("motion")}
-    return not modes <= {*known, "multi"} or bool(re.search("vir|press|stress", outputs))
+    known = {"dynamics", "minimize", "replay", "dummy", "multi"}
+    return not _motions(root) <= known or bool(re.search("vir|press|stress", outputs))
+
+
+def _motions(root: ElementTree.Element) -> set[str]:
+    return {motion.get("mode", "").strip() for motion in root.iter("motion")}
 
 
 def _needs_virial(motion: ElementTree.Element) -> bool:

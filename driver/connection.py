@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import Address, ConfigError
-from halfkick.driver.protocol import Event, Protocol, Request, Segments, State
+from halfkick.driver.protocol import Event, Protocol, ProtocolError, Request, Segments, State
 
 __all__ = ["Closed", "Connection"]
 
@@ -21,7 +21,7 @@ RECEIVE = 1 << 18
 
 
 class Closed(Exception):
-    """i-PI closed the connection between two messages."""
+    """The connection has ended without EXIT; the message says where."""
 
 
 class Connection:
@@ -74,8 +74,8 @@ class Connection:
         """Read what has arrived, answer STATUS at once, and return the other events.
 
         Raises:
-            Closed: if i-PI closed the connection between messages.
-            ProtocolError: if it sent what it must not, or closed in the middle of a message.
+            Closed: if the connection has ended, be it in the middle of a message.
+            ProtocolError: if i-PI sent what it must not.
         """
         try:
             data = self._socket.recv(RECEIVE)
@@ -83,8 +83,7 @@ class Connection:
             data = b""
         with self._lock:
             if not data:
-                self.protocol.end_of_stream()
-                raise Closed
+                self._end()
             events = self.protocol.receive(data)
             self._flush()
         return [self._with_numbers(event) for event in events if not self._attach(event)]
@@ -116,6 +115,13 @@ class Connection:
             if self._memory is not None:
                 self._memory.close()
                 self._memory = None
+
+    def _end(self) -> None:
+        try:
+            self.protocol.end_of_stream()
+        except ProtocolError as error:  # cut on its way: i-PI asks again, as after any other end
+            raise Closed(str(error)) from error
+        raise Closed("closed without EXIT")
 
     def _flush(self) -> None:
         data = self.protocol.outgoing()

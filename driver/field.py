@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.limits import Limits
+from halfkick.driver.limits import GAP, MOVE, Limits
 from halfkick.driver.units import BOHR, HARTREE
 from halfkick.models.base import (
     ExpectedGap,
@@ -35,6 +36,7 @@ class ForceField:
             in :mod:`halfkick.driver.guard`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
+        is_dynamics: whether atoms move by nothing but dynamics.
 
     Raises:
         ConfigError: if a parameter is missing, unknown or wrong.
@@ -42,7 +44,11 @@ class ForceField:
     """
 
     def __init__(
-        self, parameters: dict[str, str], load: Callable[[str], ForceModel], needs_virial: bool
+        self,
+        parameters: dict[str, str],
+        load: Callable[[str], ForceModel],
+        needs_virial: bool,
+        is_dynamics: bool = False,
     ) -> None:
         for key in parameters:
             if key not in KNOWN:
@@ -62,10 +68,16 @@ class ForceField:
         self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
         self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
         try:
-            self.limits = Limits.read(parameters)
+            limits = Limits.read(parameters)
         except ValueError as error:
             raise ConfigError(f"{error}; correct <parameters>") from error
         self.model = load(parameters["model"])
+        expected = self.expected_gap
+        usual = {"max_move": MOVE} if is_dynamics else {}
+        if expected is not None and expected.p999 is not None:
+            usual["max_gap"] = GAP * expected.p999
+        given = parameters.keys()
+        self.limits = replace(limits, **{k: v for k, v in usual.items() if k not in given})
         for role in self.roles:
             self.model.check(self.numbers, role)
         self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())

@@ -119,10 +119,10 @@ class Gaps:
         """Take note of forces that were asked for, and compare them.
 
         Returns:
-            The largest gap on an atom of each structure, shape (B,), eV/Å, 0 if there is nothing
+            The largest gap on an atom of each structure, shape (B,), eV/Å, NaN if there is nothing
             to compare; and the smallest ``max_gap`` of the force fields compared.
         """
-        largest, limit = np.zeros(len(structures)), field.limits.max_gap
+        largest, limit = np.full(len(structures), np.nan), field.limits.max_gap
         for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
             key = structure.key
             # at the start either may come first
@@ -131,7 +131,7 @@ class Gaps:
             for fast, forces in others.items():
                 if fast is not field:
                     gap = without_mean_force(result.forces - forces)
-                    largest[place] = max(largest[place], np.sqrt((gap**2).sum(axis=1).max()))
+                    largest[place] = np.fmax(largest[place], np.sqrt((gap**2).sum(axis=1).max()))
                     limit = min(limit, fast.limits.max_gap)
                     pair = self.pairs.setdefault((fast, field), Pair(fast, field))
                     pair.add(gap, structure.numbers)

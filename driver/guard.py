@@ -2,15 +2,18 @@
 
 What is watched, each with a limit that stands in ``<parameters>`` (a number, or ``off``):
 
-=============  ========  ====================================================================
-``max_force``  100 eV/Å  the largest force on an atom
-``max_move``   off       how far an atom goes between two requests of one force field and bead, Å
-``max_gap``    off       the largest difference of conservative and fast force on an atom, where
-                         both were asked for one structure, of one model or of two, eV/Å
-=============  ========  ====================================================================
+=============  ============================================  ==================================
+``max_force``  100 eV/Å                                      the largest force on an atom
+``max_move``   1 Å where i-PI's input is at hand and says    how far an atom goes between two
+               nothing but dynamics, else off                requests of one bead, Å
+``max_gap``    10 times the 99.9th percentile on the card    the largest difference of conservative
+               of the fast force's model, off without card   and fast force on an atom, where both
+                                                             were asked for one structure, of one
+                                                             model or of two, eV/Å
+=============  ============================================  ==================================
 
 A limit that is passed once is a warning in the log: a single frame may be an accident. Passed by
-three structures of one place in a row it ends the run.
+three structures of one place in a row it ends the run. Numbers that are not finite end it at once.
 """
 
 from __future__ import annotations
@@ -25,6 +28,7 @@ from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
 from halfkick.driver.gap import Gaps
+from halfkick.driver.moves import Moves
 from halfkick.models.base import ForceResult, Role, Structure
 
 __all__ = ["Guard", "GuardError"]
@@ -50,16 +54,23 @@ WHAT = {
 class Guard:
     """Watches all force fields of a driver.
 
+    Args:
+        remember: structures among which the one before is sought; see :class:`Moves`.
+
     Attributes:
         requests: structures seen, by place; messages count with it.
         gaps: between the force fields.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, remember: int) -> None:
         self.gaps = Gaps()
         self.requests: defaultdict[Hashable, int] = defaultdict(int)
-        self._last: dict[Hashable, NDArray[np.float64]] = {}
+        self._moves = Moves(remember)
         self._passed: defaultdict[tuple[Hashable, str], int] = defaultdict(int)
+
+    def begin(self) -> None:
+        """Take note that i-PI begins with a connection: it may have gone back in time."""
+        self._moves.forget()
 
     def check(
         self,
@@ -70,31 +81,48 @@ class Guard:
         """Compare structures of one size and their forces with the limits of their force field.
 
         Raises:
-            GuardError: if a limit was passed several times in a row; the structure is saved.
+            GuardError: if a limit was passed several times in a row, or a number is not finite;
+                the structure is saved.
         """
         results = [answer[field.role] for answer in answers]
+        for structure, result in zip(structures, results, strict=True):
+            self.requests[structure.slot] += 1
+            self._check_finite(field, structure, result)
         gaps, max_gap = self.gaps.see(field, structures, results)
         forces = np.concatenate([r.forces for r in results]).reshape(len(results), -1, 3)
         found = {"max_force": (largest(forces), field.limits.max_force), "max_gap": (gaps, max_gap)}
         if field.limits.max_move < np.inf:
-            found["max_move"] = largest(self._moves(structures)), field.limits.max_move
-        for structure in structures:
-            self.requests[structure.slot] += 1
+            limit = field.limits.max_move
+            found["max_move"] = self._moves.see(structures, limit), limit
         for name, (values, limit) in found.items():
-            if not self._passed and values.max() <= limit:
+            if not self._passed and not (values > limit).any():
                 continue
             for structure, result, value in zip(structures, results, values, strict=True):
-                if value <= limit:
-                    self._passed.pop((structure.slot, name), None)
-                else:
+                if value > limit:
                     self._pass(name, value, limit, structure, result)
+                elif value <= limit:  # and not NaN: there was something to compare
+                    self._passed.pop((structure.slot, name), None)
+
+    def _check_finite(self, field: ForceField, structure: Structure, result: ForceResult) -> None:
+        numbers = {"energy": result.energy, "forces": result.forces, "virial": result.virial}
+        bad = [name for name, values in numbers.items() if not np.isfinite(values).all()]
+        if bad:
+            save(structure, result)
+            raise GuardError(
+                f"expected finite numbers from model '{field.model.name}', got NaN or infinity in "
+                f"{field.role} {' and '.join(bad)} ({self._where(structure)}); look at {SAVED}, "
+                f"go back to a checkpoint with a smaller timestep or stride, or mend the model"
+            )
+
+    def _where(self, structure: Structure) -> str:
+        return f"request {self.requests[structure.slot]} of {structure.slot}"
 
     def _pass(
         self, name: str, value: float, limit: float, structure: Structure, result: ForceResult
     ) -> None:
         key = structure.slot, name
         self._passed[key] += 1
-        where = f"request {self.requests[structure.slot]} of {structure.slot}"
+        where = self._where(structure)
         text = f"expected {name} {limit:g} {UNITS[name]}, got {WHAT[name]} of {value:.3g} ({where})"
         if self._passed[key] < PATIENCE:
             log.warning("warning: %s", text)
@@ -104,17 +132,6 @@ class Guard:
             f"{text}, {PATIENCE} times in a row; look at {SAVED}, go back to a checkpoint with a "
             f"smaller timestep or stride, or set {name} in <parameters>"
         )
-
-    def _moves(self, structures: Sequence[Structure]) -> NDArray[np.float64]:
-        """Displacements since the last request from the same place, (B, N, 3), minimum image."""
-        now = np.stack([structure.positions for structure in structures])
-        last = np.stack([self._last.get(s.slot, s.positions) for s in structures])
-        self._last.update({structure.slot: structure.positions for structure in structures})
-        moves = now - last
-        for move, structure in zip(moves, structures, strict=True):
-            if structure.pbc.all() and np.abs(move).max() > 0.5:  # may have been wrapped
-                move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
-        return moves
 
 
 def largest(vectors: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,4 +1,9 @@
-"""The bounds that ``<parameters>`` may set; see :mod:`halfkick.driver.guard`."""
+"""The bounds that ``<parameters>`` may set; see :mod:`halfkick.driver.guard`.
+
+Some bounds are off unless more is known: MOVE is that of ``max_move`` where i-PI's input is at
+hand and says nothing but dynamics, and GAP times the 99.9th percentile on the card of a model is
+that of ``max_gap`` where there is a card.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +12,10 @@ from dataclasses import dataclass, fields
 
 import numpy as np
 
-__all__ = ["Limits"]
+__all__ = ["GAP", "MOVE", "Limits"]
+
+MOVE = 1.0  # Å; atoms of a sane run go a tenth of this
+GAP = 10.0
 
 
 @dataclass(frozen=True)

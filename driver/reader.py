@@ -13,7 +13,7 @@ from queue import SimpleQueue
 
 from halfkick.driver.config import ConfigError
 from halfkick.driver.connection import Closed, Connection
-from halfkick.driver.protocol import Event, Exit, State
+from halfkick.driver.protocol import Event, Exit
 
 __all__ = ["Reader"]
 
@@ -114,12 +114,9 @@ class Reader(threading.Thread):
     def _read(self, connection: Connection) -> None:
         try:
             events = connection.receive()
-        except Closed:
-            if connection.protocol.state is State.NEEDINIT:
-                self._leave(connection, LINGER_S)
-            else:
-                log.warning("i-PI closed %s without EXIT", connection.address)
-                self._leave(connection, COME_BACK_S)
+        except Closed as closed:
+            log.warning("lost the connection to i-PI at %s: %s", connection.address, closed)
+            self._leave(connection, COME_BACK_S)
             return
         for event in events:
             if isinstance(event, Exit):

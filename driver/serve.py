@@ -27,6 +27,8 @@ __all__ = ["ServeOptions", "Server"]
 
 log = logging.getLogger("halfkick")
 
+MANY = 64  # replicas, where i-PI's input does not say how many there are
+
 
 @dataclass(frozen=True)
 class ServeOptions:
@@ -68,7 +70,8 @@ class Server:
     ) -> None:
         self.options = options
         source = options.source
-        self.guard = Guard()
+        replicas = source.replicas if source.endpoints else MANY
+        self.guard = Guard(3 * replicas * len(endpoints))
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
@@ -121,6 +124,7 @@ class Server:
             connection, event = item
             if isinstance(event, Init):
                 self._fields[connection] = self._asked_for(parse_parameters(event.parameters))
+                self.guard.begin()
             else:
                 jobs.append(self._job(connection, event))
 
@@ -159,8 +163,10 @@ class Server:
     def _force_field(self, parameters: dict[str, str]) -> ForceField:
         key = tuple(sorted(parameters.items()))
         if key not in self._known:
-            needed = self.options.source.needs_virial
-            self._known[key] = ForceField(parameters, self._model, needed)
+            source = self.options.source
+            self._known[key] = ForceField(
+                parameters, self._model, source.needs_virial, source.is_dynamics
+            )
         return self._known[key]
 
     def _model(self, spec: str) -> ForceModel:
@@ -180,4 +186,7 @@ class Server:
         if self.options.report is not None:
             gaps = [pair.report() for pair in self.guard.gaps.pairs.values()]
             report = self._counts() | {"gaps": gaps}
-            self.options.report.write_text(json.dumps(report, indent=1) + "\n")
+            try:
+                self.options.report.write_text(json.dumps(report, indent=1) + "\n")
+            except OSError as error:  # what ended the server is what has to be heard
+                log.warning("warning: cannot write the report: %s", error)

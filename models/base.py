@@ -117,11 +117,14 @@ class ExpectedGap:
         rmse: root mean square over components, eV/Å.
         role: the forces it was measured for.
         reference: what they were compared with.
+        p999: 99.9th percentile of components, of the species where it is largest, eV/Å; ``None``
+            if it is not known.
     """
 
     rmse: float
     role: Role
     reference: str
+    p999: float | None = None
 
 
 class ForceModel(ABC):

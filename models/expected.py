@@ -9,6 +9,9 @@ from halfkick.models.base import ExpectedGap, ModelError, Role
 
 __all__ = ["read_expected_gap"]
 
+TAILS = ("p999", "p99_9")
+"""What cards call the 99.9th percentile of components."""
+
 
 def read_expected_gap(model: Path) -> ExpectedGap | None:
     """Read it from ``MODEL.card.json`` beside ``MODEL.pt``; ``None`` if nothing is said there.
@@ -21,11 +24,18 @@ def read_expected_gap(model: Path) -> ExpectedGap | None:
         return None
     try:
         card = json.loads(path.read_text())
-        gap = card.get("gap", {}).get("all")
-        if gap is None:
+        gaps = card.get("gap", {})
+        if gaps.get("all") is None:
             return None
         reference = card.get("teacher", "its own conservative forces")
-        return ExpectedGap(1e-3 * float(gap["rmse"]), Role(card.get("role", "direct")), reference)
+        groups = [gap for gap in gaps.values() if isinstance(gap, dict)]
+        tails = [1e-3 * float(gap[key]) for gap in groups for key in TAILS if key in gap]
+        return ExpectedGap(
+            1e-3 * float(gaps["all"]["rmse"]),
+            Role(card.get("role", "direct")),
+            reference,
+            max(tails, default=None),
+        )
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise ModelError(
             f"expected a model card in '{path}', got {type(error).__name__}: {error}; "

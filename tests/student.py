@@ -23,15 +23,18 @@ class Student(Toy):
         scale: 1 is the toy itself.
         card: gap of the direct forces in meV/Å on the model's card; 0 for no card.
         role: whose gap stands on the card.
+        tail: its 99.9th percentile; 0 for none.
     """
 
     name = "student"
 
-    def __init__(self, *, scale: float = 0.9, card: float = 0.0, role: str = "direct") -> None:
+    def __init__(
+        self, *, scale: float = 0.9, card: float = 0.0, role: str = "direct", tail: float = 0.0
+    ) -> None:
         super().__init__()
         self._scale = scale
         if card:
-            self.expected_gap = ExpectedGap(1e-3 * card, Role(role), "toy")
+            self.expected_gap = ExpectedGap(1e-3 * card, Role(role), "toy", 1e-3 * tail or None)
 
     def _evaluate(self, structure: Structure, role: Role) -> ForceResult:
         result = super()._evaluate(structure, role)

@@ -48,11 +48,11 @@ def check(guard, field, *structures):
 
 
 def test_an_ordinary_run_passes(moves):
-    check(Guard(), moves, *[structure(0.05 * i) for i in range(5)])
+    check(Guard(1), moves, *[structure(0.05 * i) for i in range(5)])
 
 
 def test_forces_beyond_a_limit(field, caplog):
-    guard, strict = Guard(), field(max_force=1e-3)
+    guard, strict = Guard(1), field(max_force=1e-3)
     check(guard, strict, structure(), structure())
     assert len(caplog.records) == 2 and "expected max_force 0.001 eV/Å" in caplog.text
     with pytest.raises(GuardError, match=r"expected max_force.*request 3 of a"):
@@ -63,7 +63,7 @@ def test_forces_beyond_a_limit(field, caplog):
 
 @pytest.mark.parametrize("which", list(Role))
 def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
-    guard = Guard()
+    guard = Guard(1)
     direct, conservative = (
         field(role, **({"max_gap": 1e-3} if role is which else {})) for role in Role
     )
@@ -74,14 +74,14 @@ def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
 
 
 def test_a_gap_needs_the_same_structure(field):
-    guard, direct, conservative = Guard(), field(max_gap=1e-3), field(Role.CONSERVATIVE)
+    guard, direct, conservative = Guard(1), field(max_gap=1e-3), field(Role.CONSERVATIVE)
     for i in range(9):
         check(guard, direct, structure(0.02 * i))
         check(guard, conservative, structure(0.02 * i + 0.01, slot="b"))
 
 
 def test_an_exception_is_forgiven(moves, caplog):
-    guard, far = Guard(), structure(0.8)
+    guard, far = Guard(1), structure(0.8)
     for _ in range(5):  # there and back is two moves too far, then one that is not
         check(guard, moves, structure(), far, structure(), structure())
     assert "max_move" in caplog.text
@@ -90,10 +90,10 @@ def test_an_exception_is_forgiven(moves, caplog):
 def test_jumps_end_the_run(moves, field):
     jumps = [structure(0.8 * (i % 2)) for i in range(4)]
     with pytest.raises(GuardError, match="max_move 1 Å"):
-        check(Guard(), moves, *jumps)
-    check(Guard(), field(), *jumps)
-    check(Guard(), moves, *[structure(wrapped=bool(i % 2)) for i in range(8)])
-    check(Guard(), moves, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
+        check(Guard(1), moves, *jumps)
+    check(Guard(1), field(), *jumps)
+    check(Guard(1), moves, *[structure(wrapped=bool(i % 2)) for i in range(8)])
+    check(Guard(1), moves, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
 
 
 def test_limits_are_read():

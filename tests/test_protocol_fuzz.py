@@ -2,67 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
-import numpy as np
+from fuzz import HEADERS, fuzz, outcome, sent
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from wire import CASES, POSDATA, plain
+from wire import CASES, POSDATA
 
-from halfkick.driver.protocol import Protocol, ProtocolError, State
-
-HEADERS = [
-    name.ljust(12).encode()
-    for name in ("STATUS", "INIT", "POSDATA", "GETFORCE", "EXIT", "FORCEREADY", "status")
-]
-# names a state, and a header or a field after one
-CLEAR = re.compile(
-    r"^expected .*(header|STATUS|INIT|POSDATA|GETFORCE|EXIT).* in state "
-    r"(NEEDINIT|READY|POSITIONS|COMPUTING|CLOSED)\b.*; .+",
-    re.DOTALL,
-)
 bounded = settings(derandomize=True, deadline=None, max_examples=150)
 chunks = st.lists(st.integers(1, 40), min_size=1, max_size=8)
 cases = st.sampled_from(CASES)
-
-
-def outcome(turns, sizes, shared):
-    """Everything a conversation leads to: events, replies, error, end.
-
-    Each turn is a piece of the stream that is followed by an answer where one is owed. Pieces
-    are cut to the sizes, taken in turn; empty sizes leave them whole.
-    """
-    protocol = Protocol(shared=shared)
-    events, replies, error, fed = [], b"", None, 0
-    try:
-        for data in turns:
-            start = 0
-            while start < len(data):
-                size = sizes[fed % len(sizes)] if sizes else len(data)
-                events += [plain(event) for event in protocol.receive(data[start : start + size])]
-                start += size
-                fed += 1
-                assert len(protocol._buffer) <= sum(map(len, turns))
-            if protocol.state is State.COMPUTING:
-                answer(protocol, shared)
-        replies = protocol.outgoing()
-        protocol.end_of_stream()
-    except ProtocolError as caught:
-        error = str(caught)
-        assert CLEAR.match(error), error
-        replies += protocol.outgoing()
-        assert protocol.state is State.CLOSED
-    return None if error else events, replies, error, protocol.state
-
-
-def answer(protocol, shared):
-    batch, n_atoms = protocol.batch_size, protocol._request.n_atoms
-    shapes = (batch,), (batch, n_atoms, 3), (batch, 3, 3)
-    protocol.answer(*([None] * 3 if shared else map(np.zeros, shapes)))
-
-
-def sent(case):
-    return [turn.sent for turn in case.turns]
 
 
 @bounded
@@ -109,3 +56,8 @@ def test_wrong_mode(case, shared, sizes):
     result = outcome(turns, sizes, shared)
     assert result == outcome(turns, [], shared)
     assert (result[2] is None) == (shared is case.shared or POSDATA not in b"".join(turns))
+
+
+def test_mutated_conversations():
+    report = fuzz(3000, seed=1)
+    assert report.ends["well"] < 1500 < report.ends.total() == 3000

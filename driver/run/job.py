@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -11,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from halfkick.driver.config import ConfigError, Endpoint, read_input
+from halfkick.driver.run.outputs import lacking, output_files, output_name, reached
 from halfkick.driver.run.trim import trim
 
 __all__ = ["Job", "describe", "done_steps", "prepare"]
@@ -25,6 +25,7 @@ OWN_FILES = (
     "driver.jsonl",
     "summary.json",
     "energy.png",
+    "guard.xyz",
 )
 """What a new run would overwrite; i-PI keeps its own earlier outputs itself."""
 
@@ -98,10 +99,10 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         )
     root = ElementTree.parse(xml).getroot()
     if restart:
-        for path in _outputs(root, xml.parent, "properties", "trajectory"):
+        for path in output_files(root, xml.parent, "properties", "trajectory"):
             trim(path, job.step)
     else:
-        _keep([xml.parent / name for name in OWN_FILES] + _outputs(root, xml.parent))
+        _keep([xml.parent / name for name in OWN_FILES] + output_files(root, xml.parent))
     return replace(job, input=input_xml, restarted=restart)
 
 
@@ -162,11 +163,14 @@ def _integer(root: ElementTree.Element, tag: str, default: int) -> int:
 
 
 def _furthest(input_xml: Path) -> Path:
-    """The state to go on from: RESTART, or a checkpoint if the run was killed since."""
-    folder = input_xml.parent
-    checkpoints = _outputs(ElementTree.parse(input_xml).getroot(), folder, "checkpoint")
+    """The state to go on from: RESTART, or a checkpoint if the run was killed since.
+
+    i-PI writes checkpoint and outputs of a step at the same time. Killed meanwhile, it may have
+    written the one and not the others: then an earlier checkpoint is the better one, if there is.
+    """
+    folder, root = input_xml.parent, ElementTree.parse(input_xml).getroot()
     found: dict[Path, int] = {}
-    for path in [folder / "RESTART", *checkpoints]:
+    for path in [folder / "RESTART", *output_files(root, folder, "checkpoint")]:
         try:
             found[path] = done_steps(ElementTree.parse(path).getroot())
         except (OSError, ElementTree.ParseError):
@@ -175,9 +179,17 @@ def _furthest(input_xml: Path) -> Path:
         raise ConfigError(
             f"expected RESTART or a checkpoint in '{folder}', got neither; run without --restart"
         )
-    best = max(found, key=lambda path: found[path])
-    if best.name != "RESTART":
-        log.warning("continuing from %s, step %d", best.name, found[best])
+    ordered = sorted(found, key=lambda path: found[path], reverse=True)
+    best = ordered[0]
+    if best.name == "RESTART":
+        return best
+    reach = reached(root, folder)
+    whole = [p for p in ordered if p.name != "RESTART" and not lacking(reach, found[p])]
+    if not whole:
+        names = ", ".join(lacking(reach, found[best]))
+        log.warning("i-PI was killed before it wrote step %d to %s", found[best], names)
+    best = whole[0] if whole else best
+    log.warning("continuing from %s, step %d", best.name, found[best])
     return best
 
 
@@ -193,26 +205,6 @@ def _with_total_steps(xml: Path, input_xml: Path, steps: int) -> Path:
     return copy
 
 
-def _name(output: ElementTree.Element, root: ElementTree.Element) -> str:
-    prefix = root.find("output").get("prefix", "i-pi").strip()
-    default = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}[output.tag]
-    return ".".join(part for part in (prefix, output.get("filename", default).strip()) if part)
-
-
-def _outputs(root: ElementTree.Element, folder: Path, *kinds: str) -> list[Path]:
-    """Output files on disk, of all systems and beads: of these kinds, or of all."""
-    systems = {system.get("prefix", "").strip() for system in root.iter("system")} - {""}
-    heads = "|".join(re.escape(f"{system}_") for system in systems)
-    names = "|".join(
-        re.escape(_name(output, root))
-        for output in root.iterfind("output/*")
-        if not kinds or output.tag in kinds
-    )
-    bead_and_format = r"(_\d+)?(\.(xyz|extxyz|pdb|json|bin))?"
-    pattern = re.compile(f"({heads})?({names}){bead_and_format}")
-    return sorted(path for path in folder.iterdir() if names and pattern.fullmatch(path.name))
-
-
 def _properties(root: ElementTree.Element, folder: Path) -> Path | None:
     """The properties file that tells most of how the run goes."""
     outputs = root.findall("output/properties")
@@ -221,5 +213,5 @@ def _properties(root: ElementTree.Element, folder: Path) -> Path | None:
         return None
     system = next(root.iter("system"), None)
     prefix = "" if system is None else system.get("prefix", "").strip()
-    name = _name(best, root)
+    name = output_name(best, root)
     return folder / (f"{prefix}_{name}" if prefix else name)

@@ -119,7 +119,7 @@ class Child:
         """The last line it wrote."""
         lines = self.said().split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was said")
-        return last.removeprefix("halfkick: error: ")
+        return last.removeprefix("halfkick: ").removeprefix("error: ")
 
 
 def environment(threads: int | None) -> dict[str, str]:

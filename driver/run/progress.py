@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from types import TracebackType
 
 from rich.console import Console
@@ -58,7 +59,8 @@ class Progress:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._bar.stop()
+        with suppress(OSError):  # a terminal that was closed is no matter for the run
+            self._bar.stop()
 
     @property
     def pace(self) -> tuple[float, float] | None:
@@ -86,7 +88,8 @@ class Progress:
         if not self._console.is_terminal and now - self._printed >= LINE_EVERY:
             self._printed = now
             steps = f"{row.step[-1]:.0f}/{self._job.total_steps} steps"
-            self._console.print(f"{steps}  {state}", highlight=False)
+            with suppress(OSError):
+                self._console.print(f"{steps}  {state}", highlight=False)
 
     def _describe(self, row: Properties) -> str:
         """Time, speed, temperature and how far the conserved quantity has gone."""

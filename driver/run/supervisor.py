@@ -32,7 +32,9 @@ FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
 POLL_THREAD_DIED = "Exception in thread poll_"
-"""What i-PI says when a driver was killed with a request unread in its socket; it then hangs."""
+"""What i-PI says when a connection was reset, as when a driver is killed with a request unread in
+its socket; it then hangs."""
+LOST = f"i-PI stopped listening {MAX_DEATHS} times at one step; see i-pi.log"
 TIMED_OUT = "Timeout!"
 """What i-PI says when a driver let its ``<timeout>`` pass and was dropped."""
 
@@ -46,7 +48,7 @@ class Supervisor:
 
     Attributes:
         signal: number of the first signal that asked for an end.
-        signals: how many there were; the second one ends all patience.
+        signals: how many there were; the second one ends patience with the driver.
     """
 
     def __init__(self, job: Job, machine: Machine) -> None:
@@ -66,7 +68,10 @@ class Supervisor:
         with self._listening(), Progress(self.job, console) as progress:
             failure = self._see_through(progress)
         state = self._state(failure)
-        self._sum_up(state, progress, time.monotonic() - start, console)
+        try:
+            self._sum_up(state, progress, time.monotonic() - start, console)
+        except OSError as error:  # a full disk, a closed terminal; the run itself has ended well
+            failure = failure or f"cannot sum up the run: {error}"
         if failure:
             log.error("error: %s", failure)
             return FAILED
@@ -78,7 +83,7 @@ class Supervisor:
             try:
                 return self._run_both(progress)
             except IpiLost:
-                log.warning("i-PI stopped listening when the driver died; starting it again")
+                log.warning("i-PI stopped listening when a connection was lost; starting it again")
                 self.job = prepare(self.job.input, self.job.total_steps, restart=True)
         return None
 
@@ -121,56 +126,58 @@ class Supervisor:
             if driver.code is None and (TIMED_OUT in news or self._pulse.is_gone()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
+            if lost:  # a driver that says why it ended does so within a moment
+                driver.wait(1.0)
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE if driver.code == 0 else 1.0)
                 if ipi.code is not None:
                     return _failure(ipi)
-                if not self._start_again(driver, progress):
-                    return _failure(driver)
-            if self._deaths and lost:
-                raise IpiLost
+            if driver.code is not None or lost:
+                if driver.code in REFUSALS or self._is_hopeless(progress):
+                    failure = LOST if driver.code is None else driver.ending()
+                    return _at(progress) + failure
+                if lost:
+                    raise IpiLost
+                self._start_again(driver)
             progress.update()
             self._woken.wait(LOOK_EVERY)
         return None
 
-    def _start_again(self, driver: Child, progress: Progress) -> bool:
-        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost.
-
-        A driver that said what is wrong would say it again, and one that dies again and again at
-        one step is beyond help.
-        """
+    def _is_hopeless(self, progress: Progress) -> bool:
+        """Take note of a death; whether there were so many at this step that another is to come."""
         progress.update(at_once=True)
         step = None if progress.last is None else progress.last[1]
         self._deaths.append(step)
-        if driver.code in REFUSALS or self._deaths.count(step) >= MAX_DEATHS:
-            return False
+        return self._deaths.count(step) >= MAX_DEATHS
+
+    def _start_again(self, driver: Child) -> None:
+        """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost."""
         log.warning("%s; starting another", driver.ending())
         self._pulse.restart()
         driver.start()
-        return True
 
     def _end(self, ipi: Child, driver: Child) -> None:
         """Let i-PI write RESTART and tell the driver to end; make them if they do not.
 
         i-PI cannot end while it waits for an answer that does not come, so the driver goes first
-        when patience is over.
+        when patience is over: after a while or a second signal. A third one leaves no RESTART.
         """
         if ipi.code is None:
             ipi.process.terminate()
             self._wait(ipi)
         if ipi.code is None:
             driver.stop(grace=0.0)
-            self._wait(ipi, 5.0)
+            self._wait(ipi, 5.0, signals=3)
         ipi.stop(grace=0.0)
         if ipi.code == 0:
             self._wait(driver)
         driver.stop(grace=2.0)
 
-    def _wait(self, child: Child, seconds: float = GRACE) -> None:
-        """Wait for a child, but not after a second signal."""
+    def _wait(self, child: Child, seconds: float = GRACE, signals: int = 2) -> None:
+        """Wait for a child, but not after so many signals."""
         end = time.monotonic() + seconds
-        while child.code is None and self.signals < 2 and time.monotonic() < end:
+        while child.code is None and self.signals < signals and time.monotonic() < end:
             child.wait(LOOK_EVERY)
 
     def _state(self, failure: str | None) -> str:
@@ -218,6 +225,12 @@ class Supervisor:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+
+def _at(progress: Progress) -> str:
+    """When it was, as far as the outputs tell."""
+    progress.update(at_once=True)
+    return "" if progress.last is None else f"after step {progress.last[1]:.0f} "
 
 
 def _failure(child: Child) -> str | None:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["trim"]
+__all__ = ["last_step", "trim"]
 
 log = logging.getLogger(__name__)
 
@@ -24,11 +24,8 @@ def trim(path: Path, step: int) -> None:
     are left as they are, with a warning.
     """
     with path.open("rb") as file:
-        if path.suffix in (".xyz", ".extxyz"):
-            records = _frames(file)
-        elif file.read(1) == b"#" and (column := _step_column(file)) is not None:
-            records = _rows(file, column)
-        else:
+        records = _records(file)
+        if records is None:
             log.warning("cannot tell the steps in %s: rows after step %d stay", path.name, step)
             return
         end = 0
@@ -39,6 +36,20 @@ def trim(path: Path, step: int) -> None:
     if end < path.stat().st_size:
         os.truncate(path, end)
         log.info("cut %s back to step %d", path.name, step)
+
+
+def last_step(path: Path) -> int | None:
+    """The step of the last complete row or frame, -1 without any; ``None`` if it does not tell."""
+    with path.open("rb") as file:
+        records = _records(file)
+        return None if records is None else max((number for number, _ in records), default=-1)
+
+
+def _records(file: BinaryIO) -> Iterator[tuple[int, int]] | None:
+    if Path(file.name).suffix in (".xyz", ".extxyz"):
+        return _frames(file)
+    column = _step_column(file)
+    return None if column is None else _rows(file, column)
 
 
 def _step_column(file: BinaryIO) -> int | None:

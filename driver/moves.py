@@ -1,0 +1,74 @@
+"""How far atoms went between two requests of one bead."""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Hashable, Sequence
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+from halfkick.models.base import Structure
+
+__all__ = ["Moves"]
+
+
+class Moves:
+    """Remembers the last requests for the same atoms, of whatever force field.
+
+    i-PI does not say which bead or system it asks for, and beads go from one connection to another:
+    a structure is compared with the nearest of those remembered. As long as they are too few to
+    hold every bead, nothing has moved.
+
+    Args:
+        remember: how many; three times the beads of all systems, for each force field, hold what
+            ring-polymer contraction and scaled coordinates ask for in between, too.
+    """
+
+    def __init__(self, remember: int) -> None:
+        self._remember = remember
+        self._last: dict[Hashable, NDArray[np.float64]] = {}
+        self._recent: defaultdict[bytes, deque[NDArray[np.float64]]]
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew, as when i-PI does."""
+        self._last.clear()
+        self._recent = defaultdict(lambda: deque(maxlen=self._remember))
+
+    def see(self, structures: Sequence[Structure], limit: float) -> NDArray[np.float64]:
+        """The longest way of an atom in each structure, shape (B,), Å; a bound if below limit."""
+        recent = self._recent[structures[0].numbers.tobytes()]
+        ways = np.zeros(len(structures))
+        if len(recent) == self._remember:
+            ways[:] = [self._way(structure, recent, limit) for structure in structures]
+        for structure in structures:
+            self._last[structure.slot] = structure.positions
+            recent.append(structure.positions)
+        return ways
+
+    def _way(self, structure: Structure, recent: deque[NDArray[np.float64]], limit: float) -> float:
+        """To the nearest structure, the one from the same place first."""
+        nearest = np.inf
+        own = self._last.get(structure.slot)
+        same = own is not None and own.shape == structure.positions.shape
+        for before in chain([own] if same else [], reversed(recent)):
+            nearest = min(nearest, way(structure, before, limit))
+            if nearest <= limit:
+                break
+        return nearest
+
+
+def way(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
+    """The longest displacement of an atom; if it may have been wrapped, to the nearest image.
+
+    i-PI has a cell and wraps into it whether or not the template is periodic.
+    """
+    move = structure.positions - before
+    bound = np.sqrt(3.0) * np.abs(move).max()
+    if bound <= limit:
+        return float(bound)
+    if np.linalg.det(structure.cell) != 0.0:
+        move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
+    return float(np.sqrt((move**2).sum(axis=1).max()))
