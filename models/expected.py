@@ -9,9 +9,6 @@ from halfkick.models.base import ExpectedGap, ModelError, Role
 
 __all__ = ["read_expected_gap"]
 
-TAILS = ("p999", "p99_9")
-"""What cards call the 99.9th percentile of components."""
-
 
 def read_expected_gap(model: Path) -> ExpectedGap | None:
     """Read it from ``MODEL.card.json`` beside ``MODEL.pt``; ``None`` if nothing is said there.
@@ -29,7 +26,7 @@ def read_expected_gap(model: Path) -> ExpectedGap | None:
             return None
         reference = card.get("teacher", "its own conservative forces")
         groups = [gap for gap in gaps.values() if isinstance(gap, dict)]
-        tails = [1e-3 * float(gap[key]) for gap in groups for key in TAILS if key in gap]
+        tails = [1e-3 * float(gap["p999"]) for gap in groups if "p999" in gap]
         return ExpectedGap(
             1e-3 * float(gaps["all"]["rmse"]),
             Role(card.get("role", "direct")),
