@@ -85,12 +85,14 @@ class Guard:
                 the structure is saved.
         """
         results = [answer[field.role] for answer in answers]
-        for structure, result in zip(structures, results, strict=True):
+        for structure in structures:
             self.requests[structure.slot] += 1
-            self._check_finite(field, structure, result)
+        forces = largest(np.array([r.forces for r in results]))
+        others = sum(r.energy for r in results) + np.array([r.virial for r in results]).sum()
+        if not np.isfinite(forces.sum() + others):
+            self._refuse(field, structures, results)
         gaps, max_gap = self.gaps.see(field, structures, results)
-        forces = np.concatenate([r.forces for r in results]).reshape(len(results), -1, 3)
-        found = {"max_force": (largest(forces), field.limits.max_force), "max_gap": (gaps, max_gap)}
+        found = {"max_force": (forces, field.limits.max_force), "max_gap": (gaps, max_gap)}
         if field.limits.max_move < np.inf:
             limit = field.limits.max_move
             found["max_move"] = self._moves.see(structures, limit), limit
@@ -103,16 +105,21 @@ class Guard:
                 elif value <= limit:  # and not NaN: there was something to compare
                     self._passed.pop((structure.slot, name), None)
 
-    def _check_finite(self, field: ForceField, structure: Structure, result: ForceResult) -> None:
-        numbers = {"energy": result.energy, "forces": result.forces, "virial": result.virial}
-        bad = [name for name, values in numbers.items() if not np.isfinite(values).all()]
-        if bad:
-            save(structure, result)
-            raise GuardError(
-                f"expected finite numbers from model '{field.model.name}', got NaN or infinity in "
-                f"{field.role} {' and '.join(bad)} ({self._where(structure)}); look at {SAVED}, "
-                f"go back to a checkpoint with a smaller timestep or stride, or mend the model"
-            )
+    def _refuse(
+        self, field: ForceField, structures: Sequence[Structure], results: Sequence[ForceResult]
+    ) -> None:
+        """Raise GuardError for the first structure with a number that is not finite."""
+        for structure, result in zip(structures, results, strict=True):
+            numbers = {"energy": result.energy, "forces": result.forces, "virial": result.virial}
+            bad = [name for name, values in numbers.items() if not np.isfinite(values).all()]
+            if bad:
+                save(structure, result)
+                raise GuardError(
+                    f"expected finite numbers from model '{field.model.name}', got NaN or infinity "
+                    f"in {field.role} {' and '.join(bad)} ({self._where(structure)}); look at "
+                    f"{SAVED}, go back to a checkpoint with a smaller timestep or stride, or mend "
+                    f"the model"
+                )
 
     def _where(self, structure: Structure) -> str:
         return f"request {self.requests[structure.slot]} of {structure.slot}"

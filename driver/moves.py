@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Hashable, Sequence
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +11,8 @@ from numpy.typing import NDArray
 from halfkick.models.base import Structure
 
 __all__ = ["Moves"]
+
+SQRT3 = 3.0**0.5
 
 
 class Moves:
@@ -40,20 +41,24 @@ class Moves:
     def see(self, structures: Sequence[Structure], limit: float) -> NDArray[np.float64]:
         """The longest way of an atom in each structure, shape (B,), Å; a bound if below limit."""
         recent = self._recent[structures[0].numbers.tobytes()]
+        places = tuple(structure.slot for structure in structures)
+        now = np.array([structure.positions for structure in structures])
+        before = self._last.get(places)
         ways = np.zeros(len(structures))
         if len(recent) == self._remember:
-            ways[:] = [self._way(structure, recent, limit) for structure in structures]
-        for structure in structures:
-            self._last[structure.slot] = structure.positions
-            recent.append(structure.positions)
+            ways += np.inf
+            if before is not None and before.shape == now.shape:
+                ways = SQRT3 * np.abs(now - before).max(axis=(1, 2))
+            for place in np.flatnonzero(ways > limit):
+                ways[place] = self._way(structures[place], recent, limit)
+        self._last[places] = now
+        recent.extend(now)
         return ways
 
     def _way(self, structure: Structure, recent: deque[NDArray[np.float64]], limit: float) -> float:
-        """To the nearest structure, the one from the same place first."""
+        """To the nearest structure."""
         nearest = np.inf
-        own = self._last.get(structure.slot)
-        same = own is not None and own.shape == structure.positions.shape
-        for before in chain([own] if same else [], reversed(recent)):
+        for before in reversed(recent):
             nearest = min(nearest, way(structure, before, limit))
             if nearest <= limit:
                 break
@@ -66,7 +71,7 @@ def way(structure: Structure, before: NDArray[np.float64], limit: float) -> floa
     i-PI has a cell and wraps into it whether or not the template is periodic.
     """
     move = structure.positions - before
-    bound = np.sqrt(3.0) * np.abs(move).max()
+    bound = SQRT3 * np.abs(move).max()
     if bound <= limit:
         return float(bound)
     if np.linalg.det(structure.cell) != 0.0:

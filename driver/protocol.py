@@ -116,11 +116,14 @@ class Protocol:
         """
         self._buffer += data
         try:
-            while self.state is not State.CLOSED and len(self._buffer) >= self._size:
-                with memoryview(self._buffer) as view:
-                    field = bytes(view[: self._size])
-                del self._buffer[: self._size]
-                self._size, self._field = self._fields.send(field)
+            begin = 0
+            with memoryview(self._buffer) as view:
+                while self.state is not State.CLOSED and len(view) - begin >= self._size:
+                    field = bytes(view[begin : begin + self._size])
+                    begin += self._size
+                    self._size, self._field = self._fields.send(field)
+            if begin:
+                del self._buffer[:begin]
             if self.state is State.CLOSED and self._buffer:
                 raise ProtocolError("expected no header in state CLOSED, got bytes; reconnect")
         except ProtocolError:

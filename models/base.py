@@ -11,7 +11,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,10 +63,13 @@ class Structure:
     pbc: NDArray[np.bool_]
     slot: Hashable = None
 
-    @cached_property
+    @property
     def key(self) -> Hashable:
         """Cell and positions to the last bit."""
-        return self.cell.tobytes(), self.positions.tobytes()
+        known = self.__dict__.get("_key")  # cached_property is slow: it takes a lock
+        if known is None:
+            known = self.__dict__["_key"] = self.cell.tobytes() + self.positions.tobytes()
+        return known
 
 
 @dataclass(frozen=True, eq=False)
