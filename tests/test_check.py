@@ -146,6 +146,20 @@ def test_forces_and_virial_are_what_the_energy_says(toy_probe):
         assert found.deviation > 3e-3 * found.size
 
 
+class Far(Off):
+    """Energies in single precision, 4000 eV from zero, as total energies are."""
+
+    def _evaluate(self, structure, role):
+        result = super()._evaluate(structure, role)
+        return replace(result, energy=float(np.float32(result.energy - 4000.0)))
+
+
+def test_rounding_of_large_energies_is_no_error(toy_probe):
+    found = force_error(Probe(Far(), toy_probe.structure))
+    assert found.agrees and found.rounding > 0.1
+    assert not force_error(Probe(Far(factor=1.1), toy_probe.structure)).agrees
+
+
 def test_a_step_in_the_force_is_seen(toy_probe):
     assert all(found.smooth for found in jumps(toy_probe).values())
     found = jumps(Probe(Off(step=0.01), toy_probe.structure))

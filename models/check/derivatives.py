@@ -98,12 +98,19 @@ def jumps(probe: Probe, points: int = 60, span: float = 0.01) -> dict[Role, Jump
 
 
 def energy_noise(probe: Probe) -> float:
-    """Rounding error of the energy, eV: its scatter around a parabola 8e-6 Å long."""
+    """Rounding error of the energy, eV: its scatter around a parabola 8e-6 Å long.
+
+    Along so little, an energy of single precision far from zero may not move at all; then it is
+    the distance of such numbers.
+    """
     direction = np.random.default_rng(0).normal(size=probe.shape)
     x = np.arange(8.0)
     y = np.array([probe.energy(probe.moved(TINY * k * direction)) for k in x])
     rest = y - np.polyval(np.polyfit(x, y, 2), x)
-    return float(np.sqrt(np.mean(rest**2) * 8 / 5))
+    scatter = float(np.sqrt(np.mean(rest**2) * 8 / 5))
+    single = y.astype(np.float32)
+    is_single = bool((single == y).all())
+    return max(scatter, is_single * float(np.spacing(np.abs(single)).max()) / np.sqrt(12.0))
 
 
 def _step(noise: float) -> float:
