@@ -154,6 +154,9 @@ def bench(
     stride: Annotated[int | None, typer.Option(help="Inner steps in an outer step.")] = None,
     repeats: Annotated[int, typer.Option(help="How often to measure each.")] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="One short measurement of each.")] = False,
+    in_a_row: Annotated[
+        int, typer.Option(help="Outer steps that halfkick then does alone, to find stalls.")
+    ] = 0,
     out: Annotated[Path, typer.Option(help="Where to leave bench.json and bench.png.")] = Path(),
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
@@ -166,7 +169,7 @@ def bench(
     from halfkick.driver.threads import settle
 
     settle(threads)
-    options = read_options(input_xml, modes, beads, atoms, repeats, quick)
+    options = read_options(input_xml, modes, beads, atoms, repeats, quick, in_a_row)
     run_bench(input_xml, stride, options, device, threads, out, Console())
 
 

@@ -107,7 +107,8 @@ def test_the_command(tmp_path):
     text = (SCENARIO / "input.xml").read_text().replace("model: water", "model: soft.pt")
     (tmp_path / "input.xml").write_text(text)
     done = subprocess.run(
-        [*HALFKICK, "bench", "input.xml", "--quick", "--modes", "mts", "--threads", "1"],
+        [*HALFKICK, "bench", "input.xml", "--quick", "--modes", "mts", "--threads", "1",
+         "--in-a-row", "150"],
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -118,4 +119,6 @@ def test_the_command(tmp_path):
     assert all(min(times) > 0.0 for times in group["ms"].values())
     ratio = np.median(group["ms"]["halfkick"]) / np.median(group["ms"]["ffdirect"])
     assert found["figures"]["mts, 1 bead, 27 atoms: halfkick / ffdirect"] == pytest.approx(ratio)
+    assert len(group["ms"]["halfkick, in a row"]) >= 150
+    assert any("stalls in 1" in name for name in found["figures"])
     assert "27 atoms: halfkick" in done.stdout

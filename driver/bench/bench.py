@@ -24,12 +24,22 @@ from halfkick.models.base import ForceModel, Role
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["BOTH", "CONSERVATIVE", "DIRECT", "Measured", "Options", "measure", "reference"]
+__all__ = [
+    "BOTH",
+    "CONSERVATIVE",
+    "DIRECT",
+    "IN_A_ROW",
+    "Measured",
+    "Options",
+    "measure",
+    "reference",
+]
 
 DIRECT, CONSERVATIVE = frozenset({Role.DIRECT}), frozenset({Role.CONSERVATIVE})
 BOTH = DIRECT | CONSERVATIVE
 BATCH = 32  # beads in a request to the driver alone
 TRIPS = 200  # requests to it in one measurement
+IN_A_ROW = "halfkick, in a row"
 
 
 @dataclass(frozen=True)
@@ -43,6 +53,7 @@ class Options:
             with one bead and multiple time steps, halfkick and model alone.
         repeats: how often each is measured; half as often with more beads or atoms.
         seconds: about how long one measurement of a simulation may take.
+        in_a_row: outer steps that halfkick does by itself then, to see whether any stalls.
     """
 
     modes: tuple[str, ...] = MODES
@@ -50,6 +61,7 @@ class Options:
     atoms: tuple[int, ...] | None = None
     repeats: int = 5
     seconds: float = 1.5
+    in_a_row: int = 0
 
 
 @dataclass
@@ -110,6 +122,9 @@ def measure(
             runs = [one for one in timed if isinstance(one, Contender)]
             memory_mb = {run.name: run.memory_mb() for run in runs}
             measured.times[setup] = interleave(timed, repeats(setup, options), say)
+            if options.in_a_row and setup == reference(options, len(base.structure)):
+                say(f"halfkick: {options.in_a_row} steps in a row")
+                measured.times[setup][IN_A_ROW] = in_a_row(runs[0], options.in_a_row)
             for run in runs:
                 key = f"{run.name}, {setup.mode}, {setup.beads} beads, {setup.atoms} atoms"
                 measured.usage[key] = {
@@ -118,6 +133,14 @@ def measure(
                     "memory_mb_after": run.memory_mb(),
                 }
     return measured
+
+
+def in_a_row(run: Contender, steps: int) -> list[float]:
+    """Times of so many steps of one simulation and nothing else, ms."""
+    times: list[float] = []
+    while len(times) < steps:
+        times += run.measure()
+    return times
 
 
 def repeats(setup: Setup, options: Options) -> int:

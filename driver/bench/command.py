@@ -56,6 +56,7 @@ def read_options(
     atoms: str | None,
     repeats: int,
     quick: bool,
+    in_a_row: int = 0,
 ) -> Options:
     """Options from the command line; ConfigError if they are none.
 
@@ -75,6 +76,7 @@ def read_options(
         atoms=None if atoms is None else numbers("atoms", atoms),
         repeats=1 if quick else repeats,
         seconds=0.3 if quick else 1.5,
+        in_a_row=in_a_row,
     )
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from halfkick.driver.bench.alone import alone_name
-from halfkick.driver.bench.bench import BATCH, BOTH, DIRECT, Measured, reference
+from halfkick.driver.bench.bench import BATCH, BOTH, DIRECT, IN_A_ROW, Measured, reference
 from halfkick.driver.bench.inputs import Setup
 
 __all__ = ["figures", "model_ms", "shares"]
@@ -32,12 +32,12 @@ def figures(measured: Measured) -> dict[str, float]:
 def _of_multiple_steps(
     measured: Measured, setup: Setup, times: Mapping[str, Sequence[float]]
 ) -> dict[str, float]:
-    run = times["halfkick"]
-    stalls = sum(t > STALL * _median(run) for t in run[SETTLED:])
+    row = times.get(IN_A_ROW, times["halfkick"])
+    stalls = sum(t > STALL * _median(row) for t in row[SETTLED:])
     expected = model_ms(measured, setup)
     return {
-        f"{_label(setup)}: halfkick / model alone": _median(run) / expected,
-        f"{_label(setup)}: stalls in {max(len(run) - SETTLED, 0)} steps": float(stalls),
+        f"{_label(setup)}: halfkick / model alone": _median(times["halfkick"]) / expected,
+        f"{_label(setup)}: stalls in {max(len(row) - SETTLED, 0)} steps": float(stalls),
     }
 
 
