@@ -98,7 +98,10 @@ def test_what_a_variant_changes(template, tmp_path):
     svr = Variant("direct", 0.5, 0.01, ensemble="svr", tau_fs=10.0, seed=7)
     root = ElementTree.parse(template.write(svr, tmp_path / "b", start=None)).getroot()
     (field,) = root.findall("ffsocket")
-    assert "energy: model" in field.findtext("parameters")
+    assert "energy: model" not in field.findtext("parameters")
+    nve = template.write(Variant("direct", 0.5, 0.01), tmp_path / "c", start=None)
+    (shown,) = ElementTree.parse(nve).getroot().findall("ffsocket")
+    assert "energy: model" in shown.findtext("parameters")
     assert f"template: {tmp_path}/init.xyz" in field.findtext("parameters")
     assert [f.get("forcefield") for f in root.iter("force")] == ["direct"]
     assert root.find(".//mts_weights") is None and root.find(".//nmts") is None
