@@ -122,6 +122,7 @@ class Cutter(threading.Thread):
             ipi.connect(str(self.real))
             ipi.setblocking(True)
         except OSError:  # it is bound, but does not listen yet: the driver comes again
+            ipi.close()
             driver.close()
             return
         pair = Pair({"i-PI": ipi, "driver": driver})
