@@ -13,6 +13,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
+from math import isnan, nan
 from typing import Any
 
 import numpy as np
@@ -115,14 +116,14 @@ class Gaps:
 
     def see(
         self, field: ForceField, structures: Sequence[Structure], results: Sequence[ForceResult]
-    ) -> tuple[NDArray[np.float64], float]:
+    ) -> tuple[list[float], float]:
         """Take note of forces that were asked for, and compare them.
 
         Returns:
-            The largest gap on an atom of each structure, shape (B,), eV/Å, NaN if there is nothing
-            to compare; and the smallest ``max_gap`` of the force fields compared.
+            The largest gap on an atom of each structure, eV/Å, NaN if there is nothing to compare;
+            and the smallest ``max_gap`` of the force fields compared.
         """
-        largest, limit = np.full(len(structures), np.nan), field.limits.max_gap
+        largest, limit = [nan] * len(structures), field.limits.max_gap
         for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
             key = structure.key
             # at the start either may come first
@@ -131,7 +132,8 @@ class Gaps:
             for fast, forces in others.items():
                 if fast is not field:
                     gap = without_mean_force(result.forces - forces)
-                    largest[place] = np.fmax(largest[place], np.sqrt((gap**2).sum(axis=1).max()))
+                    size = float(np.sqrt((gap**2).sum(axis=1).max()))
+                    largest[place] = size if isnan(largest[place]) else max(size, largest[place])
                     limit = min(limit, fast.limits.max_gap)
                     pair = self.pairs.setdefault((fast, field), Pair(fast, field))
                     pair.add(gap, structure.numbers)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Mapping, Sequence
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -36,6 +37,7 @@ __all__ = ["Guard", "GuardError"]
 log = logging.getLogger("halfkick")
 
 PATIENCE = 3
+SQRT3 = 3.0**0.5  # times the largest component no vector is longer
 SAVED = Path("guard.xyz")
 
 
@@ -87,17 +89,21 @@ class Guard:
         results = [answer[field.role] for answer in answers]
         for structure in structures:
             self.requests[structure.slot] += 1
-        forces = largest(np.array([r.forces for r in results]))
-        others = sum(r.energy for r in results) + np.array([r.virial for r in results]).sum()
-        if not np.isfinite(forces.sum() + others):
+        forces = np.concatenate([r.forces for r in results])
+        bound = SQRT3 * max(forces.max(), -forces.min())
+        others = sum(r.energy for r in results) + np.concatenate([r.virial for r in results]).sum()
+        if not isfinite(bound + others):
             self._refuse(field, structures, results)
+        limits = field.limits
         gaps, max_gap = self.gaps.see(field, structures, results)
-        found = {"max_force": (forces, field.limits.max_force), "max_gap": (gaps, max_gap)}
-        if field.limits.max_move < np.inf:
-            limit = field.limits.max_move
-            found["max_move"] = self._moves.see(structures, limit), limit
+        found = {"max_gap": (gaps, max_gap)}
+        if bound > limits.max_force or self._passed:
+            norms = [largest(result.forces) for result in results]
+            found["max_force"] = norms, limits.max_force
+        if limits.max_move < np.inf:
+            found["max_move"] = self._moves.see(structures, limits.max_move), limits.max_move
         for name, (values, limit) in found.items():
-            if not self._passed and not (values > limit).any():
+            if not self._passed and not any(value > limit for value in values):
                 continue
             for structure, result, value in zip(structures, results, values, strict=True):
                 if value > limit:
@@ -141,9 +147,9 @@ class Guard:
         )
 
 
-def largest(vectors: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The largest norm among vectors of shape (…, N, 3); shape (…)."""
-    return np.sqrt((np.square(vectors) @ np.ones(3)).max(axis=-1))
+def largest(vectors: NDArray[np.float64]) -> float:
+    """The largest norm among vectors of shape (N, 3)."""
+    return float(np.sqrt((vectors**2).sum(axis=1).max()))
 
 
 def save(structure: Structure, result: ForceResult) -> None:

@@ -68,6 +68,8 @@ def unpadded(cells: NDArray[np.float64], positions: NDArray[np.float64]) -> int:
         positions: shape (B, N, 3).
     """
     count = len(positions)
+    if count == 1:
+        return 1
     cell, last = cells[-1].tobytes(), positions[-1].tobytes()
     while (
         count > 1 and positions[count - 2].tobytes() == last and cells[count - 2].tobytes() == cell

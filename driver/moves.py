@@ -38,19 +38,20 @@ class Moves:
         self._last.clear()
         self._recent = defaultdict(lambda: deque(maxlen=self._remember))
 
-    def see(self, structures: Sequence[Structure], limit: float) -> NDArray[np.float64]:
-        """The longest way of an atom in each structure, shape (B,), Å; a bound if below limit."""
+    def see(self, structures: Sequence[Structure], limit: float) -> list[float]:
+        """The longest way of an atom in each structure, Å; a bound if below limit."""
         recent = self._recent[structures[0].numbers.tobytes()]
-        places = tuple(structure.slot for structure in structures)
+        places = tuple([structure.slot for structure in structures])
         now = np.array([structure.positions for structure in structures])
         before = self._last.get(places)
-        ways = np.zeros(len(structures))
+        ways = [0.0] * len(structures)
         if len(recent) == self._remember:
-            ways += np.inf
+            ways = [np.inf] * len(structures)
             if before is not None and before.shape == now.shape:
-                ways = SQRT3 * np.abs(now - before).max(axis=(1, 2))
-            for place in np.flatnonzero(ways > limit):
-                ways[place] = self._way(structures[place], recent, limit)
+                ways = (SQRT3 * np.abs(now - before).reshape(len(now), -1).max(axis=1)).tolist()
+            for place, way in enumerate(ways):
+                if way > limit:
+                    ways[place] = self._way(structures[place], recent, limit)
         self._last[places] = now
         recent.extend(now)
         return ways
@@ -59,13 +60,13 @@ class Moves:
         """To the nearest structure."""
         nearest = np.inf
         for before in reversed(recent):
-            nearest = min(nearest, way(structure, before, limit))
+            nearest = min(nearest, way_from(structure, before, limit))
             if nearest <= limit:
                 break
         return nearest
 
 
-def way(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
+def way_from(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
     """The longest displacement of an atom; if it may have been wrapped, to the nearest image.
 
     i-PI has a cell and wraps into it whether or not the template is periodic.

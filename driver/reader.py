@@ -1,4 +1,4 @@
-"""The thread that connects, reads and answers STATUS, whatever the model is doing."""
+"""Connects, reads and answers STATUS, whatever the model is doing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from halfkick.driver.config import ConfigError
 from halfkick.driver.connection import Closed, Connection
 from halfkick.driver.protocol import Event, Exit
 
-__all__ = ["Reader"]
+__all__ = ["Item", "Reader"]
+
+Item = tuple[Connection, Event] | Exception | None
 
 log = logging.getLogger("halfkick")
 
@@ -25,26 +27,25 @@ LINGER_S = 0.1
 COME_BACK_S = 2.0
 TOUCH_S = 1.0
 IDLE_S = 0.5  # longest wait without a look at the clock
+WATCH_S = 0.005  # how long the model computes before somebody else reads
 
 
-class Reader(threading.Thread):
+class Reader:
     """Reads all connections of a server.
+
+    Whoever waits for requests reads them itself: handing them from thread to thread costs more
+    than the rest of a driver's work. Only while a model computes, a second thread reads instead.
 
     Args:
         connections: not yet connected.
         wait_s: how long to try to reach i-PI, at the start and after it dropped a connection.
         touched: a file to touch every second as a sign of life, ``None`` for none.
-
-    Attributes:
-        inbox: gives ``(connection, Init | Request)``, an exception that ends the server, or
-            ``None`` when every connection has ended.
     """
 
     def __init__(
         self, connections: Sequence[Connection], wait_s: float, touched: Path | None = None
     ) -> None:
-        super().__init__(name="halfkick-reader", daemon=True)
-        self.inbox: SimpleQueue[tuple[Connection, Event] | Exception | None] = SimpleQueue()
+        self._inbox: SimpleQueue[Item] = SimpleQueue()
         self._selector = selectors.DefaultSelector()
         self._alarm, self._woken = socket.socketpair()  # ends a wait for i-PI
         self._selector.register(self._woken, selectors.EVENT_READ)
@@ -54,32 +55,86 @@ class Reader(threading.Thread):
         self._notice = now + NOTICE_S
         self._touched, self._touch_next = touched, now
         self._met = False
-        self._stopping = False
+        self._ended = False
+        self._reading = threading.Lock()
+        self._asked = False  # somebody waits for the watcher to find something
+        self._watcher = threading.Thread(target=self._watch, name="halfkick-watcher", daemon=True)
 
-    def run(self) -> None:
-        """Read until every connection has ended."""
-        try:
-            while not self._stopping:
-                self._touch()
-                self._connect_waiting()
-                if not self._waiting and len(self._selector.get_map()) == 1:
-                    break
-                for key, _ in self._selector.select(RETRY_S if self._waiting else IDLE_S):
-                    if key.fileobj is not self._woken:
-                        self._read(key.fileobj)
-            self.inbox.put(None)
-        except Exception as error:
-            self.inbox.put(error)
+    def start(self) -> None:
+        """Let connections be watched."""
+        self._watcher.start()
+
+    def next(self) -> Item:
+        """Wait for ``(connection, Init | Request)``, or for one of the two ends.
+
+        Returns:
+            An exception that ends the server, or ``None`` when every connection has ended.
+        """
+        while self._inbox.empty() and self._reading.acquire(blocking=False):
+            try:
+                self._read_once(wait=True)
+            finally:
+                self._reading.release()
+        self._asked = True
+        item = self._inbox.get()
+        self._asked = False
+        return item
+
+    def next_at_once(self) -> Item:
+        """Return what ``next`` would return without waiting.
+
+        Raises:
+            queue.Empty: if there is nothing yet.
+        """
+        alone = len(self._selector.get_map()) == 2  # i-PI waits for the answer there
+        if not alone and self._inbox.empty() and self._reading.acquire(blocking=False):
+            try:
+                self._read_once(wait=False)
+            finally:
+                self._reading.release()
+        return self._inbox.get_nowait()
 
     def stop(self) -> None:
-        """End the thread and close every connection."""
-        self._stopping = True
+        """End the watcher and close every connection."""
+        self._ended = True
         self._alarm.send(b"!")
-        self.join()
+        self._watcher.join()
         for key in list(self._selector.get_map().values()):
             key.fileobj.close()
         self._alarm.close()
         self._selector.close()
+
+    def _watch(self) -> None:
+        """Read while the other thread computes, until it waits again and something has come."""
+        while not self._ended:
+            time.sleep(WATCH_S)
+            if self._reading.acquire(blocking=False):
+                try:
+                    while not self._ended and (self._inbox.empty() or not self._asked):
+                        self._read_once(wait=True)
+                finally:
+                    self._reading.release()
+
+    def _read_once(self, *, wait: bool) -> None:
+        """Connect, read what has come, or wait for it; put it in the inbox."""
+        if self._ended:
+            return
+        try:
+            self._touch()
+            self._connect_waiting()
+            if not self._waiting and len(self._selector.get_map()) == 1:
+                self._end(None)
+                return
+            patience = RETRY_S if self._waiting else IDLE_S
+            for key, _ in self._selector.select(patience if wait else 0):
+                if key.fileobj is not self._woken:
+                    self._read(key.fileobj)
+        except Exception as error:
+            self._end(error)
+
+    def _end(self, item: Exception | None) -> None:
+        self._ended = True
+        self._inbox.put(item)
 
     def _touch(self) -> None:
         if self._touched is not None and time.monotonic() >= self._touch_next:
@@ -123,7 +178,7 @@ class Reader(threading.Thread):
                 log.info("i-PI said EXIT at %s", connection.address)
                 self._leave(connection, LINGER_S)
                 return
-            self.inbox.put((connection, event))
+            self._inbox.put((connection, event))
 
     def _leave(self, connection: Connection, patience_s: float) -> None:
         """Close, and come back if i-PI goes on listening.

@@ -1,4 +1,4 @@
-"""The driver process: evaluates and answers what another thread reads."""
+"""The driver process: reads, evaluates, answers."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ class Server:
         jobs: list[Job] = []
         while True:
             try:
-                item = self._reader.inbox.get(block=not jobs)
+                item = self._reader.next_at_once() if jobs else self._reader.next()
             except Empty:
                 return jobs
             if item is None:

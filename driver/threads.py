@@ -1,9 +1,11 @@
-"""CPU threads of the model beside i-PI: how many, and how they wait."""
+"""How the model's process uses the machine beside i-PI: threads, how they wait, and memory."""
 
 from __future__ import annotations
 
 import logging
 import os
+
+from halfkick.models.memory import keep_memory
 
 __all__ = ["settle"]
 
@@ -12,6 +14,8 @@ log = logging.getLogger("halfkick")
 
 def settle(threads: int | None) -> None:
     """Choose the number of threads, before torch or any other library starts them, and say so.
+
+    Memory that was used once is kept: see :func:`keep_memory`.
 
     Threads that wait for work sleep. By default they spin, which takes the core away from i-PI
     when its turn comes: two threads on two busy cores make an evaluation ten times as long.
@@ -23,4 +27,5 @@ def settle(threads: int | None) -> None:
     count = str(threads or os.environ.get("OMP_NUM_THREADS") or cores or 1)
     os.environ["OMP_NUM_THREADS"] = count
     waiting = os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+    keep_memory()
     log.info("CPU threads: %s on %s cores, %s while they wait", count, cores, waiting.lower())

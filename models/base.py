@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -87,10 +88,14 @@ class ForceResult:
     virial: NDArray[np.float64]
 
 
+@cache
+def _equal_weights(count: int) -> NDArray[np.float64]:
+    return np.full(count, 1.0 / count)
+
+
 def without_mean_force(forces: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return forces, shape (…, N, 3), less their mean over atoms, so that no net force is left."""
-    n_atoms = forces.shape[-2]
-    mean = np.full(n_atoms, 1.0 / n_atoms) @ forces  # a hundred times quicker than mean(axis=-2)
+    mean = _equal_weights(forces.shape[-2]) @ forces  # a hundred times quicker than mean(axis=-2)
     return forces - mean[..., None, :]
 
 

@@ -30,7 +30,7 @@ def structure(positions: np.ndarray, slot: object = 0, **changes: object) -> Str
 def ways(remember: int, *structures: Structure) -> list[float]:
     """The longest way of an atom that each of the structures made, one after the other."""
     moves = Moves(remember)
-    return [float(moves.see([s], 1.0)[0]) for s in structures]
+    return [moves.see([s], 1.0)[0] for s in structures]
 
 
 def walk(start: np.ndarray, steps: int) -> list[np.ndarray]:

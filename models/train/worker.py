@@ -11,6 +11,7 @@ import sys
 from pathlib import Path
 
 from halfkick.models.base import ModelError
+from halfkick.models.memory import keep_memory
 from halfkick.models.train.loop import out_of_memory
 from halfkick.models.train.training import Training
 
@@ -22,6 +23,7 @@ FAILED, OUT_OF_MEMORY = 2, 3  # exit codes
 def main(folder: Path) -> int:
     """Train; return an exit code."""
     logging.basicConfig(level=logging.WARNING, format="%(message)s", stream=sys.stderr)
+    keep_memory()
     try:
         Training(folder).run()
     except ModelError as error:
