@@ -30,6 +30,7 @@ def distill(
         bool, typer.Option("--quantum", help="Sample ring polymers of 8 beads.")
     ] = False,
     size: Annotated[str | None, typer.Option(help="Of the network: xs, s or m.")] = None,
+    cutoff: Annotated[float, typer.Option(help="Å, of one message-passing layer.")] = 4.5,
     temperature: Annotated[
         list[float] | None, typer.Option(help="K; may be given several times; 300 and 500.")
     ] = None,
@@ -58,6 +59,7 @@ def distill(
     options = DistillOptions(
         conservative=conservative,
         size=size,
+        cutoff=cutoff,
         temperatures_K=tuple(temperature or DistillOptions.temperatures_K),
         strain=strain,
         beads=8 if quantum else 1,

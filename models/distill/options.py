@@ -21,6 +21,7 @@ class DistillOptions:
         conservative: whether the student has an energy and differentiates it; else it predicts
             forces directly.
         size: of the student, as in training; by default ``s``, or ``xs`` if it is conservative.
+        cutoff: Å, of one of its two message-passing layers; the time of a step goes with its cube.
         temperatures_K: each structure is sampled at each of them.
         strain: largest strain of a periodic cell at the start of a trajectory.
         beads: of each ring polymer; 1 is classical.
@@ -39,6 +40,7 @@ class DistillOptions:
 
     conservative: bool = False
     size: str | None = None
+    cutoff: float = 4.5
     temperatures_K: tuple[float, ...] = (300.0, 500.0)  # noqa: N815 (the unit's own letter)
     strain: float = 0.03
     beads: int = 1
@@ -55,7 +57,7 @@ class DistillOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("beads", "timestep_fs", "stride", "interval_fs", "frames", "trajectories",
+        for name in ("cutoff", "beads", "timestep_fs", "stride", "interval_fs", "frames", "trajectories",
                      "rounds", "minutes", "max_force"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ModelError(

@@ -135,6 +135,7 @@ def _train(
     how = TrainOptions(
         recipe=recipe,
         size=options.student_size,
+        cutoff=options.cutoff,
         seed=options.seed,
         minutes=minutes,
         epochs=options.epochs,
