@@ -57,8 +57,8 @@ class DistillOptions:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("cutoff", "beads", "timestep_fs", "stride", "interval_fs", "frames", "trajectories",
-                     "rounds", "minutes", "max_force"):  # fmt: skip
+        for name in ("cutoff", "beads", "timestep_fs", "stride", "interval_fs", "frames",
+                     "trajectories", "rounds", "minutes", "max_force"):  # fmt: skip
             if not getattr(self, name) > 0:
                 raise ModelError(
                     f"expected a positive number for {name}, got {getattr(self, name)}; change "
