@@ -48,6 +48,7 @@ def test_a_driver_that_dies_is_replaced(tmp_path, undisturbed):
     code, out, err = run(tmp_path)
     assert code == 0 and "finished: 60 steps" in out
     assert err.count("the driver ended with SIGKILL") == err.count("starting another") == 2
+    assert summary(tmp_path)["drivers"] == 3 and "of the last of 3 drivers" in out
     assert_nothing_left(tmp_path)
     one, two = ((path / "simulation.out").read_bytes() for path in (tmp_path, undisturbed))
     assert one == two

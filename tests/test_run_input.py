@@ -86,6 +86,7 @@ def test_bad_input_gives_one_clear_line(tmp_path, what):
     assert code not in (0, None)
     assert err.startswith("halfkick: error: ") and err.count("\n") == 1, err
     assert said in err
+    assert (tmp_path / "guard.xyz").exists() == (what == "forces that are no numbers")
     assert_nothing_left(tmp_path)
 
 

@@ -25,11 +25,13 @@ class Summary:
         steps: outer steps in the outputs, those before a restart included.
         wall_s: of this run, starting i-PI and loading the model included.
         ms_per_inner_step: of this run, from the first row of outputs to the last.
-        evaluations: structures evaluated in this run: direct, conservative, both in one pass.
-        predictions: conservative requests that were foreseen in this run (hits), that were not
-            (misses), and forces that were made in vain (wasted).
+        drivers: started in this run; what follows up to the gaps is of the last one, since a
+            driver that is killed takes its counts along.
+        evaluations: structures evaluated: direct, conservative, both in one pass.
+        predictions: conservative requests that were foreseen (hits), that were not (misses), and
+            forces that were made in vain (wasted).
         gaps: of each fast and slow force field that were asked for the same structures: their
-            names, the gap in this run and the one on the model's card.
+            names, the gap and the one on the model's card.
         drift_meV_per_atom_ps: slope of a straight line fitted to the conserved quantity of all
             rows.
         drift_error: its standard error, widened for correlated residuals.
@@ -41,6 +43,7 @@ class Summary:
     steps: int | None
     wall_s: float
     ms_per_inner_step: float | None
+    drivers: int
     evaluations: Mapping[str, int] | None
     predictions: Mapping[str, int] | None
     gaps: Sequence[Mapping[str, Any]] | None
@@ -59,7 +62,8 @@ class Summary:
             lines[0] += f", {self.ms_per_inner_step:.1f} ms per inner step"
         if self.evaluations:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
-            lines.append(f"evaluations: {counts}")
+            of_last = f" of the last of {self.drivers} drivers" * (self.drivers > 1)
+            lines.append(f"evaluations{of_last}: {counts}")
         lines += [_told(gap) for gap in self.gaps or ()]
         if self.drift_meV_per_atom_ps is not None:
             drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
@@ -77,6 +81,7 @@ def summarize(
     *,
     wall_s: float,
     pace: tuple[float, float] | None,
+    drivers: int = 1,
 ) -> Summary:
     """Summarize a run.
 
@@ -87,6 +92,7 @@ def summarize(
         wall_s: how long it took.
         pace: seconds and outer steps between the first and the last row seen; ``None`` if fewer
             than two were seen.
+        drivers: how many were started.
     """
     drift = drift_error = temperature = temperature_error = None
     if rows.time is not None and rows.conserved is not None and job.n_atoms:
@@ -99,6 +105,7 @@ def summarize(
         steps=None if rows.step is None else int(rows.step[-1]),
         wall_s=round(wall_s, 3),
         ms_per_inner_step=None if pace is None else pace[0] * 1e3 / (pace[1] * job.inner_steps),
+        drivers=drivers,
         evaluations=report.get("evaluations"),
         predictions=report.get("predictions"),
         gaps=report.get("gaps"),

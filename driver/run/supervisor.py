@@ -56,6 +56,7 @@ class Supervisor:
         self.signal: int | None = None
         self.signals = 0
         self._machine = machine
+        self._drivers = 0  # started
         self._deaths: list[float | None] = []
         self._pulse = Pulse(job)
         self._woken = threading.Event()
@@ -98,6 +99,7 @@ class Supervisor:
             command = driver_command(self.job.xml, self._machine)
             driver = Child("the driver", command, folder / "driver.log", self._machine.threads)
             children.append(driver)
+            self._drivers += 1
             try:
                 return self._watch(ipi, driver, progress)
             except IpiLost:
@@ -156,6 +158,7 @@ class Supervisor:
         log.warning("%s; starting another", driver.ending())
         self._pulse.restart()
         driver.start()
+        self._drivers += 1
 
     def _end(self, ipi: Child, driver: Child) -> None:
         """Let i-PI write RESTART and tell the driver to end; make them if they do not.
@@ -196,7 +199,9 @@ class Supervisor:
 
         folder = self.job.folder
         rows = read_properties(self.job.properties)
-        summary = summarize(state, rows, self.job, wall_s=wall_s, pace=progress.pace)
+        summary = summarize(
+            state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
+        )
         summary.write(folder / "summary.json")
         draw(rows, self.job.n_atoms, folder.name, folder / "energy.png")
         if len(rows):
