@@ -96,14 +96,19 @@ def test_card(folder):
         assert part in text
 
 
-def test_alignment_keeps_the_better(folder):
+def test_alignment_lessens_the_gap(folder):
     alignment = Card.read(folder / "model.card.json").stages[-1]
     before, after = alignment["before"], alignment["after"]
-    better = after["gap"] < before["gap"] and after["forces"] < 1.02 * before["forces"]
-    assert alignment["kept"] == better
-    saved = [torch.load(folder / f"work/stage{i}.pt", weights_only=False) for i in (1, 2)]
-    same = all(torch.equal(v, saved[1]["model"][k]) for k, v in saved[0]["model"].items())
-    assert same != better
+    assert after["gap"] < before["gap"]
+    assert after["forces"] < 1.5 * before["forces"]  # a few steps only: nothing is finished
+
+
+def test_the_learning_rate_falls_once(folder):
+    _, conservative, alignment = stages_of(TrainOptions())
+    assert conservative.rates[0] > conservative.rates[1] == alignment.rates[0] > alignment.rates[1]
+    restarted = stages_of(TrainOptions(start=folder / "model.ckpt"))
+    assert [s.name for s in restarted] == ["conservative", "alignment"]
+    assert restarted[0].rates[0] < conservative.rates[0]
 
 
 def test_model_runs(folder, tmp_path):

@@ -9,6 +9,7 @@ from pathlib import Path
 import ase.io
 import numpy as np
 from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
 
 from halfkick.models.base import ModelError
 from halfkick.models.distill.sample import Force
@@ -55,6 +56,7 @@ def take_labels(path: Path, store: Store, teacher: Force) -> None:
                 f"rename them or leave the frame out"
             )
         atoms.positions, atoms.cell[:] = rounded(atoms.positions), rounded(atoms.cell.array)
+        atoms.calc = SinglePointCalculator(atoms, **atoms.calc.results)  # holds for these positions
         if atoms in store:
             continue
         kind = atoms.get_chemical_formula()

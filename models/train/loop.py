@@ -73,7 +73,7 @@ class Loop:
         self.step = self.seen = 0  # steps, frames
         self.elapsed_s = self.cpu_s = 0.0
         self.average = {k: v.detach().clone() for k, v in model.backend.named_parameters()}
-        self.steppers = optimizers(model, stage.learning_rate)
+        self.steppers = optimizers(model, stage.learning_rate(0.0))
 
     @property
     def progress(self) -> float:
@@ -132,10 +132,10 @@ class Loop:
         self.model.zero_grad()
         self.loss().backward()
         torch.nn.utils.clip_grad_norm_(self.model.backend.parameters(), CLIP)
-        scale = min(1.0, (self.step + 1) / WARMUP, 1.02 - self.progress)
+        rate = self.stage.learning_rate(self.progress) * min(1.0, (self.step + 1) / WARMUP)
         for stepper in self.steppers:
             for group in stepper.param_groups:
-                group["lr"] = self.stage.learning_rate * scale
+                group["lr"] = rate
             stepper.step()
         self.step += 1
         self.seen += self.batch_size

@@ -12,13 +12,17 @@ __all__ = ["Stage", "loss_of", "stages_of"]
 
 HUBER = 0.3  # times the scale: errors beyond it count linearly
 FORCES = ("direct", "forces", "gap")
+PRETRAINING, ALIGNMENT = 0.12, 0.18  # shares of the hybrid recipe
+RESTARTED, FALLEN, LAST = 0.4, 0.2, 0.02  # of the highest learning rate
 WEIGHTS = {
-    "direct": 1.0, "forces": 1.0, "gap": 1.5,
+    "direct": 1.0, "forces": 1.0, "gap": 2.0,
     "energy": 0.01, "virial": 0.02, "direct_virial": 0.02,
 }  # fmt: skip
-GROWTH = {"energy": 100.0, "virial": 20.0, "direct_virial": 20.0}
+GROWTH = {"energy": 100.0, "virial": 500.0, "direct_virial": 100.0, "direct": 0.2}
 """Factors by which weights grow over a training. Energies and virials are sums over atoms, whose
-gradients would drown those of the forces early on."""
+gradients would drown those of the forces early on; in the end each weighs about as much as its
+number and its error say (a virial of 2 meV/atom beside forces of 30 meV/Å). The labels matter less
+to the direct forces once they follow the conservative ones."""
 
 
 @dataclass(frozen=True)
@@ -28,39 +32,53 @@ class Stage:
     Attributes:
         name: for the user.
         conservative: whether the energy is differentiated.
-        learning_rate: the highest one; it falls to zero over the stage.
+        rates: learning rates at its begin and its end.
         share: of the time or the epochs of the whole training.
-        grow: whether weights grow (``GROWTH``) over the stage; else they stay where they are,
-            early (False) or, in the alignment, late.
+        ripe: how far weights have grown (``GROWTH``) at its begin and its end, 0 to 1.
         align: whether the direct forces also follow the conservative ones on frames of the
             model's own dynamics.
     """
 
     name: str
     conservative: bool
-    learning_rate: float
+    rates: tuple[float, float]
     share: float
-    grow: bool = True
+    ripe: tuple[float, float] = (0.0, 1.0)
     align: bool = False
+
+    def learning_rate(self, progress: float) -> float:
+        """The learning rate at ``progress`` (0 to 1)."""
+        return between(self.rates, progress)
 
     def ripeness(self, progress: float) -> float:
         """How far weights have grown, 0 to 1."""
-        return 1.0 if self.align else progress * self.grow
+        return between(self.ripe, progress)
+
+
+def between(ends: tuple[float, float], progress: float) -> float:
+    """On the straight line between two values."""
+    return ends[0] + (ends[1] - ends[0]) * progress
 
 
 def stages_of(options: TrainOptions) -> list[Stage]:
-    """Return the stages of the recipe."""
-    fresh = options.learning_rate
-    later = 0.4 * fresh
-    first = fresh if options.start is None else later
-    if options.recipe == "direct":
-        return [Stage("direct", False, first, 1.0)]
-    if options.recipe == "conservative":
-        return [Stage("conservative", True, first, 1.0)]
+    """Return the stages of the recipe.
+
+    The learning rate falls once only, over what comes after the direct pre-training. That is short:
+    a step of it takes half the time of a conservative one, but direct forces, which have to learn
+    what a rotation is, fall more slowly with the number of steps. A checkpoint to start from has
+    had it, and weights that have grown.
+    """
+    scratch = options.start is None
+    rate = options.learning_rate * (1.0 if scratch else RESTARTED)
+    last, ripe = LAST * rate, (0.0 if scratch else 0.5, 1.0)
+    if options.recipe != "hybrid":
+        return [Stage(options.recipe, options.recipe == "conservative", (rate, last), 1.0, ripe)]
+    pretraining = Stage("direct", False, (rate, rate), PRETRAINING, (0.0, 0.0))
+    share = 1.0 - ALIGNMENT - PRETRAINING * scratch
     return [
-        Stage("direct", False, first, 0.45, grow=False),
-        Stage("conservative", True, later, 0.42),
-        Stage("alignment", True, 0.15 * later, 0.13, align=True),
+        *[pretraining] * scratch,
+        Stage("conservative", True, (rate, FALLEN * rate), share, ripe),
+        Stage("alignment", True, (FALLEN * rate, last), ALIGNMENT, (1.0, 1.0), align=True),
     ]
 
 
@@ -72,11 +90,14 @@ def loss_of(found: dict[str, torch.Tensor], ripeness: float) -> torch.Tensor:
     """
     terms = []
     for key, error in found.items():
+        weight = WEIGHTS[key]
+        if key == "gap":
+            weight *= max(0.0, 2 * ripeness - 1)
+        elif key != "direct" or "gap" in found:
+            weight *= GROWTH.get(key, 1.0) ** ripeness
+        square = error.square()
         if key in FORCES:
             size = error.abs()
-            huber = torch.where(size < HUBER, error.square(), HUBER * (2 * size - HUBER))
-            late = max(0.0, 2 * ripeness - 1) if key == "gap" else 1.0
-            terms.append(late * WEIGHTS[key] * huber.mean())
-        else:
-            terms.append(WEIGHTS[key] * GROWTH[key] ** ripeness * error.square().mean())
+            square = torch.where(size < HUBER, square, HUBER * (2 * size - HUBER))
+        terms.append(weight * square.mean())
     return torch.stack(terms).sum()

@@ -29,11 +29,11 @@ __all__ = ["Training"]
 
 TELL_EVERY_S = 0.5
 MEASURE_SIZE = 16  # frames at once
+MEASURE_SHARE = 0.05  # of the time, at most
 OWN_ATOMS, FRESH_ATOMS = 3000, 1000  # in the frames for the alignment, and for the card's gap
 FEWEST = 20  # frames of them
 DYNAMICS_SHARE = 0.4  # of the alignment's time, at most
 FRESH = 5  # every so many of them are kept apart, to measure on
-WORSE = 1.02  # what the alignment may cost the conservative forces
 MEV = 1000.0
 NAMES = {"forces": "conservative", "direct": "direct"}  # meV/Å
 
@@ -49,6 +49,7 @@ class Training:
         self.stages = stages_of(self.options)
         self.parent = os.getppid()
         self.told = self.reported = -1e9
+        self.report_every_s = self.options.save_every_s
         self.errors = ""
         if self.options.threads is not None:
             torch.set_num_threads(self.options.threads)
@@ -99,7 +100,6 @@ class Training:
         """Run one stage; return what it took and what the alignment did."""
         begin, cpu = time.perf_counter(), time.process_time()
         own, fresh = self.own_frames(stage) if stage.align else ([], [])
-        weights = {k: v.clone() for k, v in self.model.backend.state_dict().items()}
         before = self.measure(stage, fresh) if stage.align else {}
         loop = self.loop(stage, index, own)
         sampled_s = time.perf_counter() - begin
@@ -119,10 +119,7 @@ class Training:
         }
         if stage.align:
             after = self.measure(stage, fresh)
-            better = after["gap"] < before["gap"] and after["forces"] < WORSE * before["forces"]
-            if not better:
-                self.model.backend.load_state_dict(weights)
-            stats |= {"before": before, "after": after, "kept": better}
+            stats |= {"before": before, "after": after}
         return stats
 
     def loop(self, stage: Stage, index: int, own: Sequence[Frame]) -> Loop:
@@ -193,7 +190,7 @@ class Training:
         if now - self.told > TELL_EVERY_S:
             self.told = now
             self.tell(loop)
-        if now - self.reported > self.options.save_every_s or loop.progress == 1:
+        if now - self.reported > self.report_every_s or loop.progress == 1:
             with loop.averaged():
                 found = self.measure(loop.stage)
             line = {
@@ -205,6 +202,8 @@ class Training:
                 file.write(json.dumps(line) + "\n")
             save(loop.state(), self.folder / "state.pt")
             self.reported = time.monotonic()
+            took = self.reported - now
+            self.report_every_s = max(self.options.save_every_s, took / MEASURE_SHARE)
             self.errors = ", ".join(f"{NAMES[k]} {v:.0f}" for k, v in found.items() if k in NAMES)
 
     def tell(self, loop: Loop) -> None:
