@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from distilling import OPTIONS, rounds
-from pairfit import PairFit
+from pairfit import PairFit, teach
 from simulation import ENVIRONMENT, HALFKICK
 from toy import Toy, atoms
 
@@ -94,15 +94,23 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(tmp_path, whole, life):
     rounds(broken, teacher=finished).run()
 
 
-def test_killed_in_training_it_trains_again(tmp_path):
-    def die(*_):
-        raise Killed
+def test_killed_in_training_it_goes_on_with_it(tmp_path):
+    """The training resumes only where it is asked for as long as before."""
+    asked = []
+
+    def learn(data, out, minutes, start, work):
+        asked.append(minutes)
+        if len(asked) == 1:
+            raise Killed
+        teach(data, out, minutes, start, work)
 
     with pytest.raises(Killed):
-        rounds(tmp_path, learn=die).run()
+        rounds(tmp_path, replace(OPTIONS, rounds=1), learn=learn).run()
     labels = (tmp_path / "labels.xyz").read_text()
-    rounds(tmp_path, replace(OPTIONS, rounds=1), teacher=Mortal(10**6)).run()
+    more = replace(OPTIONS, rounds=1, minutes=100.0)
+    rounds(tmp_path, more, teacher=Mortal(10**6), learn=learn).run()
     assert (tmp_path / "labels.xyz").read_text().startswith(labels)
+    assert asked == [asked[0]] * 2
 
 
 def test_it_stops_when_the_gap_is_met_or_falls_no_more(tmp_path, caplog):

@@ -191,7 +191,9 @@ class Rounds:
             write_frames(data, self._training_frames(index))
         taught = sum(1 for _ in ase.io.iread(data))
         start = None if index == 0 else self.student(index - 1).with_suffix(".ckpt")
-        minutes = TRAINING * self._seconds_left() / (self._options.rounds - index) / 60.0
+        share = TRAINING / (self._options.rounds - index)
+        minutes = done.setdefault("minutes", share * self._seconds_left() / 60.0)  # if it goes on
+        self._record.save()
         log.info("round %d: training on %d frames for %.1f minutes", index, taught, minutes)
         began = time.monotonic()
         work = self._folder / f"train-{index}"

@@ -1,21 +1,21 @@
-"""Sample liquid water and label it with SO3LR.
+"""Sample liquid water with a water model and label it with SO3LR.
 
-Three steps, run in this order (``--worker`` may be given to several processes at once)::
+Two steps (``--worker`` may be given to several processes at once)::
 
     python sample.py starts   --out data
-    python sample.py dynamics --out data --worker 0 --workers 2
-    python sample.py merge    --out data
+    python sample.py dynamics --out data --model water --worker 0 --workers 2
 
 ``starts`` runs a flexible point-charge water (SPC/Fw-like) to decorrelated configurations of many
-densities and cell shapes; ``dynamics`` continues each with short SO3LR Langevin dynamics in
-float32 and labels frames, and copies of frames with a quantum-like spread of the bonds, in float64;
-``merge`` writes ``train.xyz``, ``validation.xyz``, ``test.xyz`` and ``test_beads.xyz``, split by
-trajectory, with energies relative to isolated relaxed molecules, so that a float32 model resolves
-them. Units: eV, Å, fs, amu, K.
+densities and cell shapes; ``dynamics`` continues each with Langevin dynamics of a water model,
+multiple time stepping with its two forces, and labels frames, and a copy of each with a
+quantum-like spread of the bonds. Trajectories are named and split in the frames' info. Energies
+are relative to isolated relaxed molecules, so that a float32 model resolves them. Units: eV, Å, fs,
+amu, K.
 """
 
 import argparse
 import logging
+from functools import partial
 from pathlib import Path
 
 import ase.io
@@ -23,10 +23,14 @@ import numpy as np
 import torch
 from ase import Atoms, units
 from ase.calculators.singlepoint import SinglePointCalculator
-from ase.md.langevin import Langevin
-from ase.md.velocitydistribution import MaxwellBoltzmannDistribution
 from ase.optimize import BFGS
 from so3krates_torch.calculator.so3 import SO3LRCalculator
+
+from halfkick.models.base import Role
+from halfkick.models.distill.dynamics import Dynamics
+from halfkick.models.distill.ring import RingPolymer, thermal_velocities
+from halfkick.models.distill.sample import Force
+from halfkick.models.load import load_model
 
 SEED = 20
 AMU_PER_A3_IN_G_PER_CM3 = 1.66053907
@@ -42,10 +46,11 @@ CHARGE_O, CHARGE_H = -0.82, 0.41
 COULOMB = units.Hartree * units.Bohr
 WOLF_ALPHA = 0.25
 
-# (temperature in K, trajectories of 32 molecules); further trajectories; steps of 1 fs
-PLAN = [(300.0, 24), (400.0, 16), (600.0, 12), (800.0, 6)]
-N_LARGE, N_TEST, N_VALIDATION = 7, 6, 5
-STEPS, FIRST_SAVED, SAVE_EVERY = 120, 36, 14
+N_MOLECULES = 32
+PLAN = [(300.0, 24), (400.0, 16), (500.0, 12), (600.0, 6)]  # K, trajectories
+N_VALIDATION = 5  # of them
+INNER_FS, STRIDE, RELAXATION_FS = 0.5, 4, 60.0
+FIRST, FRAMES, APART = 60, 20, 8  # outer steps before frames are taken, and between them
 MAX_FORCE = 40.0
 
 
@@ -144,32 +149,21 @@ def make_starts(out: Path) -> None:
     torch.manual_seed(SEED)
     torch.set_default_dtype(torch.float64)
     temperatures = [t for t, count in PLAN for _ in range(count)]
-    jobs = [{"temperature_K": t, "n": 32, "split": "train"} for t in temperatures]
-    jobs += [
-        {"temperature_K": t, "n": 64, "split": "train"}
-        for t in rng.choice([300, 400, 600], N_LARGE)
+    apart = set(rng.choice(len(temperatures), N_VALIDATION, replace=False).tolist())
+    cells = [
+        random_cell(N_MOLECULES, rng.uniform(0.86, 1.16), rng.random() < 0.5, rng)
+        for _ in temperatures
     ]
-    validation = rng.choice(len(temperatures), N_VALIDATION, replace=False)
-    for i in validation:
-        jobs[i]["split"] = "validation"
-    jobs += [{"temperature_K": 300.0, "n": 32, "split": "test"} for _ in range(N_TEST)]
-    starts: list[Atoms] = []
-    for n in (32, 64):
-        chosen = [job for job in jobs if job["n"] == n]
-        cells = []
-        for job in chosen:
-            test = job["split"] == "test"
-            density = 0.997 if test else rng.uniform(0.86, 1.16)
-            cells.append(random_cell(n, density, not test and rng.random() < 0.5, rng))
-        model = PointChargeWater(torch.tensor(np.array(cells)), n)
-        positions = torch.tensor(np.array([lattice_water(n, cell, rng) for cell in cells]))
-        positions = model.equilibrate(positions, [(100.0, 300), (600.0, 1500), (330.0, 2000)])
-        for job, cell, x in zip(chosen, cells, positions.numpy(), strict=True):
-            atoms = Atoms("OHH" * n, positions=x, cell=cell, pbc=True)
-            atoms.info |= {"temperature_K": job["temperature_K"], "split": job["split"]}
-            starts.append(atoms)
-    order = rng.permutation(len(starts))
-    ase.io.write(out / "starts.xyz", [starts[i] for i in order])
+    model = PointChargeWater(torch.tensor(np.array(cells)), N_MOLECULES)
+    positions = torch.tensor(np.array([lattice_water(N_MOLECULES, cell, rng) for cell in cells]))
+    positions = model.equilibrate(positions, [(100.0, 300), (600.0, 1500), (330.0, 2000)])
+    starts = []
+    for k in rng.permutation(len(cells)):
+        atoms = Atoms("OHH" * N_MOLECULES, positions=positions[k].numpy(), cell=cells[k], pbc=True)
+        split = "validation" if k in apart else "train"
+        atoms.info |= {"temperature_K": temperatures[k], "split": split}
+        starts.append(atoms)
+    ase.io.write(out / "starts.xyz", starts)
 
 
 def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
@@ -203,55 +197,73 @@ def spread_like_a_bead(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     return bead
 
 
-def label(atoms: Atoms, calculator: SO3LRCalculator, kind: str) -> Atoms:
-    """Copy with energy (eV), forces (eV/Å) and stress (eV/Å3) of the float64 model."""
+def label(
+    atoms: Atoms, calculator: SO3LRCalculator, molecule: float, info: dict[str, object]
+) -> Atoms:
+    """Copy with energy (eV, less that of its molecules), forces (eV/Å) and stress (eV/Å3)."""
     torch.set_default_dtype(torch.float64)
-    frame = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True)
-    frame.info |= {k: atoms.info[k] for k in ("temperature_K", "split")} | {"kind": kind}
+    frame = Atoms(atoms.symbols, positions=atoms.positions, cell=atoms.cell, pbc=True, info=info)
     work = frame.copy()
     work.calc = calculator
     frame.calc = SinglePointCalculator(
         frame,
-        energy=work.get_potential_energy(),
+        energy=work.get_potential_energy() - molecule * len(work) / 3,
         forces=work.get_forces(),
         stress=work.get_stress(),
     )
+    torch.set_default_dtype(torch.float32)
     return frame
 
 
-def run_dynamics(out: Path, worker: int, workers: int) -> None:
+def exact_calculator() -> SO3LRCalculator:
+    """SO3LR in double precision."""
+    return SO3LRCalculator(default_dtype="float64", compute_stress=True, **SO3LR_OPTIONS)
+
+
+def trajectory(start: Atoms, index: int, fast: Force, slow: Force) -> list[Atoms]:
+    """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
+    rng = np.random.default_rng([SEED, index])
+    temperature, masses = start.info["temperature_K"], start.get_masses()
+    start.info["walker"] = index
+    ring = RingPolymer(
+        masses,
+        start.positions[None],
+        thermal_velocities(masses, 1, temperature, rng),
+        temperature,
+    )
+    dynamics = Dynamics(
+        ring, partial(fast, start), partial(slow, start),
+        timestep_fs=INNER_FS, stride=STRIDE, relaxation_fs=RELAXATION_FS,
+    )  # fmt: skip
+    frames = []
+    for step in range(FIRST + FRAMES * APART):
+        dynamics.step(rng)
+        if ring.temperature_K > 3 * temperature:
+            logging.warning("start %d got too hot", index)
+            break
+        if step >= FIRST and (step - FIRST) % APART == APART - 1:
+            frames.append(Atoms(start.symbols, ring.positions[0], cell=start.cell, pbc=True))
+    return frames
+
+
+def run_dynamics(out: Path, model: str, worker: int, workers: int) -> None:
     """Run and label every ``workers``-th start; frames are appended to ``part_<worker>.xyz``."""
     torch.set_num_threads(1)
-    fast = SO3LRCalculator(default_dtype="float32", **SO3LR_OPTIONS)
-    exact = SO3LRCalculator(default_dtype="float64", compute_stress=True, **SO3LR_OPTIONS)
+    loaded = load_model(model)
+    fast, slow = Force(loaded, Role.DIRECT), Force(loaded, Role.CONSERVATIVE)
+    exact, molecule = exact_calculator(), isolated_molecule_energy()
     starts = ase.io.read(out / "starts.xyz", ":")
     for index in range(worker, len(starts), workers):
-        atoms, rng = starts[index], np.random.default_rng([SEED, index])
-        temperature, test = atoms.info["temperature_K"], atoms.info["split"] == "test"
-        atoms.calc = fast
-        torch.set_default_dtype(torch.float32)
-        MaxwellBoltzmannDistribution(atoms, temperature_K=temperature, rng=rng)
-        dynamics = Langevin(
-            atoms, 1.0 * units.fs, temperature_K=temperature, friction=0.02 / units.fs, rng=rng
-        )
-        saved: list[Atoms] = []
-
-        def save(atoms: Atoms = atoms, saved: list[Atoms] = saved) -> None:
-            saved.append(Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=True))
-            saved[-1].info |= atoms.info
-
-        for _ in range(FIRST_SAVED, STEPS + 1, SAVE_EVERY):
-            dynamics.run(FIRST_SAVED if not saved else SAVE_EVERY)
-            save()
-        frames = [label(frame, exact, "md") for frame in saved]
-        n_beads = 1 + (temperature <= 400.0) + test
-        for frame in [saved[i] for i in rng.choice(len(saved), n_beads, replace=False)]:
-            frames.append(label(spread_like_a_bead(frame, rng), exact, "bead"))
-        ase.io.write(out / f"part_{worker}.xyz", frames, append=True)
-        worst = max(np.abs(frame.get_forces()).max() for frame in frames)
-        logging.info(
-            "start %d, %g K: %d frames, max force %.1f", index, temperature, len(frames), worst
-        )
+        start, rng = starts[index], np.random.default_rng([SEED, index, 1])
+        known = {k: start.info[k] for k in ("temperature_K", "split")} | {"trajectory": index}
+        found = []
+        for frame in trajectory(start, index, fast, slow):
+            spread = spread_like_a_bead(frame, rng)
+            found.append(label(frame, exact, molecule, known | {"kind": "md"}))
+            found.append(label(spread, exact, molecule, known | {"kind": "bead"}))
+        found = [frame for frame in found if np.abs(frame.get_forces()).max() < MAX_FORCE]
+        ase.io.write(out / f"part_{worker}.xyz", found, append=True)
+        logging.info("start %d, %g K: %d frames", index, known["temperature_K"], len(found))
 
 
 def isolated_molecule_energy() -> float:
@@ -262,31 +274,12 @@ def isolated_molecule_energy() -> float:
     return float(water.get_potential_energy())
 
 
-def merge(out: Path) -> None:
-    """Split the labelled frames of all workers by trajectory."""
-    frames = [f for part in sorted(out.glob("part_*.xyz")) for f in ase.io.read(part, ":")]
-    frames = [f for f in frames if np.abs(f.get_forces()).max() < MAX_FORCE]
-    molecule = isolated_molecule_energy()
-    logging.info("energy of an isolated molecule: %.6f eV", molecule)
-    for frame in frames:
-        frame.calc.results["energy"] -= molecule * len(frame) / 3
-    for name, split, kinds in (
-        ("train", "train", ("md", "bead")),
-        ("validation", "validation", ("md", "bead")),
-        ("test", "test", ("md",)),
-        ("test_beads", "test", ("bead",)),
-    ):
-        chosen = [f for f in frames if f.info["split"] == split and f.info["kind"] in kinds]
-        if chosen:
-            ase.io.write(out / f"{name}.xyz", chosen)
-        logging.info("%s: %d frames", name, len(chosen))
-
-
 def main() -> None:
     """Read the command line and run one step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=["starts", "dynamics", "merge"])
+    parser.add_argument("step", choices=["starts", "dynamics"])
     parser.add_argument("--out", type=Path, default=Path("data"))
+    parser.add_argument("--model", default="water", help="whose dynamics")
     parser.add_argument("--worker", type=int, default=0)
     parser.add_argument("--workers", type=int, default=1)
     options = parser.parse_args()
@@ -294,10 +287,8 @@ def main() -> None:
     options.out.mkdir(parents=True, exist_ok=True)
     if options.step == "starts":
         make_starts(options.out)
-    elif options.step == "dynamics":
-        run_dynamics(options.out, options.worker, options.workers)
     else:
-        merge(options.out)
+        run_dynamics(options.out, options.model, options.worker, options.workers)
 
 
 if __name__ == "__main__":
