@@ -202,7 +202,7 @@ class Training:
                 file.write(json.dumps(line) + "\n")
             save(loop.state(), self.folder / "state.pt")
             self.reported = time.monotonic()
-            took = self.reported - now
+            took = min(self.reported - now, self.options.save_every_s)  # it may have been stopped
             self.report_every_s = max(self.options.save_every_s, took / MEASURE_SHARE)
             self.errors = ", ".join(f"{NAMES[k]} {v:.0f}" for k, v in found.items() if k in NAMES)
 
