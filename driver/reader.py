@@ -70,11 +70,13 @@ class Reader:
         Returns:
             An exception that ends the server, or ``None`` when every connection has ended.
         """
-        while self._inbox.empty() and self._reading.acquire(blocking=False):
+        while self._inbox.empty() and not self._ended and self._reading.acquire(blocking=False):
             try:
                 self._read_once(wait=True)
             finally:
                 self._reading.release()
+        if self._ended and self._inbox.empty():
+            return None
         self._asked = True
         item = self._inbox.get()
         self._asked = False
@@ -117,8 +119,6 @@ class Reader:
 
     def _read_once(self, *, wait: bool) -> None:
         """Connect, read what has come, or wait for it; put it in the inbox."""
-        if self._ended:
-            return
         try:
             self._touch()
             self._connect_waiting()
@@ -133,8 +133,8 @@ class Reader:
             self._end(error)
 
     def _end(self, item: Exception | None) -> None:
-        self._ended = True
         self._inbox.put(item)
+        self._ended = True
 
     def _touch(self) -> None:
         if self._touched is not None and time.monotonic() >= self._touch_next:
