@@ -21,6 +21,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
+from halfkick.driver.norm import longest
 from halfkick.models.base import ForceResult, Role, Structure, without_mean_force
 
 __all__ = ["Gaps"]
@@ -132,7 +133,7 @@ class Gaps:
             for fast, forces in others.items():
                 if fast is not field:
                     gap = without_mean_force(result.forces - forces)
-                    size = float(np.sqrt((gap**2).sum(axis=1).max()))
+                    size = longest(gap)
                     largest[place] = size if isnan(largest[place]) else max(size, largest[place])
                     limit = min(limit, fast.limits.max_gap)
                     pair = self.pairs.setdefault((fast, field), Pair(fast, field))

@@ -25,11 +25,11 @@ from math import isfinite
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
 from halfkick.driver.gap import Gaps
 from halfkick.driver.moves import Moves
+from halfkick.driver.norm import SQRT3, longest
 from halfkick.models.base import ForceResult, Role, Structure
 
 __all__ = ["Guard", "GuardError"]
@@ -37,7 +37,6 @@ __all__ = ["Guard", "GuardError"]
 log = logging.getLogger("halfkick")
 
 PATIENCE = 3
-SQRT3 = 3.0**0.5  # times the largest component no vector is longer
 SAVED = Path("guard.xyz")
 
 
@@ -98,7 +97,7 @@ class Guard:
         gaps, max_gap = self.gaps.see(field, structures, results)
         found = {"max_gap": (gaps, max_gap)}
         if bound > limits.max_force or self._passed:
-            norms = [largest(result.forces) for result in results]
+            norms = [longest(result.forces) for result in results]
             found["max_force"] = norms, limits.max_force
         if limits.max_move < np.inf:
             found["max_move"] = self._moves.see(structures, limits.max_move), limits.max_move
@@ -145,11 +144,6 @@ class Guard:
             f"{text}, {PATIENCE} times in a row; look at {SAVED}, go back to a checkpoint with a "
             f"smaller timestep or stride, or set {name} in <parameters>"
         )
-
-
-def largest(vectors: NDArray[np.float64]) -> float:
-    """The largest norm among vectors of shape (N, 3)."""
-    return float(np.sqrt((vectors**2).sum(axis=1).max()))
 
 
 def save(structure: Structure, result: ForceResult) -> None:

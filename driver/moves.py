@@ -8,11 +8,10 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from halfkick.driver.norm import SQRT3, longest
 from halfkick.models.base import Structure
 
 __all__ = ["Moves"]
-
-SQRT3 = 3.0**0.5
 
 
 class Moves:
@@ -77,4 +76,4 @@ def way_from(structure: Structure, before: NDArray[np.float64], limit: float) ->
         return float(bound)
     if np.linalg.det(structure.cell) != 0.0:
         move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
-    return float(np.sqrt((move**2).sum(axis=1).max()))
+    return longest(move)

@@ -7,7 +7,7 @@ import selectors
 import socket
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -70,11 +70,8 @@ class Reader:
         Returns:
             An exception that ends the server, or ``None`` when every connection has ended.
         """
-        while self._inbox.empty() and not self._ended and self._reading.acquire(blocking=False):
-            try:
-                self._read_once(wait=True)
-            finally:
-                self._reading.release()
+        while self._inbox.empty() and not self._ended and self._read(wait=True):
+            pass
         if self._ended and self._inbox.empty():
             return None
         self._asked = True
@@ -89,11 +86,8 @@ class Reader:
             queue.Empty: if there is nothing yet.
         """
         alone = len(self._selector.get_map()) == 2  # i-PI waits for the answer there
-        if not alone and self._inbox.empty() and self._reading.acquire(blocking=False):
-            try:
-                self._read_once(wait=False)
-            finally:
-                self._reading.release()
+        if not alone and self._inbox.empty():
+            self._read(wait=False)
         return self._inbox.get_nowait()
 
     def stop(self) -> None:
@@ -110,14 +104,24 @@ class Reader:
         """Read while the other thread computes, until it waits again and something has come."""
         while not self._ended:
             time.sleep(WATCH_S)
-            if self._reading.acquire(blocking=False):
-                try:
-                    while not self._ended and (self._inbox.empty() or not self._asked):
-                        self._read_once(wait=True)
-                finally:
-                    self._reading.release()
+            self._read(wait=True, until=lambda: self._asked and not self._inbox.empty())
 
-    def _read_once(self, *, wait: bool) -> None:
+    def _read(self, *, wait: bool, until: Callable[[], bool] = lambda: True) -> bool:
+        """Look at all connections, again and again ``until`` it is enough or all is over.
+
+        Returns False, and does nothing, if the other thread reads.
+        """
+        if not self._reading.acquire(blocking=False):
+            return False
+        try:
+            self._look(wait=wait)
+            while not (self._ended or until()):
+                self._look(wait=wait)
+        finally:
+            self._reading.release()
+        return True
+
+    def _look(self, *, wait: bool) -> None:
         """Connect, read what has come, or wait for it; put it in the inbox."""
         try:
             self._touch()
@@ -128,7 +132,7 @@ class Reader:
             patience = RETRY_S if self._waiting else IDLE_S
             for key, _ in self._selector.select(patience if wait else 0):
                 if key.fileobj is not self._woken:
-                    self._read(key.fileobj)
+                    self._take_from(key.fileobj)
         except Exception as error:
             self._end(error)
 
@@ -166,7 +170,7 @@ class Reader:
         del self._waiting[connection]
         log.info("i-PI does not listen at %s any more", connection.address)
 
-    def _read(self, connection: Connection) -> None:
+    def _take_from(self, connection: Connection) -> None:
         try:
             events = connection.receive()
         except Closed as closed:

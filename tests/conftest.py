@@ -14,9 +14,13 @@ os.environ["OMP_NUM_THREADS"] = "1"
 
 
 def pytest_configure() -> None:
-    """Take SIGINT even where the shell left it ignored, as for jobs in the background."""
-    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+    """Take the signals that the shell (a job in the background) or nohup left ignored."""
+    for number, usual in (
+        (signal.SIGINT, signal.default_int_handler),
+        (signal.SIGHUP, signal.SIG_DFL),
+    ):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, usual)
 
 
 @pytest.fixture
