@@ -36,7 +36,7 @@ EXTRAS = {"so3krates_torch": "so3lr", "tblite": "xtb", "mace": "mace", "metatrai
 
 DTYPES = ("float32", "float64")
 
-METATOMIC_OPTIONS = ("variant", "extensions", "chunk", "skin")
+METATOMIC_OPTIONS = ("variant", "extensions", "chunk", "skin", "engine")
 
 
 def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> ForceModel:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections import defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-import metatomic.torch as mta
 import numpy as np
 import torch
 
@@ -26,16 +27,25 @@ from halfkick.models.exported import (
     load_exported,
     output_names,
 )
-from halfkick.models.neighbors import SKIN, NeighborLists
-from halfkick.models.outputs import Leaves, Outputs
+from halfkick.models.outputs import Engine, Outputs
+from halfkick.models.pet.engine import PetEngine
+from halfkick.models.script import Script
+from halfkick.models.slots import SKIN
 
 __all__ = ["MetatomicModel"]
 
-UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
+logger = logging.getLogger(__name__)
+
+ENGINES = ("edges", "torchscript")
+SAME = {torch.float32: 1e-3, torch.float64: 1e-8}
+"""Up to how many eV/Å (and eV per atom) two engines may differ, and so many times the force."""
 
 
 class MetatomicModel(ForceModel):
     """An exported model, evaluated for either role or for both in one pass.
+
+    A PET is evaluated edge by edge by its weights, which is quicker than its TorchScript does it,
+    unless the two differ on the first structure.
 
     Args:
         path: the ``.pt`` file.
@@ -46,6 +56,7 @@ class MetatomicModel(ForceModel):
         extensions: folder of the TorchScript extensions that the model needs.
         chunk: structures in a pass; ``None`` for as many as turn out to be quickest.
         skin: of the neighbour lists, Å.
+        engine: ``torchscript`` to run what the file holds in any case.
 
     Raises:
         ModelError: if the file is no such model or the model cannot run as asked.
@@ -61,20 +72,30 @@ class MetatomicModel(ForceModel):
         extensions: str | None = None,
         chunk: int | None = None,
         skin: float = SKIN,
+        engine: str = "edges",
     ) -> None:
         self.name = Path(path).stem
+        if engine not in ENGINES:
+            raise ModelError(
+                f"expected engine {' or '.join(ENGINES)} for a metatomic model, got '{engine}'; "
+                f"check <parameters> model"
+            )
         model = load_exported(path, extensions)
         declared = model.capabilities()
         check_runs_as_asked(self.name, model, device)
         self.dtype = getattr(torch, dtype or declared.dtype)
         self.device = torch.device(device)
-        self._model = model.to(device=self.device, dtype=self.dtype)
-        if self.device.type != "cpu":  # kernels for any shape: it is another in each step
-            torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
-        self._chunks: defaultdict[Hashable, ChunkSize] = defaultdict(partial(ChunkSize, chunk))
-        self.neighbors = NeighborLists(model.requested_neighbor_lists(), skin=skin)
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
+        model = model.to(device=self.device, dtype=self.dtype)
+        self._script = self._engine = Script(model, self.dtype, self.device, skin)
+        if engine == "edges":
+            try:
+                self._engine = PetEngine(model, self._names, self.dtype, self.device, skin)
+            except (NotImplementedError, AttributeError, KeyError) as why:
+                logger.info("%s runs as TorchScript, not edge by edge: %s", path, why)
+        self._compared: set[frozenset[Role]] = set()
+        self._chunks: defaultdict[Hashable, ChunkSize] = defaultdict(partial(ChunkSize, chunk))
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
@@ -119,70 +140,51 @@ class MetatomicModel(ForceModel):
                 chunks.note(len(chunk), time.perf_counter() - start)
         yield results
 
-    def system(
-        self,
-        structure: Structure,
-        positions: torch.Tensor | None = None,
-        strain: torch.Tensor | None = None,
-    ) -> mta.System:
-        """Return a structure as the model wants it, without neighbour lists.
-
-        Args:
-            structure: in Å.
-            positions: to use instead of the structure's.
-            strain: to apply to positions and cell.
-        """
-        to = {"dtype": self.dtype, "device": self.device}
-        if positions is None:
-            positions = torch.tensor(structure.positions, **to)
-        # A System wants zero vectors along directions that are not periodic.
-        cell = torch.tensor(np.where(structure.pbc[:, None], structure.cell, 0.0), **to)
-        if strain is not None:
-            positions, cell = positions @ strain, cell @ strain
-        return mta.System(
-            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self.device),
-            positions=positions,
-            cell=cell,
-            pbc=torch.tensor(structure.pbc, device=self.device),
-        )
+    def find_neighbors(self, structures: Sequence[Structure]) -> None:
+        """Make the neighbour lists and nothing else: for measuring it."""
+        self._engine.find_neighbors(structures)
 
     def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> Outputs:
-        gradients = Role.CONSERVATIVE in roles
-        names = self._asked(roles)
-        with torch.set_grad_enabled(gradients):
-            prepared = [self._prepare(structure, gradients) for structure in structures]
-            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU.
-            with torch.jit.optimized_execution(self.device.type != "cpu"):
-                outputs = self._model(
-                    [system for system, _ in prepared], options(names), check_consistency=False
-                )
-        values = {kind: outputs[name].block().values for kind, name in names.items()}
-        return Outputs(values, structures, [leaves for _, leaves in prepared])
+        """Pass once through the model; the first time, compare the engines."""
+        if self._engine is not self._script and roles not in self._compared:
+            self._compare(structures[:1], roles)
+        return self._run(self._engine, structures, roles)
 
-    def _prepare(self, structure: Structure, gradients: bool) -> tuple[mta.System, Leaves]:
-        """Return the system with its neighbour lists, and what to differentiate by."""
-        to = {"dtype": self.dtype, "device": self.device}
-        positions = torch.tensor(structure.positions, requires_grad=gradients, **to)
-        strain = torch.eye(3, requires_grad=True, **to) if gradients and self.needs_virial else None
-        system = self.system(structure, positions, strain)
-        self.neighbors.add(system, structure.slot)
-        return system, (positions,) if strain is None else (positions, strain)
-
-    def _asked(self, roles: frozenset[Role]) -> dict[str, str]:
-        """The outputs to ask the model for: kind and name."""
+    def _run(
+        self, engine: Engine, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> Outputs:
         kinds = {"energy"} if Role.CONSERVATIVE in roles else set()
         if Role.DIRECT in roles:
             kinds |= {"force", "stress"} if self.needs_virial else {"force"}
-        return {kind: name for kind, name in self._names.items() if kind in kinds}
+        asked = {kind: name for kind, name in self._names.items() if kind in kinds}
+        return engine.run(structures, asked, self.needs_virial)
+
+    def _compare(self, structures: Sequence[Structure], roles: frozenset[Role]) -> None:
+        """Go back to TorchScript if the other engine says something else."""
+        structures = [replace(s, slot=None) for s in structures]
+        (one,), (other,) = (
+            self._run(engine, structures, roles).complete()
+            for engine in (self._engine, self._script)
+        )
+        apart = max(difference(one[role], other[role]) for role in roles)
+        if apart < SAME[self.dtype]:
+            self._compared.add(roles)
+            logger.info("%s: edge by edge as TorchScript to %.0e eV/Å", self.name, apart)
+        else:
+            self._engine = self._script
+            logger.warning(
+                "expected model '%s' edge by edge to equal its TorchScript, got a difference of "
+                "%.1e eV/Å; it runs as TorchScript", self.name, apart
+            )  # fmt: skip
 
 
-def options(names: Mapping[str, str]) -> mta.ModelEvaluationOptions:
-    """Say to metatomic what is to be computed, in our units."""
-    outputs = {
-        name: mta.ModelOutput(unit=UNITS[kind], sample_kind="atom" if kind == "force" else "system")
-        for kind, name in names.items()
-    }
-    return mta.ModelEvaluationOptions(length_unit="Angstrom", outputs=outputs)
+def difference(one: ForceResult, other: ForceResult) -> float:
+    """How far two results are apart: eV/Å, or relative to larger forces, or eV per atom."""
+    scale = max(1.0, float(np.abs(other.forces).max(initial=0.0)))
+    forces = float(np.abs(one.forces - other.forces).max(initial=0.0)) / scale
+    energies = abs(one.energy - other.energy) / max(1, len(other.forces))
+    found = max(forces, energies)
+    return found if np.isfinite(found) else np.inf
 
 
 def is_out_of_memory(error: Exception) -> bool:

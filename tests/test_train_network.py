@@ -49,14 +49,7 @@ def symmetric(matrix):
 def energy_of(model, atoms):
     """The network's energy in float64."""
     model.double()
-    frame = Frame.of(atoms, 4.5, BASELINE)
-    frame = Frame(**{
-        k: v.double() if v.is_floating_point() else v for k, v in vars(frame).items()
-    })  # fmt: skip
-    frame.positions[:] = torch.tensor(atoms.positions)
-    frame.cell[:] = torch.tensor(atoms.cell.array)
-    batch = Batch([frame])
-    batch.n_atoms = batch.n_atoms.double()
+    batch = Batch([Frame.of(atoms, 4.5, BASELINE, dtype=torch.float64)])
     return predict(model, batch, conservative=False)["energy"].item()
 
 
@@ -98,12 +91,14 @@ def test_labels_turn_with_positions():
         turned = atoms.copy()
         turned.set_cell(atoms.cell.array @ turn, scale_atoms=True)
         truth = labelled.labels(turned)
-        forces = batch.forces[batch.system == k].numpy()
+        forces = batch.forces[batch.edges.systems == k].numpy()
         assert forces == pytest.approx(truth["forces"], abs=1e-4)
         stress = truth["stress"][[[0, 5, 4], [5, 1, 3], [4, 3, 2]]]
         virial = stress * atoms.get_volume() / len(atoms)
         assert batch.virial[k].numpy() == pytest.approx(virial, abs=1e-4)
-        assert np.abs(batch.forces[batch.system == k].numpy() - atoms.get_forces()).max() > 0.1
+        assert (
+            np.abs(batch.forces[batch.edges.systems == k].numpy() - atoms.get_forces()).max() > 0.1
+        )
 
 
 def test_turns_are_even():

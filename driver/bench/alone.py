@@ -84,10 +84,9 @@ class Neighbors:
         """Make the lists; ms."""
         times = []
         for _ in range(self._repeats):
-            (structure,) = self._motion.next(self.name)
-            system = self._model.system(structure)
+            structures = self._motion.next(self.name)
             start = time.perf_counter()
-            self._model.neighbors.add(system, structure.slot)
+            self._model.find_neighbors(structures)
             times.append(1e3 * (time.perf_counter() - start))
         return times
 

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from halfkick.models.pet.network import Network
+from halfkick.models.pet.shape import Shape
 from halfkick.models.train.batch import Batch
 from halfkick.models.train.network import DIRECT, ENERGY, STRESS
 
@@ -32,43 +34,35 @@ def predict(
         derivative, comes with the head for stresses only, since then there are labels of it.
         Virials are per atom and have the sign of the stress.
     """
-    positions, cells = batch.positions, batch.cells
-    heads = [h for h in (ENERGY, DIRECT, STRESS) if h in model.backend.node_heads]
+    backend, edges = model.backend, batch.edges
+    heads = [h for h in (ENERGY, DIRECT, STRESS) if h in backend.node_heads]
+    index = {"species_to_species_index": backend.species_to_species_index}
+    run = Network(Shape.of(backend), dict(backend.named_parameters()) | index)
     if conservative:
-        positions = positions.detach().requires_grad_(True)
-        strain = torch.eye(3, device=positions.device).repeat(batch.n_systems, 1, 1)
-        strain.requires_grad_(True)
-        moved = torch.bmm(positions[:, None], strain[batch.system])[:, 0]
-        strained = cells @ strain
-    else:
-        moved, strained = positions, cells
-    data = model.backend.preprocess(
-        moved, batch.centers, batch.neighbors, batch.species, strained, batch.shifts, batch.system,
-        model.cutoff_width_adaptive,
-    )  # fmt: skip
-    nodes, edges = model.backend.calculate_features(data)
-    out, _, _ = model.backend.predict(nodes, edges, data, cells, batch.system, heads)
+        edges = edges.differentiable()
+    said = run(edges, heads)
 
     def total(atomic: torch.Tensor) -> torch.Tensor:
         zeros = atomic.new_zeros(batch.n_systems, *atomic.shape[1:])
-        return zeros.index_add(0, batch.system, atomic)
+        return zeros.index_add(0, edges.systems, atomic)
 
+    per_atom = 1 / batch.n_atoms[:, None, None]
     results = {}
     if DIRECT in heads:
-        results["direct"] = out[DIRECT][0].reshape(-1, 3)
+        results["direct"] = said[DIRECT]
     if STRESS in heads:
-        per_atom = (batch.volumes / batch.n_atoms)[:, None, None]
-        results["direct_virial"] = total(out[STRESS][0].reshape(-1, 3, 3)) * per_atom
+        virial = total(said[STRESS]).view(-1, 3, 3) * per_atom
+        results["direct_virial"] = 0.5 * (virial + virial.transpose(1, 2))
     if ENERGY in heads:
-        results["energy"] = total(out[ENERGY][0].reshape(-1))
+        results["energy"] = total(said[ENERGY])[:, 0]
     if conservative:
-        gradient, strained = torch.autograd.grad(
-            results["energy"].sum(), [positions, strain],
+        (gradient,) = torch.autograd.grad(
+            results["energy"].sum(), edges.vectors,
             create_graph=twice and model.training, retain_graph=model.training,
         )  # fmt: skip
-        results["forces"] = -gradient
+        results["forces"] = -edges.by_position(gradient)
         if STRESS in heads:
-            results["virial"] = strained / batch.n_atoms[:, None, None]
+            results["virial"] = edges.by_strain(gradient, batch.n_systems) * per_atom
     return results
 
 

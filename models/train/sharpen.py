@@ -31,11 +31,10 @@ def edges_of(frames: Sequence[Frame]) -> tuple[torch.Tensor, torch.Tensor]:
     radii = torch.tensor(covalent_radii, dtype=torch.float32)
     vectors, reach = [], []
     for frame in frames:
-        i, j = frame.pairs.cpu()
-        apart = frame.positions.cpu()[j] - frame.positions.cpu()[i]
-        vectors.append(apart + frame.shifts.cpu().float() @ frame.cell.cpu())
-        species = frame.species.cpu()
-        reach.append(BONDS * (radii[species[i]] + radii[species[j]]))
+        edges = frame.edges
+        vectors.append(edges.vectors.cpu())
+        first, second = edges.numbers[edges.centers].cpu(), edges.neighbors.cpu()
+        reach.append(BONDS * (radii[first] + radii[second]))
     apart = torch.cat(vectors)
     distances = apart.norm(dim=1)
     return torch.cat([apart, distances[:, None]], dim=1), distances < torch.cat(reach)

@@ -1,0 +1,1 @@
+"""PET, evaluated without padding and without what is not asked for."""
