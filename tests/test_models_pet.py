@@ -94,5 +94,5 @@ def test_what_is_not_known_runs_as_torchscript(tmp_path, caplog):
 
 
 def test_unknown_engine():
-    with pytest.raises(ModelError, match="expected engine edges or torchscript .* got 'fast'"):
+    with pytest.raises(ModelError, match=r"expected engine edges or torchscript .* got 'fast'"):
         load_model(f"{find_file('water')}?engine=fast")
