@@ -135,10 +135,13 @@ def own_frames(
     temperature_K: float,  # noqa: N803
     seed: int,
     seconds: float | None = None,
+    settle_fs: float = 0.0,
 ) -> list[Atoms]:
     """Return ``count`` frames of the model's own dynamics, or what ``seconds`` allow for.
 
     A copy that explodes is started anew, and its frames until then are kept if they are finite.
+    Those of the first ``settle_fs`` are left out: the starts may be far from what the dynamics
+    come to.
     """
     begin = time.monotonic()
     rng = np.random.default_rng([seed, 7])
@@ -147,6 +150,8 @@ def own_frames(
     dynamics = Dynamics(
         model, starts, copies, scale=scale, temperature_K=temperature_K, rng=rng
     )  # fmt: skip
+    for _ in range(round(settle_fs / (STRIDE * INNER_FS))):
+        dynamics.step()
     frames: list[Atoms] = []
     while len(frames) < count:
         for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)))):

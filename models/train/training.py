@@ -31,6 +31,7 @@ TELL_EVERY_S = 0.5
 MEASURE_SIZE = 16  # frames at once
 MEASURE_SHARE = 0.05  # of the time, at most
 OWN_ATOMS, FRESH_ATOMS = 3000, 1000  # in the frames for the alignment, and for the card's gap
+SETTLE_FS = 200.0  # of dynamics before the latter
 FEWEST = 20  # frames of them
 DYNAMICS_SHARE = 0.4  # of the alignment's time, at most
 FRESH = 5  # every so many of them are kept apart, to measure on
@@ -91,7 +92,7 @@ class Training:
         stats = [load(self.folder / f"stage{i}.pt")["stats"] for i in range(len(self.stages))]
         write_text(self.folder / "stages.json", json.dumps(stats))
         if len(self.plan["heads"]) > 1 and network.ENERGY in self.plan["heads"]:
-            self.write_own("fresh", FRESH_ATOMS, self.options.seed + 1)
+            self.write_own("fresh", FRESH_ATOMS, self.options.seed + 1, settle_fs=SETTLE_FS)
         self.model.to("cpu")
         network.rescale(self.model, self.scale)
         network.write(self.model, self.folder / "model.ckpt")
@@ -146,7 +147,12 @@ class Training:
         return frames[:last], frames[last:]
 
     def write_own(
-        self, name: str, n_atoms: int, seed: int, seconds: float | None = None
+        self,
+        name: str,
+        n_atoms: int,
+        seed: int,
+        seconds: float | None = None,
+        settle_fs: float = 0.0,
     ) -> list[Atoms]:
         """Make frames of the model's own dynamics with some ``n_atoms``, unless they are there."""
         path = self.folder / f"{name}.xyz"
@@ -156,6 +162,7 @@ class Training:
             found = own_frames(
                 self.model, self.starts, count, scale=self.scale,
                 temperature_K=self.options.temperature_K, seed=seed, seconds=seconds,
+                settle_fs=settle_fs,
             )  # fmt: skip
             ase.io.write(path.with_suffix(".writing"), found, format="extxyz")
             path.with_suffix(".writing").replace(path)

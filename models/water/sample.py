@@ -5,6 +5,11 @@ Two steps (``--worker`` may be given to several processes at once)::
     python sample.py starts   --out data
     python sample.py dynamics --out data --model water --worker 0 --workers 2
 
+and for frames nearer to equilibrium, of which the first of these models needed some more::
+
+    python sample.py starts   --out long --seed 21 --plan 300:10,340:4,400:2 --densities 0.9 1.1
+    python sample.py dynamics --out long --first 1000 --apart 32
+
 ``starts`` runs a flexible point-charge water (SPC/Fw-like) to decorrelated configurations of many
 densities and cell shapes; ``dynamics`` continues each with Langevin dynamics of a water model,
 multiple time stepping with its two forces, and labels frames, and a copy of each with a
@@ -32,7 +37,6 @@ from halfkick.models.distill.ring import RingPolymer, thermal_velocities
 from halfkick.models.distill.sample import Force
 from halfkick.models.load import load_model
 
-SEED = 20
 AMU_PER_A3_IN_G_PER_CM3 = 1.66053907
 WATER_MASS = 18.01528
 SO3LR_OPTIONS = {"r_max_lr": 12.0, "dispersion_energy_cutoff_lr_damping": 2.0}
@@ -47,10 +51,9 @@ COULOMB = units.Hartree * units.Bohr
 WOLF_ALPHA = 0.25
 
 N_MOLECULES = 32
-PLAN = [(300.0, 24), (400.0, 16), (500.0, 12), (600.0, 6)]  # K, trajectories
-N_VALIDATION = 5  # of them
+VALIDATION = 11  # every so many trajectories are kept apart
 INNER_FS, STRIDE, RELAXATION_FS = 0.5, 4, 60.0
-FIRST, FRAMES, APART = 60, 20, 8  # outer steps before frames are taken, and between them
+FRAMES = 20  # of a trajectory
 MAX_FORCE = 40.0
 
 
@@ -143,15 +146,17 @@ class PointChargeWater:
         return positions
 
 
-def make_starts(out: Path) -> None:
+def make_starts(options: argparse.Namespace) -> None:
     """Write ``starts.xyz``: one configuration per trajectory, its temperature and split in info."""
-    rng = np.random.default_rng(SEED)
-    torch.manual_seed(SEED)
+    rng = np.random.default_rng(options.seed)
+    torch.manual_seed(options.seed)
     torch.set_default_dtype(torch.float64)
-    temperatures = [t for t, count in PLAN for _ in range(count)]
-    apart = set(rng.choice(len(temperatures), N_VALIDATION, replace=False).tolist())
+    pairs = [pair.split(":") for pair in options.plan.split(",")]
+    temperatures = [float(t) for t, count in pairs for _ in range(int(count))]
+    n_apart = max(1, len(temperatures) // VALIDATION)
+    apart = set(rng.choice(len(temperatures), n_apart, replace=False).tolist())
     cells = [
-        random_cell(N_MOLECULES, rng.uniform(0.86, 1.16), rng.random() < 0.5, rng)
+        random_cell(N_MOLECULES, rng.uniform(*options.densities), rng.random() < 0.5, rng)
         for _ in temperatures
     ]
     model = PointChargeWater(torch.tensor(np.array(cells)), N_MOLECULES)
@@ -163,7 +168,7 @@ def make_starts(out: Path) -> None:
         split = "validation" if k in apart else "train"
         atoms.info |= {"temperature_K": temperatures[k], "split": split}
         starts.append(atoms)
-    ase.io.write(out / "starts.xyz", starts)
+    ase.io.write(options.out / "starts.xyz", starts)
 
 
 def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
@@ -220,11 +225,12 @@ def exact_calculator() -> SO3LRCalculator:
     return SO3LRCalculator(default_dtype="float64", compute_stress=True, **SO3LR_OPTIONS)
 
 
-def trajectory(start: Atoms, index: int, fast: Force, slow: Force) -> list[Atoms]:
+def trajectory(
+    start: Atoms, fast: Force, slow: Force, options: argparse.Namespace, rng: np.random.Generator
+) -> list[Atoms]:
     """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
-    rng = np.random.default_rng([SEED, index])
     temperature, masses = start.info["temperature_K"], start.get_masses()
-    start.info["walker"] = index
+    first, apart = (round(t / (INNER_FS * STRIDE)) for t in (options.first, options.apart))
     ring = RingPolymer(
         masses,
         start.positions[None],
@@ -236,33 +242,35 @@ def trajectory(start: Atoms, index: int, fast: Force, slow: Force) -> list[Atoms
         timestep_fs=INNER_FS, stride=STRIDE, relaxation_fs=RELAXATION_FS,
     )  # fmt: skip
     frames = []
-    for step in range(FIRST + FRAMES * APART):
+    for step in range(first + FRAMES * apart):
         dynamics.step(rng)
         if ring.temperature_K > 3 * temperature:
-            logging.warning("start %d got too hot", index)
+            logging.warning("a trajectory got too hot")
             break
-        if step >= FIRST and (step - FIRST) % APART == APART - 1:
+        if step >= first and (step - first) % apart == apart - 1:
             frames.append(Atoms(start.symbols, ring.positions[0], cell=start.cell, pbc=True))
     return frames
 
 
-def run_dynamics(out: Path, model: str, worker: int, workers: int) -> None:
+def run_dynamics(options: argparse.Namespace) -> None:
     """Run and label every ``workers``-th start; frames are appended to ``part_<worker>.xyz``."""
     torch.set_num_threads(1)
-    loaded = load_model(model)
+    loaded = load_model(options.model)
     fast, slow = Force(loaded, Role.DIRECT), Force(loaded, Role.CONSERVATIVE)
     exact, molecule = exact_calculator(), isolated_molecule_energy()
-    starts = ase.io.read(out / "starts.xyz", ":")
-    for index in range(worker, len(starts), workers):
-        start, rng = starts[index], np.random.default_rng([SEED, index, 1])
-        known = {k: start.info[k] for k in ("temperature_K", "split")} | {"trajectory": index}
+    starts = ase.io.read(options.out / "starts.xyz", ":")
+    for index in range(options.worker, len(starts), options.workers):
+        start, rng = starts[index], np.random.default_rng([options.seed, index])
+        known = {k: start.info[k] for k in ("temperature_K", "split")}
+        known["trajectory"] = 1000 * options.seed + index
+        start.info["walker"] = index
         found = []
-        for frame in trajectory(start, index, fast, slow):
+        for frame in trajectory(start, fast, slow, options, rng):
             spread = spread_like_a_bead(frame, rng)
             found.append(label(frame, exact, molecule, known | {"kind": "md"}))
             found.append(label(spread, exact, molecule, known | {"kind": "bead"}))
         found = [frame for frame in found if np.abs(frame.get_forces()).max() < MAX_FORCE]
-        ase.io.write(out / f"part_{worker}.xyz", found, append=True)
+        ase.io.write(options.out / f"part_{options.worker}.xyz", found, append=True)
         logging.info("start %d, %g K: %d frames", index, known["temperature_K"], len(found))
 
 
@@ -277,18 +285,21 @@ def isolated_molecule_energy() -> float:
 def main() -> None:
     """Read the command line and run one step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("step", choices=["starts", "dynamics"])
-    parser.add_argument("--out", type=Path, default=Path("data"))
-    parser.add_argument("--model", default="water", help="whose dynamics")
-    parser.add_argument("--worker", type=int, default=0)
-    parser.add_argument("--workers", type=int, default=1)
+    add = parser.add_argument
+    add("step", choices=["starts", "dynamics"])
+    add("--out", type=Path, default=Path("data"))
+    add("--seed", type=int, default=20)
+    add("--plan", default="300:24,400:16,500:12,600:6", help="K: trajectories, …")
+    add("--densities", type=float, nargs=2, default=(0.86, 1.16), help="lowest, highest, g/cm3")
+    add("--model", default="water", help="whose dynamics")
+    add("--first", type=float, default=120.0, help="fs before frames are taken")
+    add("--apart", type=float, default=16.0, help="fs between them")
+    add("--worker", type=int, default=0)
+    add("--workers", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options.out.mkdir(parents=True, exist_ok=True)
-    if options.step == "starts":
-        make_starts(options.out)
-    else:
-        run_dynamics(options.out, options.model, options.worker, options.workers)
+    {"starts": make_starts, "dynamics": run_dynamics}[options.step](options)
 
 
 if __name__ == "__main__":
