@@ -20,6 +20,7 @@ from halfkick.models.base import (
     Role,
     Structure,
 )
+from halfkick.models.beside import Beside
 from halfkick.models.chunks import ChunkSize
 from halfkick.models.exported import (
     capabilities,
@@ -88,10 +89,11 @@ class MetatomicModel(ForceModel):
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
         model = model.to(device=self.device, dtype=self.dtype)
-        self._script = self._engine = Script(model, self.dtype, self.device, skin)
+        self._script = Script(model, self.dtype, self.device, skin)
+        self._use(self._script)
         if engine == "edges":
             try:
-                self._engine = PetEngine(model, self._names, self.dtype, self.device, skin)
+                self._use(PetEngine(model, self._names, self.dtype, self.device, skin))
             except (NotImplementedError, AttributeError, KeyError) as why:
                 logger.info("%s runs as TorchScript, not edge by edge: %s", path, why)
         self._compared: set[frozenset[Role]] = set()
@@ -144,11 +146,17 @@ class MetatomicModel(ForceModel):
         """Make the neighbour lists and nothing else: for measuring it."""
         self._engine.find_neighbors(structures)
 
+    def _use(self, engine: Engine) -> None:
+        """Run the model by ``engine``; TorchScript is not safe among threads."""
+        threads = torch.get_num_threads() if self.device.type == "cpu" else 1
+        beside = threads > 1 and engine is not self._script
+        self._engine, self._passes = engine, Beside(engine, threads) if beside else engine
+
     def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> Outputs:
         """Pass once through the model; the first time, compare the engines."""
         if self._engine is not self._script and roles not in self._compared:
             self._compare(structures[:1], roles)
-        return self._run(self._engine, structures, roles)
+        return self._run(self._passes, structures, roles)
 
     def _run(
         self, engine: Engine, structures: Sequence[Structure], roles: frozenset[Role]
@@ -171,7 +179,7 @@ class MetatomicModel(ForceModel):
             self._compared.add(roles)
             logger.info("%s: edge by edge as TorchScript to %.0e eV/Å", self.name, apart)
         else:
-            self._engine = self._script
+            self._use(self._script)
             logger.warning(
                 "expected model '%s' edge by edge to equal its TorchScript, got a difference of "
                 "%.1e eV/Å; it runs as TorchScript", self.name, apart

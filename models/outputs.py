@@ -53,11 +53,15 @@ class Outputs:
             for results, found in zip(self.direct, direct, strict=True):
                 results[Role.DIRECT] = found
 
+    def conservative(self) -> Iterable[ForceResult]:
+        """The conservative results, if there are energies."""
+        return () if self._differentiate is None else self._differentiate()
+
     def complete(self) -> list[dict[Role, ForceResult]]:
         """The direct results and, if there are energies, the conservative ones."""
         if self._differentiate is None:
             return self.direct
-        pairs = zip(self.direct, self._differentiate(), strict=True)
+        pairs = zip(self.direct, self.conservative(), strict=True)
         return [{**direct, Role.CONSERVATIVE: found} for direct, found in pairs]
 
 
