@@ -136,6 +136,10 @@ def test_checkpoint_export_and_scale(model, tmp_path):
 def test_start_must_cover_the_data(model, tmp_path):
     with pytest.raises(ModelError, match=r"expected a checkpoint with C, got one with energy"):
         network.check_covers(model, HEADS, [1, 6])
+    options = TrainOptions(size="xs").architecture | {"num_neighbors_adaptive": 6}
+    adaptive = network.new([1, 8], HEADS, options, BASELINE)
+    with pytest.raises(ModelError, match="got one with num_neighbors_adaptive; fine-tune it with"):
+        network.check_covers(adaptive, HEADS, [1, 8])
     (tmp_path / "no.ckpt").write_text("nothing")
     with pytest.raises(ModelError, match="expected a metatrain checkpoint"):
         network.read(tmp_path / "no.ckpt")

@@ -135,9 +135,18 @@ def read(path: Path) -> PET:
 
 
 def check_covers(model: PET, heads: Sequence[str], species: Sequence[int]) -> None:
-    """Raise ModelError unless the network has the outputs and knows the species."""
+    """Raise ModelError unless the network has the outputs and species, and can be trained."""
     from ase.data import chemical_symbols
 
+    from halfkick.models.pet.shape import Shape
+
+    try:
+        Shape.of(model.backend)
+    except NotImplementedError as part:
+        raise ModelError(
+            f"expected a checkpoint of a PET without parts that are not known here, got one with "
+            f"{part}; fine-tune it with metatrain ('mtt train'), and serve the exported model"
+        ) from None
     lacking = [h for h in heads if h not in model.backend.node_heads]
     lacking += [chemical_symbols[z] for z in species if z not in model.atomic_types]
     if lacking:
