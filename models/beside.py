@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain, pairwise
+from itertools import chain
 from typing import TypeVar
 
 import torch
 
 from halfkick.models.base import ForceResult, Structure
+from halfkick.models.chunks import divide
 from halfkick.models.outputs import Engine, Outputs
 
 __all__ = ["Beside"]
@@ -58,10 +59,3 @@ class Beside:
             return work(part)
 
         return list(self._pool.map(on_its_cores, parts))
-
-
-def divide(structures: Sequence[Structure], parts: int) -> list[Sequence[Structure]]:
-    """Cut into even parts, as many as there can be."""
-    count = min(parts, len(structures))
-    cuts = [len(structures) * i // count for i in range(count + 1)]
-    return [structures[a:b] for a, b in pairwise(cuts)]

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import TypeVar
 
-__all__ = ["ChunkSize"]
+__all__ = ["ChunkSize", "divide"]
+
+T = TypeVar("T")
 
 log = logging.getLogger("halfkick")
 
@@ -62,3 +67,10 @@ class ChunkSize:
     def _settle(self, size: int) -> None:
         self.size = size
         self._settled = True
+
+
+def divide(structures: Sequence[T], parts: int) -> list[Sequence[T]]:
+    """Cut into even parts, none of them empty unless there are no structures."""
+    count = max(1, min(parts, len(structures)))
+    cuts = [len(structures) * i // count for i in range(count + 1)]
+    return [structures[a:b] for a, b in pairwise(cuts)]

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import pairwise
 
 from halfkick.models.base import ForceModel, ForceResult, Role, Structure
+from halfkick.models.chunks import divide
 
 __all__ = ["Spread"]
 
@@ -45,9 +45,7 @@ class Spread(ForceModel):
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> Iterator[list[Mapping[Role, ForceResult]]]:
         """Evaluate, and yield whenever each copy knows more."""
-        count = len(self._copies)
-        cuts = [len(structures) * i // count for i in range(count + 1)]
-        parts = [structures[a:b] for a, b in pairwise(cuts) if a < b]
+        parts = divide(structures, len(self._copies))
         streams = [
             copy.evaluate_in_parts(part, roles)
             for copy, part in zip(self._copies, parts, strict=False)

@@ -9,7 +9,8 @@ import torch
 from finite import BOTH, CONSERVATIVE, DIRECT
 from test_models_metatomic import water
 
-from halfkick.models.beside import Beside, divide
+from halfkick.models.beside import Beside
+from halfkick.models.chunks import divide
 from halfkick.models.load import find_file
 from halfkick.models.metatomic import MetatomicModel
 from halfkick.models.outputs import Outputs
