@@ -89,7 +89,7 @@ def test_options_are_literals_or_text():
         ("", {}, "expected a model"),
         ("no/such.pt", {}, "got 'no/such.pt', which does not exist in"),
         (__file__, {}, "expected an exported metatomic model, got .*test_models_load.py"),
-        ("water?skn=1", {}, "expected options variant, extensions, chunk, skin .* got skn"),
+        ("water?skn=1", {}, "expected options variant, extensions, chunk, skin, engine .* got skn"),
         ("water?skin", {}, "expected options as key=value, got 'skin'"),
         ("ase:", {}, "expected 'module:factory', got ''"),
         ("python:toy", {}, "expected 'module:factory', got 'toy'"),
