@@ -1,10 +1,14 @@
-"""Threads of the model leave i-PI its core, unless the user says otherwise."""
+"""The model's threads and i-PI leave each other the cores, unless the user says otherwise."""
 
 from __future__ import annotations
 
 import logging
 import os
+import sys
 
+import pytest
+
+from halfkick.driver.run.processes import Child
 from halfkick.driver.threads import settle
 
 
@@ -32,3 +36,12 @@ def test_threads_are_as_asked_and_wait_asleep(monkeypatch, caplog):
         "active while they wait",
         "passive while they wait",
     ]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such scheduling")
+@pytest.mark.parametrize("batch, expected", [(True, "SCHED_BATCH"), (False, "SCHED_OTHER")])
+def test_ipi_does_not_interrupt_when_it_wakes(batch, expected, tmp_path):
+    command = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
+    child = Child("child", command, tmp_path / "log", batch=batch)
+    assert child.wait(60.0) and child.code == 0
+    assert int((tmp_path / "log").read_text()) == getattr(os, expected)

@@ -18,6 +18,7 @@ from halfkick.driver.bench.inputs import Base, Setup
 from halfkick.driver.bench.stepper import REPLY
 from halfkick.driver.config import ConfigError
 from halfkick.driver.run.processes import environment
+from halfkick.driver.run.tether import tethered
 
 __all__ = ["COSTLESS", "WAYS", "Contender", "Machine"]
 
@@ -78,6 +79,8 @@ class Contender:
         models = {"costless": COSTLESS, "i-PI": "dummy", "ffdirect": f"metatomic {file}"}
         base.write(folder, setup, models.get(way))
         stepper = [sys.executable, "-m", "halfkick.driver.bench.stepper", "input.xml"]
+        if way in ("halfkick", "costless"):  # as `halfkick run` starts i-PI
+            stepper = tethered(stepper, batch=True)
         self._processes = [self._start(stepper, talks=True)]
         roles = ["direct", "conservative"] if setup.mode == "mts" else [setup.mode]
         self._drivers(way, roles, file)

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from halfkick.driver.config import ConfigError
+from halfkick.driver.run.tether import tethered
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 
@@ -46,14 +47,20 @@ class Child:
         command: program and arguments.
         log: where its output goes; appended to.
         threads: bound on its CPU threads, ``None`` for as many as there are cores.
+        batch: whether it leaves the cores to others when it wakes up.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], log: Path, threads: int | None = None
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        threads: int | None = None,
+        batch: bool = False,
     ) -> None:
         self.name = name
         self.log = log
-        self._command = command
+        self._command = tethered(command, batch=batch)
         self._threads = threads
         self.start()
 
@@ -62,7 +69,7 @@ class Child:
         self._log_start = self._heard = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "halfkick.driver.run.tether", *self._command],
+                self._command,
                 cwd=self.log.parent,
                 env=environment(self._threads),
                 stdin=subprocess.DEVNULL,

@@ -94,7 +94,8 @@ class Supervisor:
         self._pulse.restart()
         children = []
         try:
-            ipi = Child("i-PI", ipi_command(self.job.xml), folder / "i-pi.log", threads=1)
+            command = ipi_command(self.job.xml)
+            ipi = Child("i-PI", command, folder / "i-pi.log", threads=1, batch=True)
             children.append(ipi)
             command = driver_command(self.job.xml, self._machine)
             driver = Child("the driver", command, folder / "driver.log", self._machine.threads)
