@@ -1,6 +1,6 @@
 """Sample liquid water with a water model and label it with SO3LR.
 
-Two steps (``--worker`` may be given to several processes at once)::
+The steps (``--worker`` may be given to several processes at once)::
 
     python sample.py starts   --out data
     python sample.py dynamics --out data --model water --worker 0 --workers 2
@@ -9,6 +9,10 @@ and for frames nearer to equilibrium, of which the first of these models needed 
 
     python sample.py starts   --out long --seed 21 --plan 300:10,340:4,400:2 --densities 0.9 1.1
     python sample.py dynamics --out long --first 1000 --apart 32
+
+Frames of somebody else's dynamics, SO3LR's own for example, are labelled by::
+
+    python sample.py label --out own --frames run/out.positions_0.extxyz@20::5
 
 ``starts`` runs a flexible point-charge water (SPC/Fw-like) to decorrelated configurations of many
 densities and cell shapes; ``dynamics`` continues each with Langevin dynamics of a water model,
@@ -274,6 +278,22 @@ def run_dynamics(options: argparse.Namespace) -> None:
         logging.info("start %d, %g K: %d frames", index, known["temperature_K"], len(found))
 
 
+def label_frames(options: argparse.Namespace) -> None:
+    """Label the frames named, and a copy of every third spread like a bead."""
+    torch.set_num_threads(1)
+    rng = np.random.default_rng(options.seed)
+    exact, molecule = exact_calculator(), isolated_molecule_energy()
+    known = {"temperature_K": 300.0, "split": "train", "trajectory": 1000 * options.seed}
+    found = []
+    for k, frame in enumerate(ase.io.read(options.frames)):
+        found.append(label(frame, exact, molecule, known | {"kind": "md"}))
+        if k % 3 == 0:
+            spread = spread_like_a_bead(frame, rng)
+            found.append(label(spread, exact, molecule, known | {"kind": "bead"}))
+    found = [frame for frame in found if np.abs(frame.get_forces()).max() < MAX_FORCE]
+    ase.io.write(options.out / "part_0.xyz", found)
+
+
 def isolated_molecule_energy() -> float:
     """SO3LR energy (eV) of one relaxed water molecule, the zero of the energies written."""
     water = Atoms("OHH", [[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]])
@@ -286,7 +306,8 @@ def main() -> None:
     """Read the command line and run one step."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add = parser.add_argument
-    add("step", choices=["starts", "dynamics"])
+    steps = {"starts": make_starts, "dynamics": run_dynamics, "label": label_frames}
+    add("step", choices=steps)
     add("--out", type=Path, default=Path("data"))
     add("--seed", type=int, default=20)
     add("--plan", default="300:24,400:16,500:12,600:6", help="K: trajectories, …")
@@ -294,12 +315,13 @@ def main() -> None:
     add("--model", default="water", help="whose dynamics")
     add("--first", type=float, default=120.0, help="fs before frames are taken")
     add("--apart", type=float, default=16.0, help="fs between them")
+    add("--frames", help="FILE@SLICE to label")
     add("--worker", type=int, default=0)
     add("--workers", type=int, default=1)
     options = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
     options.out.mkdir(parents=True, exist_ok=True)
-    {"starts": make_starts, "dynamics": run_dynamics}[options.step](options)
+    steps[options.step](options)
 
 
 if __name__ == "__main__":
