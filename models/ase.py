@@ -70,7 +70,9 @@ class AseModel(ForceModel):
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
-        """Evaluate the structures in turn; the virial is zero unless all directions are periodic.
+        """Evaluate the structures in turn.
+
+        The virial is zero unless it is needed and all directions are periodic.
 
         The energy is the one that belongs to the forces: ASE's ``free_energy`` where offered.
 
@@ -88,10 +90,13 @@ class AseModel(ForceModel):
         )
         atoms.calc = self.calculator
         virial = np.zeros((3, 3))
+        wants_virial = self.needs_virial and bool(self.capabilities.stress)
+        if hasattr(self.calculator, "compute_stress"):  # SO3LR and its like compute it unasked
+            self.calculator.compute_stress = wants_virial
         try:
             forces = np.array(atoms.get_forces(), dtype=np.float64)
             energy = float(atoms.get_potential_energy(force_consistent=self._free_energy))
-            if self.capabilities.stress and structure.pbc.all():
+            if wants_virial and structure.pbc.all():
                 virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
         except PropertyNotImplementedError as error:
             raise ModelError(

@@ -1,5 +1,6 @@
 """ASE calculators as models: EMT, GFN2-xTB, SO3LR, and ones that misbehave."""
 
+import dataclasses
 import sys
 
 import finite
@@ -83,7 +84,14 @@ def test_so3lr_derivatives():
     pytest.importorskip("so3krates_torch")
     model = load_model(f"{SO3LR}&compute_stress=True")
     assert model.capabilities.stress == CONSERVATIVE
-    finite.check(model, finite.structure_of(two_waters()), tolerance=1e-5, indices=(0, 4))
+    waters = finite.structure_of(two_waters())
+    finite.check(model, waters, tolerance=1e-5, indices=(0, 4))
+    whole = finite.evaluate(model, waters, Role.CONSERVATIVE)
+    model.needs_virial = False
+    moved = dataclasses.replace(waters, positions=waters.positions + 1.0)  # else ASE remembers
+    lean = finite.evaluate(model, moved, Role.CONSERVATIVE)
+    assert whole.virial.any() and not lean.virial.any()
+    np.testing.assert_allclose(lean.forces, whole.forces, atol=1e-9)
 
 
 @so3lr
