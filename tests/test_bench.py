@@ -120,5 +120,7 @@ def test_the_command(tmp_path):
     ratio = np.median(group["ms"]["halfkick"]) / np.median(group["ms"]["ffdirect"])
     assert found["figures"]["mts, 1 bead, 27 atoms: halfkick / ffdirect"] == pytest.approx(ratio)
     assert len(group["ms"]["halfkick, in a row"]) >= 150
+    for what in ("driver alone", "bare client"):
+        assert found["figures"][f"{what}, ms for a structure, 27 atoms x 32"] > 0.0
     assert any("stalls in 1" in name for name in found["figures"])
     assert "27 atoms: halfkick" in done.stdout

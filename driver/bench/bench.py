@@ -173,8 +173,9 @@ def started(
             stack.callback(run.close)
             timed.append(run)
         if setup == reference(options, len(base.structure)):
-            for beads in (1, BATCH):
-                trip = RoundTrip(folder / f"t{beads}", atoms_of(base, setup), beads, TRIPS)
+            for beads, bare in product((1, BATCH), (False, True)):
+                place = folder / f"t{beads}{bare:d}"
+                trip = RoundTrip(place, atoms_of(base, setup), beads, TRIPS, bare=bare)
                 stack.callback(trip.close)
                 timed.append(trip)
         yield timed

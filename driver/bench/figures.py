@@ -9,6 +9,7 @@ import numpy as np
 from halfkick.driver.bench.alone import alone_name
 from halfkick.driver.bench.bench import BATCH, BOTH, DIRECT, IN_A_ROW, Measured, reference
 from halfkick.driver.bench.inputs import Setup
+from halfkick.driver.bench.roundtrip import BARE, DRIVER
 
 __all__ = ["figures", "model_ms", "shares"]
 
@@ -83,13 +84,14 @@ def _of_sizes(measured: Measured) -> dict[str, float]:
 
 
 def _of_driver(measured: Measured) -> dict[str, float]:
-    """The driver's own time for a structure, without i-PI, ms."""
+    """The driver's own time for a structure, without i-PI, ms, and that of the barest client."""
     atoms = next(iter(measured.times)).atoms
     times = measured.times.get(reference(measured.options, atoms), {})
     return {
-        f"driver alone, ms for a structure, {atoms} atoms x {beads}": _median(times[name])
+        f"{what}, ms for a structure, {atoms} atoms x {beads}": _median(times[name])
         for beads in (1, BATCH)
-        if (name := f"driver alone, {atoms} atoms x {beads}") in times
+        for what in (DRIVER, BARE)
+        if (name := f"{what}, {atoms} atoms x {beads}") in times
     }
 
 

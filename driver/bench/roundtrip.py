@@ -1,4 +1,4 @@
-"""The driver alone: i-PI's side of a socket, and a model that costs nothing."""
+"""The driver alone: i-PI's side of a socket, and a model or client that costs nothing."""
 
 from __future__ import annotations
 
@@ -17,8 +17,9 @@ from halfkick.driver.config import ConfigError
 from halfkick.driver.messages import header, int32
 from halfkick.driver.run.processes import environment
 
-__all__ = ["RoundTrip"]
+__all__ = ["BARE", "DRIVER", "RoundTrip"]
 
+DRIVER, BARE = "driver alone", "bare client"
 PATIENCE_S = 300.0
 
 
@@ -30,10 +31,13 @@ class RoundTrip:
         atoms: the structure.
         beads: structures in a request.
         repeats: requests in one measurement.
+        bare: measure a client that only reads and answers, not halfkick.
     """
 
-    def __init__(self, folder: Path, atoms: Atoms, beads: int, repeats: int) -> None:
-        self.name = f"driver alone, {len(atoms)} atoms x {beads}"
+    def __init__(
+        self, folder: Path, atoms: Atoms, beads: int, repeats: int, *, bare: bool = False
+    ) -> None:
+        self.name = f"{BARE if bare else DRIVER}, {len(atoms)} atoms x {beads}"
         self._beads = beads
         self._repeats = repeats
         self._rng = np.random.default_rng(0)
@@ -44,9 +48,10 @@ class RoundTrip:
             listener.bind(str(folder / "s"))
             listener.listen()
             listener.settimeout(PATIENCE_S)
-            command = [sys.executable, "-m", "halfkick.driver", "serve", "--unix", "s"]
+            serve = ["halfkick.driver", "serve", "--unix", "s", "--prefix", f"{folder}/"]
+            answer = ["halfkick.driver.bench.bare", "s", str(len(atoms)), str(beads)]
             self._process = subprocess.Popen(
-                [*command, "--prefix", f"{folder}/"],
+                [sys.executable, "-m", *(answer if bare else serve)],
                 cwd=folder,
                 env=environment(None),
                 stderr=subprocess.DEVNULL,

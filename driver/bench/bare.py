@@ -1,0 +1,50 @@
+"""A client that only reads and answers: the least that a round trip takes with Python.
+
+Run as ``python -m halfkick.driver.bench.bare SOCKET N_ATOMS BATCH``: the protocol of i-PI without
+a look at what it says, zeros for forces.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import numpy as np
+
+from halfkick.driver.messages import header, int32
+
+__all__ = ["serve"]
+
+
+def serve(path: str, n_atoms: int, batch: int) -> None:
+    """Answer whatever comes until EXIT."""
+    answer = b"".join(
+        [
+            header("FORCEREADY"),
+            np.zeros(batch).tobytes(),
+            int32(n_atoms),
+            np.zeros((batch, n_atoms, 3)).tobytes(),
+            np.zeros((batch, 3, 3)).tobytes(),
+            int32(0) * batch,
+        ]
+    )
+    body = 4 + batch * 8 * (18 + 3 * n_atoms)
+    with socket.socket(socket.AF_UNIX) as sock:
+        sock.connect(path)
+        file = sock.makefile("rb")
+        known = False
+        while (name := file.read(12).strip()) != b"EXIT":
+            if name == b"STATUS":
+                sock.sendall(header("READY" if known else "NEEDINIT"))
+            elif name == b"INIT":
+                file.read(4)
+                file.read(int.from_bytes(file.read(4), sys.byteorder))
+                known = True
+            elif name == b"POSDATA":
+                file.read(body)
+            elif name == b"GETFORCE":
+                sock.sendall(answer)
+
+
+if __name__ == "__main__":
+    serve(sys.argv[1], int(sys.argv[2]), int(sys.argv[3]))
