@@ -32,6 +32,7 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from ase.geometry import find_mic
 from ase.optimize import BFGS
 from so3krates_torch.calculator.so3 import SO3LRCalculator
 
@@ -120,6 +121,14 @@ def spread_like_a_bead(atoms: Atoms, rng: np.random.Generator) -> Atoms:
     return bead
 
 
+def make_whole(atoms: Atoms) -> None:
+    """Bring hydrogens back to their oxygen: i-PI writes each atom where it is in the cell."""
+    x = atoms.positions.reshape(-1, 3, 3)
+    arms, _ = find_mic((x[:, 1:] - x[:, :1]).reshape(-1, 3), atoms.cell)
+    x[:, 1:] = x[:, :1] + arms.reshape(-1, 2, 3)
+    atoms.positions = x.reshape(-1, 3)
+
+
 def label(
     atoms: Atoms, calculator: SO3LRCalculator, molecule: float, info: dict[str, object]
 ) -> Atoms:
@@ -200,6 +209,7 @@ def label_frames(options: argparse.Namespace) -> None:
     known = {"temperature_K": 300.0, "split": "train", "trajectory": 1000 * options.seed}
     found = []
     for k, frame in enumerate(ase.io.read(options.frames)):
+        make_whole(frame)
         found.append(label(frame, exact, molecule, known | {"kind": "md"}))
         if k % 3 == 0:
             spread = spread_like_a_bead(frame, rng)
