@@ -15,7 +15,9 @@ PER_CM = 1e12 / 2.99792458e10  # 1/ps in 1/cm
 HIGHEST = 5000.0  # 1/cm: above all vibrations
 FEW = 24  # frames in a block, for a spectrum
 LONGEST_PS = 2.0  # of the autocorrelation shown
-FIT = (0.2, 0.9)  # part of a block in which the mean square displacement is a straight line
+SPECTRUM_PS = 1.0  # longest block: runs of other lengths have the same resolution
+FIT_PS = (1.0, 2.0)  # where the mean square displacement is a straight line, whatever the run
+LAGS = 25  # in it
 
 
 def curves(run: Run) -> list[Curve]:
@@ -27,21 +29,22 @@ def curves(run: Run) -> list[Curve]:
     velocities = frames.array(name)
     masses = frames.beads[0][0].get_masses()
     step_ps = float(frames.times[1] - frames.times[0])
-    length = len(frames.times) // BLOCKS
+    length = min(len(frames.times) // BLOCKS, max(FEW, round(SPECTRUM_PS / step_ps)))
+    blocks = len(frames.times) // length
     weighted = (velocities * np.sqrt(masses)[:, None]).reshape(len(velocities), -1)
     x = np.fft.rfftfreq(length, step_ps) * PER_CM
 
     def spectrum(part: slice) -> NDArray[np.float64]:
         return density_of_states(weighted[part][:length], step_ps)
 
-    y, error = blocked(len(weighted), spectrum)
+    y, error = blocked(len(weighted), spectrum, blocks)
     x, y, error = (values[x <= HIGHEST] for values in (x, y, error))
     times = step_ps * np.arange(min(length // 2, round(LONGEST_PS / step_ps)))
 
     def correlation(part: slice) -> NDArray[np.float64]:
         return autocorrelation(weighted[part], len(times))
 
-    c, c_error = blocked(len(weighted), correlation)
+    c, c_error = blocked(len(weighted), correlation, blocks)
     return [
         Curve("vibrations", "all", "wave number (1/cm)", "density of states (cm)", x, y, error),
         Curve("autocorrelation", "all", "time (ps)", "velocity correlation", times, c, c_error),
@@ -68,10 +71,15 @@ def autocorrelation(weighted: NDArray[np.float64], lags: int) -> NDArray[np.floa
 def scalars(run: Run) -> list[Scalar]:
     """Diffusion coefficient of each species from the mean square displacement, Å²/ps.
 
-    Of finite boxes: the correction for their size, which needs the viscosity, is not made.
+    Its slope from 1 to 2 ps, in runs of 4 ps and more: what atoms do in their cages before does
+    not count, and runs of different lengths compare. The error is that of groups of atoms, most
+    of which are neighbours in the file and so of one molecule. Of finite boxes: the correction for
+    their size, which needs the viscosity, is not made.
     """
     frames = run.frames("x_centroid", "positions") if run.beads > 1 else run.frames("positions")
-    if frames is None or len(frames.times) < 20 * BLOCKS or frames.beads[0][0].cell.rank < 3:
+    if frames is None or frames.beads[0][0].cell.rank < 3:
+        return []
+    if frames.times[-1] - frames.times[0] < 2 * FIT_PS[1]:
         return []
     symbols = np.array(frames.beads[0][0].get_chemical_symbols())
     return [_diffusion(frames, symbols == s, s) for s in sorted(set(symbols))]
@@ -79,25 +87,26 @@ def scalars(run: Run) -> list[Scalar]:
 
 def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar:
     positions = np.array([frame.positions for frame in frames.beads[0]])
-    positions = positions - positions.mean(axis=1, keepdims=True)
+    positions = (positions - positions.mean(axis=1, keepdims=True))[:, chosen]
     step_ps = float(frames.times[1] - frames.times[0])
+    first, last = (round(time / step_ps) for time in FIT_PS)
+    lags = np.unique(np.linspace(max(first, 1), max(last, 2), LAGS).round().astype(int))
 
-    def fit(part: slice) -> NDArray[np.float64]:
-        msd = mean_square_displacement(positions[part][:, chosen])
-        lags = np.arange(len(msd))
-        inside = (lags >= FIT[0] * len(msd)) & (lags <= FIT[1] * len(msd))
-        return np.polyfit(step_ps * lags[inside], msd[inside], 1)[:1] / 6.0
+    def slope(part: slice) -> NDArray[np.float64]:
+        msd = mean_square_displacement(positions[:, part], lags)
+        return np.polyfit(step_ps * lags, msd, 1)[:1] / 6.0
 
-    value, error = blocked(len(positions), fit)
-    return Scalar(f"diffusion({symbol})", "Å²/ps", float(value[0]), float(error[0]))
-
-
-def mean_square_displacement(positions: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Over all time origins, for lags up to half of the frames; positions (frames, n, 3)."""
-    lags = max(2, len(positions) // 2)
-    return np.array(
-        [
-            ((positions[k:] - positions[: len(positions) - k]) ** 2).sum(-1).mean()
-            for k in range(lags)
-        ]
+    value, error = blocked(positions.shape[1], slope)
+    return Scalar(
+        f"diffusion({symbol})",
+        "Å²/ps",
+        float(value[0]),
+        float(error[0]) if np.isfinite(error[0]) else None,
     )
+
+
+def mean_square_displacement(
+    positions: NDArray[np.float64], lags: NDArray[np.int_]
+) -> NDArray[np.float64]:
+    """Over all time origins, for each lag in frames; positions (frames, n, 3)."""
+    return np.array([((positions[k:] - positions[:-k]) ** 2).sum(-1).mean() for k in lags])
