@@ -24,7 +24,7 @@ FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
     "± is one standard error: by block averages (Flyvbjerg and Petersen 1989) for means, by blocks "
     "of the run for curves, by groups of atoms for diffusion, by least squares with correlated "
-    "residuals for the drift."
+    "residuals for the drift. What relaxes more slowly than the run lasts is in none of them."
 )
 SIGMAS = (
     "In brackets, differences to the first run in units of their standard error; beyond "
