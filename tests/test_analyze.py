@@ -11,10 +11,10 @@ import pytest
 from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
-from halfkick.driver.diagnose import motion, thermo
+from halfkick.driver.diagnose import thermo
 from halfkick.driver.diagnose.analyze import Analysis, Report
 from halfkick.driver.diagnose.molecules import find_molecules, split_kinetic
-from halfkick.driver.diagnose.outputs import Frames, open_run
+from halfkick.driver.diagnose.outputs import open_run
 from halfkick.driver.diagnose.structure import radial_distribution
 from halfkick.driver.diagnose.values import Curve, Scalar, blocked, deviation, difference
 
@@ -141,47 +141,6 @@ def test_shells_of_a_crystal():
         )
         like = (g > 0) & (abs(middle - place) > 0.2)
         assert not like.any()
-
-
-def oscillation(per_cm, step_ps, n):
-    """Velocities of two atoms that vibrate at that wave number, shape (n, 6)."""
-    phase = 2 * np.pi * per_cm / motion.PER_CM * step_ps * np.arange(n)
-    return np.cos(phase)[:, None] * np.array([1.0, 0.5, 0, -1.0, 0, 2.0])
-
-
-def test_spectrum_and_correlation_of_a_vibration():
-    step, n = 0.001, 4000
-    v = oscillation(1600.0, step, n)
-    x = np.fft.rfftfreq(n, step) * motion.PER_CM
-    spectrum = motion.density_of_states(v, step)
-    assert x[spectrum.argmax()] == pytest.approx(1600.0, abs=2 * x[1])
-    assert spectrum.sum() * x[1] == pytest.approx(1.0)
-    assert spectrum[abs(x - 1600.0) > 50].max() < 1e-4 * spectrum.max()
-    correlation = motion.autocorrelation(v, 50)
-    expected = np.cos(2 * np.pi * 1600.0 / motion.PER_CM * step * np.arange(50))
-    np.testing.assert_allclose(correlation, expected, atol=0.01)
-    assert pytest.approx(33.35641) == motion.PER_CM
-
-
-def test_diffusion_of_a_random_walk():
-    """Whatever the length of the run, and however the atoms rattle in between."""
-    rng = np.random.default_rng(4)
-    coefficient, step = 0.25, 0.1  # Å²/ps, ps
-    atoms = gas(rng, 300)
-    walk = np.cumsum(rng.normal(scale=np.sqrt(2 * coefficient * step), size=(800, 300, 3)), axis=0)
-    phases = rng.uniform(0, 2 * np.pi, (300, 3))
-    rattle = 0.5 * np.sin(np.arange(800)[:, None, None] * 2.1 + phases)
-
-    def diffusion(displacements):
-        frames = [Atoms(atoms.numbers, atoms.positions + d, cell=atoms.cell) for d in displacements]
-        trajectory = Frames(step * np.arange(len(frames)), [frames])
-        return motion._diffusion(trajectory, np.ones(300, bool), "Ne")
-
-    for displacements in (walk, walk[:80], walk + rattle, (walk + rattle)[:80]):
-        found = diffusion(displacements)
-        assert abs(found.value - coefficient) < 4.0 * found.error < 0.25 * coefficient
-    bound = diffusion(rattle)  # the twin: bound to its place
-    assert bound.value < 0.05 * coefficient
 
 
 def test_differences_in_units_of_their_error():

@@ -10,11 +10,10 @@ from ase import units
 
 from halfkick.models.base import ModelError, Role, Structure
 from halfkick.models.metatomic import MetatomicModel
-from halfkick.models.train import dynamics, muon, network
+from halfkick.models.train import dynamics, network
 from halfkick.models.train.batch import Batch, Frame, rotations
 from halfkick.models.train.dynamics import Dynamics, own_frames
 from halfkick.models.train.loop import out_of_memory
-from halfkick.models.train.muon import Muon
 from halfkick.models.train.options import TrainOptions
 from halfkick.models.train.predict import errors, predict
 from halfkick.models.train.sharpen import edges_of, sharpen
@@ -196,30 +195,6 @@ def test_virials_count_only_where_there_are_labels():
         batch = Batch(frames)
         found = errors(predict(made.train(), batch, conservative=True), batch)
         assert ("virial" in found) == ("direct_virial" in found) == counts
-
-
-@pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 1e-5), ("float32", 5e-4)])
-def test_muon_is_torchs(monkeypatch, dtype, tolerance):
-    """All matrices of a shape at once, high and wide ones, as one after the other in bfloat16."""
-    assert muon.quicker(torch.device("cpu")) in (torch.float32, torch.bfloat16)
-    monkeypatch.setattr(muon, "quicker", lambda device: getattr(torch, dtype))
-    torch.manual_seed(0)
-    ours = [torch.nn.Parameter(torch.randn(s)) for s in ((8, 16), (16, 8), (12, 12), (8, 16))]
-    theirs = [torch.nn.Parameter(p.detach().clone()) for p in ours]
-    starts = [p.detach().clone() for p in ours]
-    steppers = (
-        Muon(ours, lr=0.01),
-        torch.optim.Muon(theirs, lr=0.01, weight_decay=0.0, adjust_lr_fn="match_rms_adamw"),
-    )
-    for _ in range(3):
-        for one, two in zip(ours, theirs, strict=True):
-            one.grad = torch.randn_like(one)
-            two.grad = one.grad.clone()
-        for stepper in steppers:
-            stepper.step()
-    for one, two, start in zip(ours, theirs, starts, strict=True):
-        assert torch.allclose(one, two, rtol=0.0, atol=tolerance)
-        assert (one - start).abs().max() > 5 * tolerance
 
 
 def test_out_of_memory_is_known():

@@ -11,23 +11,17 @@ import sys
 
 import numpy as np
 
-from halfkick.driver.messages import header, int32
+from halfkick.driver.answer import encode_answer
+from halfkick.driver.messages import header
 
 __all__ = ["serve"]
 
 
 def serve(path: str, n_atoms: int, batch: int) -> None:
     """Answer whatever comes until EXIT."""
-    answer = b"".join(
-        [
-            header("FORCEREADY"),
-            np.zeros(batch).tobytes(),
-            int32(n_atoms),
-            np.zeros((batch, n_atoms, 3)).tobytes(),
-            np.zeros((batch, 3, 3)).tobytes(),
-            int32(0) * batch,
-        ]
-    )
+    shape = batch, n_atoms
+    zeros = np.zeros(batch), np.zeros((*shape, 3)), np.zeros((batch, 3, 3))
+    answer = encode_answer(shape, *zeros, None, shared=False)
     body = 4 + batch * 8 * (18 + 3 * n_atoms)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)

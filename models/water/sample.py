@@ -122,7 +122,7 @@ def spread_like_a_bead(atoms: Atoms, rng: np.random.Generator) -> Atoms:
 
 
 def make_whole(atoms: Atoms) -> None:
-    """Bring hydrogens back to their oxygen: i-PI writes each atom where it is in the cell."""
+    """Bring hydrogens back to their oxygen: i-PI leaves them where a wrapped start had them."""
     x = atoms.positions.reshape(-1, 3, 3)
     arms, _ = find_mic((x[:, 1:] - x[:, :1]).reshape(-1, 3), atoms.cell)
     x[:, 1:] = x[:, :1] + arms.reshape(-1, 2, 3)
