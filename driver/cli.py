@@ -180,7 +180,9 @@ def train(
     held_out: Annotated[
         Path | None, typer.Option("--test", help="Frames for the final errors; default: a tenth.")
     ] = None,
-    recipe: Annotated[str, typer.Option(help="hybrid, conservative or direct.")] = "hybrid",
+    recipe: Annotated[
+        str, typer.Option(help="hybrid, conservative, direct, or alignment (with --start).")
+    ] = "hybrid",
     size: Annotated[str, typer.Option(help="xs, s or m.")] = "s",
     minutes: Annotated[float | None, typer.Option(help="For all stages; default: 60.")] = None,
     epochs: Annotated[int | None, typer.Option(help="For all stages, instead of minutes.")] = None,

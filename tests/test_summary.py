@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from ipi.utils.units import unit_to_internal
 
-from halfkick.driver.run.estimate import mean, slope
+from halfkick.driver.run.conserved import without_energy
+from halfkick.driver.run.estimate import _line, mean, slope
 from halfkick.driver.run.job import prepare
 from halfkick.driver.run.picture import draw
 from halfkick.driver.run.progress import Progress
@@ -41,9 +43,24 @@ def test_errors_are_the_spread_of_repetitions(memory):
     rng = np.random.default_rng(1)
     x = np.linspace(0.0, 5.0, 2000)
     series = [correlated(rng, len(x), memory) for _ in range(200)]
-    for estimates in ([mean(y) for y in series], [slope(x, 0.3 * x + y) for y in series]):
-        values, errors = np.array(estimates).T
-        assert 0.75 < np.median(errors) / values.std() < 1.35
+    values, errors = np.array([mean(y) for y in series]).T
+    assert 0.75 < np.median(errors) / values.std() < 1.35
+    values, errors = np.array([slope(x, 0.3 * x + y) for y in series]).T
+    assert values.mean() == pytest.approx(0.3, abs=4 * values.std() / 200**0.5)
+    assert 0.9 < np.median(errors) / values.std() < 2.5  # it cannot be sure that nothing walks
+
+
+@pytest.mark.parametrize("scatter", [0.0, 3.0])
+def test_error_of_a_slope_knows_of_a_walk(scatter):
+    """Of a quantity that goes up by chance kicks; the twin, a fitted line, is far too certain."""
+    rng = np.random.default_rng(3)
+    x = np.linspace(0.0, 5.0, 1000)
+    walks = np.cumsum(rng.normal(size=(200, len(x))), axis=1)
+    series = walks + scatter * rng.normal(size=walks.shape)
+    values, errors = np.array([slope(x, y) for y in series]).T
+    assert 0.7 < np.median(errors) / values.std() < 1.35
+    values, errors = np.array([_line(x, y) for y in series]).T
+    assert np.median(errors) / values.std() < 0.4
 
 
 def test_correlation_cannot_be_left_out():
@@ -214,3 +231,35 @@ def test_progress_sees_rows_come(tmp_path):
         assert (progress.first[1], progress.last[1]) == (0.0, 4.0)
         assert progress.pace[1] == 4.0
     assert "0/9 steps  0.000 ps  300 K" in console.export_text()
+
+
+SOCKETS = """<simulation>
+<ffsocket name='c'> <parameters> {role: conservative} </parameters> </ffsocket>
+<ffsocket name='d'> <parameters> {role: direct%s} </parameters> </ffsocket><system><forces>
+%s</forces></system></simulation>"""
+
+
+def force(field, weights="", beads=""):
+    return f"<force forcefield='{field}' nbeads='{beads}'> {weights} </force>"
+
+
+@pytest.mark.parametrize(
+    ("forces", "lacking"),
+    [
+        (("c", "<mts_weights> [1, 0] </mts_weights>"), None),
+        (("d", ""), "d"),
+        (("d", "<mts_weights> [-1, 1] </mts_weights>"), None),
+        (("d", "<mts_weights> [ -1.0 1.0 ] </mts_weights>"), None),
+        (("d", "<weight> 0.5 </weight>"), "d"),
+    ],
+)
+def test_which_energy_is_missing(forces, lacking):
+    """Direct forces without an energy have to cancel; with one they need not."""
+    for energy, expected in (("", lacking), (", energy: none", lacking), (", energy: model", None)):
+        root = ElementTree.fromstring(SOCKETS % (energy, force("c") + force(*forces)))
+        assert without_energy(root) == expected
+    contracted = force("d", "<mts_weights> [-1, 0] </mts_weights>", "2")
+    contracted += force("d", "<mts_weights> [0, 1] </mts_weights>")
+    assert without_energy(ElementTree.fromstring(SOCKETS % ("", contracted))) == "d"
+    whole = contracted.replace("nbeads='2'", "nbeads=''")
+    assert without_energy(ElementTree.fromstring(SOCKETS % ("", whole))) is None

@@ -21,6 +21,10 @@ def check(
         str | None, typer.Option(help="Another model, whose direct forces to take.")
     ] = None,
     probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
+    dynamics: Annotated[
+        int, typer.Option(help="Steps of dynamics to foresee drifts from; 0 for none.", min=0)
+    ] = 600,
+    temperature: Annotated[float, typer.Option(help="Of the dynamics, K.", min=1.0)] = 300.0,
     json: JsonOption = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,
@@ -45,7 +49,10 @@ def check(
         loaded = Pair({Role.CONSERVATIVE: loaded, Role.DIRECT: fast})
     console = Console()
     with console.status("") as status:
-        report = check(loaded, structures, probes=probes, say=status.update)
+        report = check(
+            loaded, structures, probes=probes, dynamics=dynamics, temperature_K=temperature,
+            say=status.update,
+        )  # fmt: skip
     for table in tables(report):
         console.print(table, highlight=False)
     if json is not None:

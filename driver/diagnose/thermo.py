@@ -40,9 +40,13 @@ def degrees_of_freedom(run: Run) -> int:
 
 
 def drift(run: Run) -> list[Scalar]:
-    """Slope of the conserved quantity: meV/atom/ps, and K/ps if 3 k an atom take it up."""
+    """Slope of the conserved quantity: meV/atom/ps, and K/ps if 3 k an atom take it up.
+
+    Nothing where it lacks the energy of a force.
+    """
     columns, n = run.columns, run.job.n_atoms
-    if not n or "time" not in columns or "conserved" not in columns:
+    told = {"time", "conserved"} <= columns.keys() and run.job.without_energy is None
+    if not n or not told:
         return []
     value, error = slope(columns["time"], columns["conserved"] * 1e3 / n)
     if value is None:

@@ -11,6 +11,7 @@ from xml.etree.ElementTree import Element, SubElement
 from zlib import crc32
 
 from halfkick.driver.config import ConfigError, parse_parameters
+from halfkick.driver.run.conserved import without_energy
 from halfkick.models.base import Role
 
 __all__ = ["Template", "Variant", "keep_or_write", "prefix_of", "recommended"]
@@ -139,6 +140,7 @@ class Template:
         """Keep the force fields that are used; paths in them become absolute."""
         chosen = list(Role) if variant.forces == "mts" else [Role(variant.forces)]
         names = {role: element.get("name", "").strip() for role, element in self.fields.items()}
+        silent = without_energy(self.root)
         for element in root.findall("ffsocket"):
             if element.get("name", "").strip() not in [names[role] for role in chosen]:
                 root.remove(element)
@@ -148,7 +150,8 @@ class Template:
                 path = self.folder / parameters.get(key, "").partition("?")[0]
                 if path.is_file():
                     parameters[key] = str(self.folder / parameters[key])
-            if variant.forces == "direct" and variant.ensemble == "nve":
+            alone = variant.forces == "direct" or silent == names[Role.DIRECT]
+            if alone and variant.ensemble == "nve" and parameters["role"] == "direct":
                 parameters["energy"] = "model"  # twice the price, for a total energy to look at
             text = ", ".join(f"{key}: {value}" for key, value in parameters.items())
             _set(element, "parameters", f"{{{text}}}")

@@ -10,6 +10,7 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 from halfkick.driver.config import ConfigError, Endpoint, read_input
+from halfkick.driver.run.conserved import without_energy
 from halfkick.driver.run.outputs import lacking, output_files, output_name, reached
 from halfkick.driver.run.trim import trim
 
@@ -43,6 +44,7 @@ class Job:
         inner_steps: evaluations of the fastest force in an outer step.
         properties: i-PI's file of energies and temperature, ``None`` if it writes none.
         restarted: whether this continues an earlier run.
+        without_energy: a force field whose energy the conserved quantity lacks, if there is one.
     """
 
     input: Path
@@ -53,6 +55,7 @@ class Job:
     inner_steps: int
     properties: Path | None
     restarted: bool
+    without_energy: str | None = None
 
     @property
     def folder(self) -> Path:
@@ -123,6 +126,7 @@ def describe(xml: Path) -> Job:
         inner_steps=source.inner_steps,
         properties=_properties(root, xml.parent),
         restarted=False,
+        without_energy=without_energy(root),
     )
 
 

@@ -32,9 +32,11 @@ class Summary:
             forces that were made in vain (wasted).
         gaps: of each fast and slow force field that were asked for the same structures: their
             names, the gap and the one on the model's card.
-        drift_meV_per_atom_ps: slope of a straight line fitted to the conserved quantity of all
+        drift_meV_per_atom_ps: steady slope of the conserved quantity, which also walks, of all
             rows.
-        drift_error: its standard error, widened for correlated residuals.
+        drift_error: its standard error, with what a random walk makes of it.
+        without_energy: force field whose energy the conserved quantity lacks, so that its slope
+            would mean nothing; ``None`` if there is none.
         temperature_K: mean of all rows.
         temperature_error_K: its standard error by block averages.
     """
@@ -49,6 +51,7 @@ class Summary:
     gaps: Sequence[Mapping[str, Any]] | None
     drift_meV_per_atom_ps: float | None  # noqa: N815 - the unit is part of the name
     drift_error: float | None
+    without_energy: str | None
     temperature_K: float | None  # noqa: N815
     temperature_error_K: float | None  # noqa: N815
 
@@ -68,6 +71,11 @@ class Summary:
         if self.drift_meV_per_atom_ps is not None:
             drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
             lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
+        elif self.without_energy is not None:
+            lines.append(
+                "drift of the conserved quantity: not told, since it lacks the energy of "
+                f"'{self.without_energy}' (energy: model among its <parameters>)"
+            )
         if self.temperature_K is not None:
             temperature = with_error(self.temperature_K, self.temperature_error_K)
             lines.append(f"temperature: {temperature} K")
@@ -95,8 +103,9 @@ def summarize(
         drivers: how many were started.
     """
     drift = drift_error = temperature = temperature_error = None
-    if rows.time is not None and rows.conserved is not None and job.n_atoms:
-        drift, drift_error = slope(rows.time, rows.conserved / job.n_atoms * 1e3)
+    conserved = rows.conserved if job.without_energy is None else None
+    if rows.time is not None and conserved is not None and job.n_atoms:
+        drift, drift_error = slope(rows.time, conserved / job.n_atoms * 1e3)
     if rows.temperature is not None:
         temperature, temperature_error = mean(rows.temperature)
     report = _report(job.folder / "driver.json")
@@ -111,6 +120,7 @@ def summarize(
         gaps=report.get("gaps"),
         drift_meV_per_atom_ps=_finite(drift),
         drift_error=_finite(drift_error),
+        without_energy=job.without_energy,
         temperature_K=_finite(temperature),
         temperature_error_K=_finite(temperature_error),
     )

@@ -6,15 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from halfkick.models.check.cost import Cost, speed_up
+from halfkick.models.check.heating import Heating
 from halfkick.models.check.modes import Block, Vibration, stride_growth
 from halfkick.models.check.stability import strides_within
 
-__all__ = ["Advice", "StrideRow", "advise"]
+__all__ = ["STRIDES", "Advice", "StrideRow", "advise", "inner_step"]
 
 INNER_STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # fs
 PARTS = 12  # of the fastest period: an inner step is no longer
 STRIDES = tuple(range(1, 17))
 GROWTH_LIMIT = 1.0  # 1/ps: slower growth is lost in the mixing of modes
+DRIFT_LIMIT = 0.5  # meV/atom/ps
 LARGE_GAP = 0.05  # of a mode's stiffness: beyond it strides drift that linear theory lets pass
 WORTH = 1.05  # a longer stride has to gain so much
 
@@ -26,6 +28,7 @@ class StrideRow:
     Attributes:
         outer_fs: the outer step.
         growth_per_ps: of the worst stiff amplitude in the linearized system.
+        drift: at constant energy; ``None`` where no trajectory tells it.
         speed_up: over conservative forces at every inner step, i-PI's own time left out.
         stable: whether this stride and all shorter ones hold.
     """
@@ -33,6 +36,7 @@ class StrideRow:
     stride: int
     outer_fs: float
     growth_per_ps: float
+    drift: Heating | None
     speed_up: float
     stable: bool
 
@@ -46,16 +50,32 @@ class Advice:
     reason: str
 
 
+def inner_step(vibrations: Sequence[Vibration]) -> float:
+    """The longest usual step (fs) that resolves the fastest vibration."""
+    longest = min(v.period_fs for v in vibrations) / PARTS
+    return next((h for h in INNER_STEPS if h <= longest), INNER_STEPS[-1])
+
+
 def advise(
-    vibrations: Sequence[Vibration], blocks: Sequence[Block], costs: Mapping[str, Cost]
+    vibrations: Sequence[Vibration],
+    blocks: Sequence[Block],
+    costs: Mapping[str, Cost],
+    drifts: Mapping[int, Heating] | None = None,
 ) -> tuple[Advice, list[StrideRow]]:
-    """Recommend an inner step and a stride for a model with both forces."""
-    period = min(v.period_fs for v in vibrations)
-    inner = next((h for h in INNER_STEPS if h <= period / PARTS), INNER_STEPS[-1])
+    """Recommend an inner step and a stride for a model with both forces.
+
+    Where drifts are foreseen (by stride), they decide. Where not, linear theory does, which takes
+    the worst bond of a moment for all time.
+    """
+    inner, drifts = inner_step(vibrations), drifts or {}
     rates = stride_growth(blocks, inner, STRIDES)
-    bound = max(1, strides_within(rates, GROWTH_LIMIT))
+    excess = [
+        drifts[m].value / DRIFT_LIMIT if m in drifts else rate / GROWTH_LIMIT
+        for m, rate in zip(STRIDES, rates, strict=True)
+    ]
+    bound = max(1, strides_within(excess, 1.0))
     rows = [
-        StrideRow(m, m * inner, rate, speed_up(costs, m), m <= bound)
+        StrideRow(m, m * inner, rate, drifts.get(m), speed_up(costs, m), m <= bound)
         for m, rate in zip(STRIDES, rates, strict=True)
     ]
     stride = 1
@@ -65,11 +85,8 @@ def advise(
     if rows[stride - 1].speed_up <= 1.0:
         worth = "no stride is faster than conservative forces at every inner step"
         return Advice(inner, 1, f"{worth}: do without direct forces"), rows
-    reasons = [f"the fastest vibration has a period of {period:.1f} fs"]
-    if bound < len(rows):
-        beyond = rows[bound]
-        rate = f"by {beyond.growth_per_ps:.1f}/ps"
-        reasons.append(f"impulses {beyond.outer_fs:g} fs apart pump stiff bonds {rate}")
+    period = min(v.period_fs for v in vibrations)
+    reasons = [f"the fastest vibration has a period of {period:.1f} fs", *_limits(rows, bound)]
     stiff = max(abs(v.gap_stiffness or 0.0) for v in vibrations)
     if stiff > LARGE_GAP:
         share = f"{100 * stiff:.0f} % of a stiff bond's stiffness"
@@ -77,3 +94,14 @@ def advise(
     if stride < bound:
         reasons.append(f"strides beyond {stride} gain less than {100 * (WORTH - 1):.0f} %")
     return Advice(inner, stride, "; ".join(reasons)), rows
+
+
+def _limits(rows: Sequence[StrideRow], bound: int) -> list[str]:
+    """Why strides beyond ``bound`` are too long."""
+    if bound == len(rows):
+        return []
+    beyond = rows[bound]
+    apart = f"impulses {beyond.outer_fs:g} fs apart"
+    if beyond.drift is not None:
+        return [f"{apart} heat by {beyond.drift.value:.2g} meV/atom/ps"]
+    return [f"{apart} pump stiff bonds by {beyond.growth_per_ps:.1f}/ps"]

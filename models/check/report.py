@@ -11,9 +11,10 @@ import numpy as np
 from halfkick.models.base import ForceModel, ModelError, Role, Structure
 from halfkick.models.check import curl as curls
 from halfkick.models.check import derivatives, modes
-from halfkick.models.check.advice import Advice, StrideRow, advise
+from halfkick.models.check.advice import STRIDES, Advice, StrideRow, advise, inner_step
 from halfkick.models.check.cost import Cost, cost
 from halfkick.models.check.gap import Gap, gap
+from halfkick.models.check.heating import follow, heating
 from halfkick.models.check.probe import Probe
 
 __all__ = ["Report", "check", "read_structures"]
@@ -39,6 +40,7 @@ class Report:
     virial: derivatives.Derivative | None
     vibrations: list[modes.Vibration]
     gap: Gap | None
+    dynamics_K: float | None  # noqa: N815 (the unit's own letter)
     strides: list[StrideRow]
     advice: Advice | None
 
@@ -72,6 +74,8 @@ def check(
     *,
     probes: int = 12,
     seconds: float = 4.0,
+    dynamics: int = 600,
+    temperature_K: float = 300.0,  # noqa: N803
     say: Callable[[str], None] = lambda _: None,
 ) -> Report:
     """Measure all that the model allows.
@@ -82,6 +86,9 @@ def check(
             the gap at all.
         probes: random directions for the curl.
         seconds: for timing.
+        dynamics: steps under the conservative force from the first frame, which tell the drift of
+            each stride; 0 for none.
+        temperature_K: of the velocities these begin with.
         say: told what is being measured.
 
     Raises:
@@ -110,7 +117,13 @@ def check(
             vibrations += found
             if both:
                 blocks.append(modes.stiff_block(frames[number], atom))
-    advice, strides = advise(vibrations, blocks, costs) if both else (None, [])
+    advice, strides, kelvin, drifts = None, [], None, {}
+    if both and dynamics:
+        say("dynamics")
+        along = follow(first, inner_step(vibrations), dynamics, temperature_K)
+        drifts, kelvin = heating(along, STRIDES), along.temperature_K
+    if both:
+        advice, strides = advise(vibrations, blocks, costs, drifts)
     return Report(
         model=model.name,
         roles=sorted(map(str, first.roles)),
@@ -126,6 +139,7 @@ def check(
         virial=virial,
         vibrations=sorted(vibrations, key=lambda v: v.period_fs),
         gap=gap(frames) if both else None,
+        dynamics_K=kelvin,
         strides=strides,
         advice=advice,
     )

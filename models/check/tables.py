@@ -30,7 +30,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
         a = r.advice
         steps = f"an inner step of {a.inner_fs:g} fs and a stride M = {a.stride}"
         yield f"[bold]Take {steps}[/]: {a.reason}."
-        yield "Linear theory: confirm it with halfkick tune, at constant energy."
+        yield "Confirm it with halfkick tune, at constant energy."
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -91,11 +91,18 @@ def _vibrations(r: Report) -> Table:
 
 
 def _strides(r: Report) -> Table:
-    table = _table("Strides", "M", "outer step, fs", "growth, 1/ps", "speed-up", "holds")
+    drift = "drift, meV/atom/ps"
+    table = _table("Strides", "M", "outer step, fs", drift, "growth, 1/ps", "speed-up", "holds")
     for s in r.strides:
         growth = f"{s.growth_per_ps:.2f}" if s.growth_per_ps > 0.005 else "0"
-        row = (f"{s.outer_fs:g}", growth, f"{s.speed_up:.2f}", "yes" if s.stable else "no")
-        table.add_row(str(s.stride), *row, style="" if s.stable else "dim")
+        drift = "" if s.drift is None else _pm(s.drift.value, s.drift.error)
+        row = (drift, growth, f"{s.speed_up:.2f}", "yes" if s.stable else "no")
+        table.add_row(str(s.stride), f"{s.outer_fs:g}", *row, style="" if s.stable else "dim")
+    if r.dynamics_K is not None:
+        table.caption = (
+            f"drift: what impulses of the gap do at constant energy, from dynamics at "
+            f"{r.dynamics_K:.0f} K; growth: of stiff bonds, linear theory"
+        )
     return table
 
 

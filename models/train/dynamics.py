@@ -71,6 +71,10 @@ class Dynamics:
         atoms.set_momenta(momenta)
         return atoms
 
+    def copies(self) -> list[Atoms]:
+        """Where all are now, without momenta."""
+        return [Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for a in self.atoms]
+
     def forces(self, *, conservative: bool) -> dict[str, list[NDArray[np.float64]]]:
         """Direct, and if asked conservative, forces of all copies in eV/Å."""
         none = dict.fromkeys(self.model.atomic_types, 0.0)
@@ -136,12 +140,14 @@ def own_frames(
     seed: int,
     seconds: float | None = None,
     settle_fs: float = 0.0,
+    in_a_row: int = 1,
 ) -> list[Atoms]:
     """Return ``count`` frames of the model's own dynamics, or what ``seconds`` allow for.
 
     A copy that explodes is started anew, and its frames until then are kept if they are finite.
     Those of the first ``settle_fs`` are left out: the starts may be far from what the dynamics
-    come to.
+    come to. With ``in_a_row`` each is that many frames of one copy, an outer step apart, which
+    follow each other in what is returned.
     """
     begin = time.monotonic()
     rng = np.random.default_rng([seed, 7])
@@ -152,15 +158,19 @@ def own_frames(
     )  # fmt: skip
     for _ in range(round(settle_fs / (STRIDE * INNER_FS))):
         dynamics.step()
-    frames: list[Atoms] = []
-    while len(frames) < count:
-        for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)))):
+    found: list[list[Atoms]] = []
+    while len(found) < count:
+        for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
             dynamics.step()
-        for atoms in dynamics.atoms:
-            if np.isfinite(atoms.positions).all():
-                frames.append(Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc))
+        rows = [dynamics.copies()]
+        for _ in range(in_a_row - 1):
+            dynamics.step()
+            rows.append(dynamics.copies())
+        for row in zip(*rows, strict=True):
+            if all(np.isfinite(atoms.positions).all() for atoms in row):
+                found.append(list(row))
         if seconds is not None and time.monotonic() - begin > seconds:
             break
     if dynamics.restarts:
         logger.warning("%d copies got too hot and were started anew", dynamics.restarts)
-    return frames[:count]
+    return [atoms for row in found[:count] for atoms in row]

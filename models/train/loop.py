@@ -5,13 +5,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 
 from halfkick.models.train.batch import Batch, Frame, rotations
 from halfkick.models.train.muon import Muon
+from halfkick.models.train.passage import LENGTH, Passage, fast_part, in_order
 from halfkick.models.train.predict import errors, predict
 from halfkick.models.train.stage import Stage, loss_of
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from metatrain.pet import PET
 
 __all__ = ["Loop"]
+
+Item = TypeVar("Item")
 
 CLIP = 1.0
 WARMUP = 50  # steps
@@ -50,7 +53,7 @@ class Loop:
         batch_size: frames per step.
         seed: of order and rotations.
         epochs, minutes: how long; what is reached first ends the stage.
-        own: frames of the model's own dynamics, for the alignment.
+        own: passages of the model's own dynamics, for the alignment.
     """
 
     def __init__(
@@ -64,7 +67,7 @@ class Loop:
         seed: int,
         epochs: float | None,
         minutes: float | None,
-        own: Sequence[Frame] = (),
+        own: Sequence[Passage] = (),
     ) -> None:
         self.model, self.frames, self.stage, self.own = model, frames, stage, own
         self.scale, self.seed = scale, seed
@@ -105,26 +108,28 @@ class Loop:
         self.model.backend.load_state_dict(self.average, strict=False)
         self.model.eval()
 
-    def next_batch(self, frames: Sequence[Frame], stream: int) -> Batch:
-        """The batch of this step; frames that fill no batch at the end of an epoch are left out."""
-        size = min(self.batch_size, len(frames))
-        per_epoch = len(frames) // size
+    def choose(self, items: Sequence[Item], stream: int) -> tuple[list[Item], torch.Tensor]:
+        """What this step sees, and how each is turned; what fills no batch is left out."""
+        size = min(self.batch_size, len(items))
+        per_epoch = len(items) // size
         epoch, place = divmod(self.step, per_epoch)
-        order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(frames))
-        chosen = [frames[i] for i in order[place * size : (place + 1) * size]]
+        order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(items))
+        chosen = [items[i] for i in order[place * size : (place + 1) * size]]
         turns = rotations(len(chosen), np.random.default_rng([self.seed, stream, epoch, place]))
-        return Batch(chosen, turns, self.scale)
+        return chosen, turns
 
     def loss(self) -> torch.Tensor:
-        """The loss of this step: on labels, and in the alignment on own frames too."""
-        batch = self.next_batch(self.frames, stream=0)
+        """The loss of this step: on labels, and in the alignment on own passages too."""
+        frames, turns = self.choose(self.frames, stream=0)
+        batch = Batch(frames, turns, self.scale)
         results = predict(self.model, batch, conservative=self.stage.conservative)
         loss = loss_of(errors(results, batch), self.stage.ripeness(self.progress))
         if self.own:
-            batch = self.next_batch(self.own, stream=1)
+            passages, turns = self.choose(self.own, stream=1)
+            batch = Batch(in_order(passages), turns.repeat(LENGTH, 1, 1), self.scale)
             results = predict(self.model, batch, conservative=True, twice=False)
             gap = errors(results, batch)["gap"]
-            loss = loss + loss_of({"gap": gap}, 1.0)
+            loss = loss + loss_of({"gap": gap, "fast": fast_part(gap, batch.edges.numbers)}, 1.0)
         return loss
 
     def take_step(self) -> None:

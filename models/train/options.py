@@ -14,6 +14,7 @@ RECIPES = {
     "hybrid": "direct forces first, then conservative and direct ones together, then alignment",
     "conservative": "conservative and direct forces together from the start",
     "direct": "direct forces only; the model has no energy",
+    "alignment": "the last stage of hybrid alone, on a trained model",
 }
 
 SIZES: dict[str, dict[str, Any]] = {
@@ -86,6 +87,11 @@ class TrainOptions:
                     f"expected a positive number for {name}, got {value}; change --"
                     f"{name.removesuffix('_K').replace('_', '-')}"
                 )
+
+        if self.recipe == "alignment" and self.start is None:
+            raise ModelError(
+                "expected a trained model to align, got none; give its checkpoint with --start"
+            )
 
     @property
     def architecture(self) -> dict[str, Any]:

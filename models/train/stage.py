@@ -11,11 +11,11 @@ from halfkick.models.train.options import TrainOptions
 __all__ = ["Stage", "loss_of", "stages_of"]
 
 HUBER = 0.3  # times the scale: errors beyond it count linearly
-FORCES = ("direct", "forces", "gap")
+FORCES = ("direct", "forces", "gap", "fast")
 PRETRAINING, ALIGNMENT = 0.12, 0.18  # shares of the hybrid recipe
 RESTARTED, FALLEN, LAST = 0.4, 0.2, 0.02  # of the highest learning rate
 WEIGHTS = {
-    "direct": 1.0, "forces": 1.0, "gap": 2.0,
+    "direct": 1.0, "forces": 1.0, "gap": 2.0, "fast": 20.0,
     "energy": 0.01, "virial": 0.02, "direct_virial": 0.02,
 }  # fmt: skip
 GROWTH = {"energy": 100.0, "virial": 500.0, "direct_virial": 100.0, "direct": 0.2}
@@ -71,6 +71,8 @@ def stages_of(options: TrainOptions) -> list[Stage]:
     scratch = options.start is None
     rate = options.learning_rate * (1.0 if scratch else RESTARTED)
     last, ripe = LAST * rate, (0.0 if scratch else 0.5, 1.0)
+    if options.recipe == "alignment":
+        return [Stage("alignment", True, (FALLEN * rate, last), 1.0, (1.0, 1.0), align=True)]
     if options.recipe != "hybrid":
         return [Stage(options.recipe, options.recipe == "conservative", (rate, last), 1.0, ripe)]
     pretraining = Stage("direct", False, (rate, rate), PRETRAINING, (0.0, 0.0))

@@ -18,6 +18,7 @@ from halfkick.models.train.batch import Batch, Frame
 from halfkick.models.train.dynamics import own_frames
 from halfkick.models.train.loop import Loop
 from halfkick.models.train.options import TrainOptions
+from halfkick.models.train.passage import LENGTH, Passage
 from halfkick.models.train.predict import errors, predict
 from halfkick.models.train.sharpen import sharpen
 from halfkick.models.train.stage import Stage, stages_of
@@ -30,7 +31,7 @@ __all__ = ["Training"]
 TELL_EVERY_S = 0.5
 MEASURE_SIZE = 16  # frames at once
 MEASURE_SHARE = 0.05  # of the time, at most
-OWN_ATOMS, FRESH_ATOMS = 3000, 1000  # in the frames for the alignment, and for the card's gap
+OWN_ATOMS, FRESH_ATOMS = 6000, 1000  # in the passages for the alignment, and for the card's gap
 SETTLE_FS = 200.0  # of dynamics before the latter
 FEWEST = 20  # frames of them
 DYNAMICS_SHARE = 0.4  # of the alignment's time, at most
@@ -123,7 +124,7 @@ class Training:
             stats |= {"before": before, "after": after}
         return stats
 
-    def loop(self, stage: Stage, index: int, own: Sequence[Frame]) -> Loop:
+    def loop(self, stage: Stage, index: int, own: Sequence[Passage]) -> Loop:
         """The loop of one stage."""
         minutes, epochs = self.options.minutes, self.options.epochs
         return Loop(
@@ -138,13 +139,16 @@ class Training:
             own=own,
         )
 
-    def own_frames(self, stage: Stage) -> tuple[list[Frame], list[Frame]]:
-        """Frames of the model's own dynamics, to train on and kept apart; made once."""
+    def own_frames(self, stage: Stage) -> tuple[list[Passage], list[Frame]]:
+        """Passages of the model's own dynamics to train on, and frames kept apart; made once."""
         minutes = self.options.minutes
         seconds = None if minutes is None else 60 * minutes * stage.share * DYNAMICS_SHARE
-        frames = self.to_frames(self.write_own("own", OWN_ATOMS, self.options.seed, seconds))
-        last = len(frames) - len(frames) // FRESH  # the end of the dynamics, not known to training
-        return frames[:last], frames[last:]
+        frames = self.to_frames(
+            self.write_own("own", OWN_ATOMS, self.options.seed, seconds, in_a_row=LENGTH)
+        )
+        passages = [tuple(frames[i : i + LENGTH]) for i in range(0, len(frames), LENGTH)]
+        last = len(passages) - len(passages) // FRESH  # the end, not known to training
+        return passages[:last], [passage[0] for passage in passages[last:]]
 
     def write_own(
         self,
@@ -153,6 +157,7 @@ class Training:
         seed: int,
         seconds: float | None = None,
         settle_fs: float = 0.0,
+        in_a_row: int = 1,
     ) -> list[Atoms]:
         """Make frames of the model's own dynamics with some ``n_atoms``, unless they are there."""
         path = self.folder / f"{name}.xyz"
@@ -162,7 +167,7 @@ class Training:
             found = own_frames(
                 self.model, self.starts, count, scale=self.scale,
                 temperature_K=self.options.temperature_K, seed=seed, seconds=seconds,
-                settle_fs=settle_fs,
+                settle_fs=settle_fs, in_a_row=in_a_row,
             )  # fmt: skip
             ase.io.write(path.with_suffix(".writing"), found, format="extxyz")
             path.with_suffix(".writing").replace(path)

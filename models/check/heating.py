@@ -1,0 +1,141 @@
+"""How fast impulses of the gap heat a run at constant energy, for every stride at once.
+
+Along a trajectory the gap ``g`` does the work ``∫ g·v dt``. Impulses every M-th step do that of the
+trapezoidal rule with the outer step: right on average, with an error from what changes within it.
+That error comes and goes by chance, so that the energy does a random walk, and phase space having
+more room at higher energies, walks upwards: by the variance of the error in unit time over 2 k T.
+What stays of the gap's curl and what a resonance piles up are in it too, as long as they are small.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from ase import Atoms
+from ase.neighborlist import neighbor_list
+from ase.units import kB
+from numpy.typing import NDArray
+
+from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.check.probe import Probe
+from halfkick.models.check.stability import EV_PER_A2_AMU
+
+__all__ = ["Heating", "Trajectory", "follow", "heating"]
+
+SETTLE, WINDOW = 100, 80  # steps: after drawing velocities, and over which work is summed
+TOGETHER = 3.0  # Å: works on atoms farther apart are taken as independent
+FEWEST_WINDOWS = 4
+
+
+@dataclass(frozen=True)
+class Heating:
+    """A drift that is foreseen, meV/atom/ps, and its standard error."""
+
+    value: float
+    error: float
+
+    def scatter(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:  # noqa: N803
+        """Standard deviation of the drifts of single runs of that length, meV/atom/ps."""
+        energy = 1e3 * kB * temperature_K
+        return float(np.sqrt(2.0 * self.value * energy / (n_atoms * time_ps)))
+
+
+@dataclass(frozen=True, eq=False)
+class Trajectory:
+    """The gap's work along some steps under the conservative force.
+
+    Attributes:
+        timestep_fs: of its steps.
+        power: of the gap on each atom, shape (T, N), eV/fs.
+        pairs: atoms not farther apart than ``TOGETHER``, each with itself too, shape (2, p).
+        temperature_K: kinetic, mean of it.
+    """
+
+    timestep_fs: float
+    power: NDArray[np.float64]
+    pairs: NDArray[np.int_]
+    temperature_K: float  # noqa: N815 (the unit's own letter)
+
+
+def follow(
+    probe: Probe,
+    timestep_fs: float,
+    steps: int,
+    temperature_K: float,  # noqa: N803
+    seed: int = 0,
+) -> Trajectory:
+    """Follow the conservative force at constant energy, with both forces at every step.
+
+    Args:
+        probe: a model with both, and where it begins.
+        timestep_fs: of velocity Verlet.
+        steps: that are looked at; ``SETTLE`` more come before.
+        temperature_K: of the first velocities.
+        seed: of these.
+    """
+    rng = np.random.default_rng(seed)
+    masses, energy = probe.masses, kB * temperature_K
+    velocities = rng.normal(size=probe.shape) * np.sqrt(energy * EV_PER_A2_AMU / masses)
+    velocities -= (masses * velocities).sum(axis=0) / masses.sum()
+    push = 0.5 * timestep_fs * EV_PER_A2_AMU / masses
+    at = probe.structure
+    forces = probe.served(at)
+    power, kinetic = [], []
+    for step in range(-SETTLE, steps):
+        velocities = velocities + push * forces[Role.CONSERVATIVE]
+        at = replace(at, positions=at.positions + timestep_fs * velocities)
+        forces = probe.served(at)
+        velocities = velocities + push * forces[Role.CONSERVATIVE]
+        if step >= 0:
+            gap = forces[Role.CONSERVATIVE] - forces[Role.DIRECT]
+            power.append((gap * velocities).sum(axis=1))
+            kinetic.append((masses * velocities**2).sum() / EV_PER_A2_AMU)
+    free = max(1, probe.structure.positions.size - 3)
+    temperature = float(np.mean(kinetic) / (free * kB))
+    return Trajectory(timestep_fs, np.array(power), _near(at), temperature)
+
+
+def _near(structure: Structure) -> NDArray[np.int_]:
+    """Indices of atoms not farther apart than ``TOGETHER``, each with itself too."""
+    s = structure
+    atoms = Atoms(s.numbers, s.positions, cell=s.cell, pbc=s.pbc)
+    itself = np.arange(len(atoms))
+    first, second = neighbor_list("ij", atoms, TOGETHER)
+    return np.array([[*itself, *first], [*itself, *second]])
+
+
+def heating(along: Trajectory, strides: Sequence[int]) -> dict[int, Heating]:
+    """Foresee the drift of each stride for which the trajectory is long enough.
+
+    Raises:
+        ModelError: if the trajectory ended in numbers that are not finite.
+    """
+    if not np.isfinite(along.power).all():
+        raise ModelError(
+            "expected a structure from which dynamics stay finite, got one from which they do not; "
+            "relax it, or leave them out with --dynamics 0"
+        )
+    found = {}
+    for stride in strides:
+        length = stride * max(2, round(WINDOW / stride))
+        if len(along.power) > FEWEST_WINDOWS * length:
+            found[stride] = _heating(along, stride, length)
+    return found
+
+
+def _heating(along: Trajectory, stride: int, length: int) -> Heating:
+    """Variance of the work's error in windows of ``length`` steps, from every step on."""
+    power, h = along.power, along.timestep_fs
+    n = len(power) - length
+    single = 0.5 * h * (power[1:] + power[:-1])
+    until = np.concatenate([np.zeros_like(power[:1]), single.cumsum(axis=0)])
+    starts = range(0, length, stride)
+    ends = (power[s : s + n] + power[s + stride : s + stride + n] for s in starts)
+    error = 0.5 * stride * h * sum(ends) - (until[length:] - until[:-length])  # (n, N), eV
+    first, second = along.pairs
+    squares = (error[:, first] * error[:, second]).sum(axis=1) / power.shape[1]
+    rates = 1e6 * squares / (2.0 * kB * along.temperature_K * length * h)  # meV/ps
+    parts = [part.mean() for part in np.array_split(rates, max(2, n // length))]
+    return Heating(float(rates.mean()), float(np.std(parts, ddof=1) / np.sqrt(len(parts))))

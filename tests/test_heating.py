@@ -1,0 +1,137 @@
+"""What ``halfkick check`` foresees of drifts, against many runs with impulses of the gap."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from ase.units import kB
+
+from halfkick.models.base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+from halfkick.models.check.heating import follow, heating
+from halfkick.models.check.probe import Probe
+from halfkick.models.check.stability import EV_PER_A2_AMU
+
+STEP_FS = 4.0
+KELVIN = 600.0
+STRIDES = (1, 16, 24)
+COPIES, OUTER_STEPS = 40, 60
+
+
+class Rippled(ForceModel):
+    """Argon in a box, soft spheres; the direct force lacks a field that ripples in space.
+
+    The field pulls each atom along x, y and z by ``size`` sin(2π x / 0.5 Å): an atom crosses a
+    ripple in some ten steps. With ``slow`` it is 10 Å long instead.
+    """
+
+    name = "rippled"
+
+    def __init__(self, size=0.01, *, slow=False):
+        self.capabilities = Capabilities(frozenset(Role))
+        self.size, self.wave = size, 2 * np.pi / (10.0 if slow else 0.5)
+
+    def evaluate(self, structures, roles):
+        x = np.array([s.positions for s in structures])
+        both = self.forces(x, structures[0].cell[0, 0])
+        none = np.zeros((3, 3))
+        return [{r: ForceResult(0.0, both[r][k], none) for r in roles} for k in range(len(x))]
+
+    def forces(self, x, box):
+        """Both forces of R copies, (R, N, 3)."""
+        d = x[:, :, None] - x[:, None]
+        d -= box * np.round(d / box)
+        part = np.clip(1.0 - (d**2).sum(-1) / 3.4**2, 0.0, None)
+        spheres = (0.6 * part[..., None] ** 3 * d).sum(2)
+        field = self.size * np.sin(self.wave * x)
+        field -= field.mean(axis=1, keepdims=True)
+        return {Role.DIRECT: spheres, Role.CONSERVATIVE: spheres + field}
+
+
+def start(copies=1, seed=0):
+    """Positions (copies, 27, 3) near a lattice, and the box."""
+    lattice = 3.2 * np.stack(np.meshgrid(*[np.arange(3.0)] * 3), -1).reshape(-1, 3)
+    return lattice + np.random.default_rng(seed).normal(size=(copies, 27, 3)) * 0.2, 9.6
+
+
+@pytest.fixture(scope="module")
+def rippled():
+    return foreseen(Rippled())
+
+
+def foreseen(model):
+    """Drifts that a trajectory tells, and its temperature."""
+    positions, box = start()
+    structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
+    along = follow(Probe(model, structure), STEP_FS, 3000, KELVIN)
+    return heating(along, STRIDES), along.temperature_K
+
+
+def measured(model, stride):
+    """Drift of many runs at constant energy, meV/atom/ps."""
+    rng = np.random.default_rng(stride)
+    (x, box), mass = start(COPIES, seed=1), 39.95
+    v = rng.normal(size=x.shape) * np.sqrt(kB * KELVIN * EV_PER_A2_AMU / mass)
+    v -= v.mean(axis=1, keepdims=True)
+    push = 0.5 * STEP_FS * EV_PER_A2_AMU / mass
+    energies = []
+    forces = model.forces(x, box)
+    for _ in range(OUTER_STEPS + 25):
+        v = v + stride * push * (forces[Role.CONSERVATIVE] - forces[Role.DIRECT])
+        for _ in range(stride):
+            v = v + push * forces[Role.DIRECT]
+            x = x + STEP_FS * v
+            forces = model.forces(x, box)
+            v = v + push * forces[Role.DIRECT]
+        v = v + stride * push * (forces[Role.CONSERVATIVE] - forces[Role.DIRECT])
+        energies.append(energy(model, x, v, mass, box))
+    return 1e6 * (energies[-1] - energies[24]) / (27 * OUTER_STEPS * stride * STEP_FS)
+
+
+def energy(model, x, v, mass, box):
+    d = x[:, :, None] - x[:, None]
+    d -= box * np.round(d / box)
+    part = np.clip(1.0 - (d**2).sum(-1) / 3.4**2, 0.0, None)
+    spheres = 0.5 * (0.6 * 3.4**2 / 8 * part**4).sum((1, 2))
+    field = (model.size / model.wave * np.cos(model.wave * x)).sum((1, 2))
+    return spheres + field + 0.5 * mass * (v**2).sum((1, 2)) / EV_PER_A2_AMU
+
+
+@pytest.mark.parametrize("stride", [16, 24])
+def test_the_drift_is_foreseen(rippled, stride):
+    drifts, kelvin = rippled
+    rates = measured(Rippled(), stride)
+    error = rates.std(ddof=1) / COPIES**0.5
+    assert rates.mean() > 4 * error
+    assert drifts[stride].value == pytest.approx(
+        rates.mean(), rel=0.2, abs=3 * np.hypot(error, drifts[stride].error)
+    )
+    time_ps = 1e-3 * OUTER_STEPS * stride * STEP_FS
+    assert 0.5 < drifts[stride].scatter(27, kelvin, time_ps) / rates.std(ddof=1) < 2.0
+
+
+def test_a_gap_that_varies_slowly_does_not_heat(rippled):
+    """The twin: a gap as large, ten times as long."""
+    drifts, _ = foreseen(Rippled(slow=True))
+    rates = measured(Rippled(slow=True), 24)
+    assert abs(rates.mean()) < 0.02 * rippled[0][24].value
+    assert drifts[24].value < 0.02 * rippled[0][24].value
+
+
+def test_without_impulses_nothing_heats(rippled):
+    assert rippled[0][1].value < 1e-12
+
+
+def test_a_short_trajectory_tells_nothing_of_long_strides():
+    positions, box = start()
+    structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
+    along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
+    assert list(heating(along, (8, 64))) == [8]
+
+
+def test_dynamics_that_explode_are_one_line():
+    positions, box = start()
+    structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
+    along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
+    along.power[-1] = np.nan
+    with pytest.raises(ModelError, match="dynamics stay finite"):
+        heating(along, (8,))
