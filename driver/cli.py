@@ -190,7 +190,9 @@ def train(
     cutoff: Annotated[float, typer.Option(help="Å, of one message-passing layer.")] = 4.5,
     learning_rate: Annotated[float, typer.Option(help="The highest one.")] = 5e-3,
     temperature: Annotated[float, typer.Option(help="K, of the model's own dynamics.")] = 300.0,
-    start: Annotated[Path | None, typer.Option(help="A .ckpt to continue from.")] = None,
+    start: Annotated[
+        str | None, typer.Option(help="What to continue from: a .ckpt, or water.")
+    ] = None,
     energy_key: Annotated[str | None, typer.Option(help="Name of the energies.")] = None,
     forces_key: Annotated[str | None, typer.Option(help="Name of the forces.")] = None,
     stress_key: Annotated[
@@ -207,15 +209,16 @@ def train(
     """Train a model with direct and conservative forces on labelled frames."""
     from rich.console import Console
 
+    from halfkick.models.load import find_checkpoint
     from halfkick.models.train import TrainOptions
     from halfkick.models.train import train as run_training
 
     options = TrainOptions(
-        recipe=recipe, size=size, seed=seed, minutes=minutes, epochs=epochs, start=start,
-        batch_size=batch_size, device=device, threads=threads, cutoff=cutoff,
-        learning_rate=learning_rate, energy_key=energy_key, forces_key=forces_key,
-        stress_key=stress_key, max_force=max_force, trust_units=trust_units,
-        temperature_K=temperature,
+        recipe=recipe, size=size, seed=seed, minutes=minutes, epochs=epochs,
+        start=None if start is None else find_checkpoint(start), batch_size=batch_size,
+        device=device, threads=threads, cutoff=cutoff, learning_rate=learning_rate,
+        energy_key=energy_key, forces_key=forces_key, stress_key=stress_key,
+        max_force=max_force, trust_units=trust_units, temperature_K=temperature,
     )  # fmt: skip
     console = Console()
     card = run_training(

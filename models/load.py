@@ -29,7 +29,7 @@ from halfkick.models.calculators import SHORTCUTS
 from halfkick.models.expected import read_expected_gap
 from halfkick.models.spread import Spread
 
-__all__ = ["load_model"]
+__all__ = ["find_checkpoint", "load_model"]
 
 EXTRAS = {"so3krates_torch": "so3lr", "tblite": "xtb", "mace": "mace", "metatrain": "train"}
 """Modules that an extra of this package installs."""
@@ -153,6 +153,13 @@ def find_file(target: str) -> Path:
             f"check <parameters> model"
         )
     return path
+
+
+def find_checkpoint(target: str) -> Path:
+    """Return the checkpoint of a model that ships with one (``water``), else the path as it is."""
+    shipped = Path(str(resources.files("halfkick.models"))) / target / f"{target}.ckpt"
+    is_name = Path(target).name == target and not Path(target).suffix
+    return shipped if is_name and shipped.is_file() else Path(target)
 
 
 def find_factory(target: str) -> Callable[..., Any]:

@@ -112,6 +112,7 @@ def test_the_command(tmp_path):
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
+    assert "mts, 1 beads" in done.stderr and "warming up" in done.stderr  # no terminal: by line
     assert (tmp_path / "bench.png").stat().st_size > 10_000
     found = json.loads((tmp_path / "bench.json").read_text())
     (group,) = found["times"]

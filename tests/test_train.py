@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -19,8 +20,9 @@ import torch
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.load import find_checkpoint
 from halfkick.models.metatomic import MetatomicModel
-from halfkick.models.train import Card, TrainOptions, train
+from halfkick.models.train import Card, TrainOptions, network, train
 from halfkick.models.train.process import run_worker
 from halfkick.models.train.stage import stages_of
 from halfkick.models.train.training import Training
@@ -109,6 +111,20 @@ def test_the_learning_rate_falls_once(folder):
     restarted = stages_of(TrainOptions(start=folder / "model.ckpt"))
     assert [s.name for s in restarted] == ["conservative", "alignment"]
     assert restarted[0].rates[0] < conservative.rates[0]
+    (alone,) = stages_of(TrainOptions(start=folder / "model.ckpt", recipe="alignment"))
+    assert alone == replace(restarted[1], share=1.0)
+
+
+def test_alignment_needs_a_model():
+    with pytest.raises(ModelError, match="give its checkpoint with --start"):
+        TrainOptions(recipe="alignment")
+
+
+def test_the_model_that_ships_can_be_trained_on():
+    """By its name; a path stays what it is."""
+    network.check_covers(network.read(find_checkpoint("water")), list(network.TARGETS), [1, 8])
+    assert find_checkpoint("water.ckpt") == Path("water.ckpt")
+    assert find_checkpoint("models/water") == Path("models/water")
 
 
 def test_model_runs(folder, tmp_path):

@@ -101,7 +101,12 @@ class Measured:
 
 
 def measure(
-    base: Base, model: ForceModel, options: Options, machine: Machine, say: Callable[[str], None]
+    base: Base,
+    model: ForceModel,
+    options: Options,
+    machine: Machine,
+    say: Callable[[str], None],
+    keep: Callable[[Measured], None],
 ) -> Measured:
     """Time everything, one setup after the other, what belongs to a setup turn by turn.
 
@@ -111,6 +116,7 @@ def measure(
         options: what to time.
         machine: what to run on.
         say: told what is being done.
+        keep: given what there is whenever a part is done, so that an hour is not lost.
     """
     measured = Measured(options, base.stride, describe(machine), {}, {})
     for setup in setups(options, len(base.structure)):
@@ -122,6 +128,7 @@ def measure(
             runs = [one for one in timed if isinstance(one, Contender)]
             memory_mb = {run.name: run.memory_mb() for run in runs}
             measured.times[setup] = interleave(timed, repeats(setup, options), say)
+            keep(measured)
             if options.in_a_row and setup == reference(options, len(base.structure)):
                 say(f"halfkick: {options.in_a_row} steps in a row")
                 measured.times[setup][IN_A_ROW] = in_a_row(runs[0], options.in_a_row)
@@ -132,6 +139,7 @@ def measure(
                     "memory_mb_before": memory_mb[run.name],
                     "memory_mb_after": run.memory_mb(),
                 }
+        keep(measured)
     return measured
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 from rich.console import Console
@@ -40,13 +44,26 @@ def bench(
     machine = Machine(device, threads)
     base = Base(input_xml, stride or (None if input_xml else STRIDE))
     model = load_model(in_one_pass(base.model), device=machine.device)
-    with console.status("") as status:
-        measured = measure(base, model, options, machine, status.update)
-    found = figures(measured)
     out.mkdir(parents=True, exist_ok=True)
-    measured.write(out / "bench.json", found)
+
+    def keep(measured: Measured) -> None:
+        measured.write(out / "bench.json", figures(measured))
+
+    with telling(console) as say:
+        measured = measure(base, model, options, machine, say, keep)
+    found = figures(measured)
     draw(measured, out / "bench.png")
     report(measured, found, console)
+
+
+@contextmanager
+def telling(console: Console) -> Iterator[Callable[[str], None]]:
+    """Tells what is being done: in place on a terminal, else line by line on standard error."""
+    if console.is_terminal:
+        with console.status("") as status:
+            yield status.update
+    else:
+        yield partial(print, file=sys.stderr, flush=True)
 
 
 def read_options(
