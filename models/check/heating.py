@@ -17,6 +17,7 @@ from ase import Atoms
 from ase.neighborlist import neighbor_list
 from ase.units import kB
 from numpy.typing import NDArray
+from scipy.sparse import csr_array, eye_array
 
 from halfkick.models.base import ModelError, Role, Structure
 from halfkick.models.check.probe import Probe
@@ -24,9 +25,9 @@ from halfkick.models.check.stability import EV_PER_A2_AMU
 
 __all__ = ["Heating", "Trajectory", "follow", "heating"]
 
-SETTLE, WINDOW = 100, 80  # steps: after drawing velocities, and over which work is summed
+SETTLE, WINDOW = 100, 160  # steps: after drawing velocities, and over which work is summed
 TOGETHER = 3.0  # Å: works on atoms farther apart are taken as independent
-FEWEST_WINDOWS = 4
+GROUPS = 8  # of atoms, whose rates tell the error
 
 
 @dataclass(frozen=True)
@@ -49,13 +50,13 @@ class Trajectory:
     Attributes:
         timestep_fs: of its steps.
         power: of the gap on each atom, shape (T, N), eV/fs.
-        pairs: atoms not farther apart than ``TOGETHER``, each with itself too, shape (2, p).
+        near: 1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N).
         temperature_K: kinetic, mean of it.
     """
 
     timestep_fs: float
     power: NDArray[np.float64]
-    pairs: NDArray[np.int_]
+    near: csr_array
     temperature_K: float  # noqa: N815 (the unit's own letter)
 
 
@@ -97,13 +98,13 @@ def follow(
     return Trajectory(timestep_fs, np.array(power), _near(at), temperature)
 
 
-def _near(structure: Structure) -> NDArray[np.int_]:
-    """Indices of atoms not farther apart than ``TOGETHER``, each with itself too."""
+def _near(structure: Structure) -> csr_array:
+    """1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N)."""
     s = structure
     atoms = Atoms(s.numbers, s.positions, cell=s.cell, pbc=s.pbc)
-    itself = np.arange(len(atoms))
     first, second = neighbor_list("ij", atoms, TOGETHER)
-    return np.array([[*itself, *first], [*itself, *second]])
+    n = len(atoms)
+    return csr_array((np.ones(len(first)), (first, second)), (n, n)) + eye_array(n)
 
 
 def heating(along: Trajectory, strides: Sequence[int]) -> dict[int, Heating]:
@@ -119,23 +120,33 @@ def heating(along: Trajectory, strides: Sequence[int]) -> dict[int, Heating]:
         )
     found = {}
     for stride in strides:
-        length = stride * max(2, round(WINDOW / stride))
-        if len(along.power) > FEWEST_WINDOWS * length:
-            found[stride] = _heating(along, stride, length)
+        outer_steps = max(4, round(WINDOW / stride))
+        if len(along.power) > 2 * outer_steps * stride:
+            found[stride] = _heating(along, stride, outer_steps)
     return found
 
 
-def _heating(along: Trajectory, stride: int, length: int) -> Heating:
-    """Variance of the work's error in windows of ``length`` steps, from every step on."""
+def _heating(along: Trajectory, stride: int, outer_steps: int) -> Heating:
+    """Variance of the work's error in windows that begin at every step.
+
+    Windows are smooth, since what only comes and goes would be taken for a walk at sharp ends.
+    """
     power, h = along.power, along.timestep_fs
-    n = len(power) - length
     single = 0.5 * h * (power[1:] + power[:-1])
     until = np.concatenate([np.zeros_like(power[:1]), single.cumsum(axis=0)])
-    starts = range(0, length, stride)
-    ends = (power[s : s + n] + power[s + stride : s + stride + n] for s in starts)
-    error = 0.5 * stride * h * sum(ends) - (until[length:] - until[:-length])  # (n, N), eV
-    first, second = along.pairs
-    squares = (error[:, first] * error[:, second]).sum(axis=1) / power.shape[1]
-    rates = 1e6 * squares / (2.0 * kB * along.temperature_K * length * h)  # meV/ps
-    parts = [part.mean() for part in np.array_split(rates, max(2, n // length))]
+    error = 0.5 * stride * h * (power[stride:] + power[:-stride]) - until[stride:] + until[:-stride]
+    weights = np.sin(np.pi * (np.arange(outer_steps) + 0.5) / outer_steps) ** 2
+    n = len(error) - (outer_steps - 1) * stride
+    work = sum(w * error[k * stride : k * stride + n] for k, w in enumerate(weights))  # (n, N) eV
+    squares = work * (work @ along.near)
+    duration = stride * h * (weights @ weights)
+    rates = 1e6 * squares / (2.0 * kB * along.temperature_K * duration)  # meV/ps
+    parts = [g.mean() for half in np.array_split(rates, 2) for g in _groups(half)]
     return Heating(float(rates.mean()), float(np.std(parts, ddof=1) / np.sqrt(len(parts))))
+
+
+def _groups(rates: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Rates of every eighth atom each; of all together where there are few."""
+    if rates.shape[1] < 2 * GROUPS:
+        return [rates]
+    return [rates[:, k::GROUPS] for k in range(GROUPS)]
