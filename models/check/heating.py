@@ -95,7 +95,7 @@ def follow(
             kinetic.append((masses * velocities**2).sum() / EV_PER_A2_AMU)
     free = max(1, probe.structure.positions.size - 3)
     temperature = float(np.mean(kinetic) / (free * kB))
-    return Trajectory(timestep_fs, np.array(power), _near(at), temperature)
+    return Trajectory(timestep_fs, np.array(power), _near(probe.structure), temperature)
 
 
 def _near(structure: Structure) -> csr_array:
