@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -18,7 +18,7 @@ from halfkick.driver.run.estimate import with_error
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare
 
-__all__ = ["Analysis", "Report", "analyze", "html", "sections"]
+__all__ = ["Analysis", "Report", "analyze", "drawn", "html", "sections"]
 
 FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
@@ -140,17 +140,24 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     return found, view(run.label, some, frames.times[chosen], forces)
 
 
+def drawn(report: Report) -> Iterator[tuple[str, bytes]]:
+    """All pictures, each with a name, as PNG: first that of the energies."""
+    yield "energies", pictures.energies([a.run for a in report.analyses])
+    yield from pictures.groups({a.run.label: a.curves for a in report.analyses})
+
+
 def sections(report: Report) -> list[str]:
     """Parts of a page: all tables and pictures, and the view if there is one."""
     runs = [analysis.run for analysis in report.analyses]
     labels = [run.label for run in runs]
     parts = [section("Figures", " ".join([ERRORS, SIGMAS if len(runs) > 1 else ""]))]
     parts.append(table(["", "unit", *labels], report.rows()))
-    parts += [section("Energy and temperature"), picture(pictures.energies(runs), "energies")]
+    (name, energies), *curves = drawn(report)
+    parts += [section("Energy and temperature"), picture(energies, name)]
     if len(runs) > 1 and report.curve_rows():
         note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
         parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
-    for group, png in pictures.groups({a.run.label: a.curves for a in report.analyses}):
+    for group, png in curves:
         parts += [section(group.capitalize()), picture(png, group)]
     if report.view:
         note = "Blue: conservative forces. Red: direct forces."

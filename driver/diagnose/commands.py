@@ -67,6 +67,9 @@ def analyze(
     frames: Annotated[
         int, typer.Option(help="Frames of the first run to show with both forces.", min=0)
     ] = 20,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for the pictures, as PNG.", file_okay=False)
+    ] = None,
     device: DeviceOption = "cpu",
     threads: ThreadsOption = None,
 ) -> None:
@@ -77,11 +80,15 @@ def analyze(
     from halfkick.driver.threads import settle
 
     settle(threads)
-    from halfkick.driver.diagnose.analyze import analyze, html
+    from halfkick.driver.diagnose.analyze import analyze, drawn, html
     from halfkick.driver.diagnose.outputs import open_run
 
     report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
     out.write_text(html(report), encoding="utf-8")
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for name, png in drawn(report):
+            (pictures / f"{name.replace(' ', '_')}.png").write_bytes(png)
     table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
     for row in report.rows():
         table.add_row(*row)
