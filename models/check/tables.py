@@ -96,6 +96,8 @@ def _strides(r: Report) -> Table:
     for s in r.strides:
         growth = f"{s.growth_per_ps:.2f}" if s.growth_per_ps > 0.005 else "0"
         drift = "" if s.drift is None else _pm(s.drift.value, s.drift.error)
+        if drift and s.stride == 1:  # no impulses, but rounding
+            drift = "0"
         row = (drift, growth, f"{s.speed_up:.2f}", "yes" if s.stable else "no")
         table.add_row(str(s.stride), f"{s.outer_fs:g}", *row, style="" if s.stable else "dim")
     if r.dynamics_K is not None:
