@@ -106,6 +106,8 @@ def test_rates_of_optimisations():
     assert judged({}, optimised=done) == [True]
     spoilt = [*done, Optimised("c", RECIPES[2], 10, 0.1, 0.0, False)]
     assert judged({}, optimised=spoilt) == [False]
+    worse = [*done, Optimised("c", RECIPES[0], 10, 0.1, 0.0, False)]
+    assert judged({}, optimised=worse) == [True]
 
 
 @pytest.fixture
