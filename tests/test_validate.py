@@ -139,7 +139,7 @@ def test_the_three_forces_at_constant_energy(run, tmp_path):
     assert said == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]
     reports = results(plan, places)
     drifts = [next(s for s in a.scalars if s.name == "drift") for a in reports["nve"].analyses]
-    assert abs(drifts[1].value) > 20.0 * abs(drifts[2].value)
+    assert abs(drifts[1].value) > 5.0 * abs(drifts[2].value)  # of 8 outer steps
     page = html(plan, reports, verdicts(reports), [])
     assert "direct forces alone heat" in page and page.count("data:image/png") >= 2
     before = {p: (p / "summary.json").stat().st_mtime_ns for p in places.values()}
