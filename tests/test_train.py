@@ -102,7 +102,7 @@ def test_alignment_lessens_the_gap(folder):
     alignment = Card.read(folder / "model.card.json").stages[-1]
     before, after = alignment["before"], alignment["after"]
     assert after["gap"] < before["gap"]
-    assert after["forces"] < 1.5 * before["forces"]  # a few steps only: nothing is finished
+    assert after["forces"] < 2.0 * before["forces"]  # a few steps only: nothing is finished
 
 
 def test_the_learning_rate_falls_once(folder):

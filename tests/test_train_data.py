@@ -277,7 +277,10 @@ def test_work_of_near_frames():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"recipe": "magic"}, "expected recipe hybrid, conservative, direct, got 'magic'"),
+        (
+            {"recipe": "magic"},
+            "expected recipe hybrid, conservative, direct, alignment, got 'magic'",
+        ),
         ({"size": "xxl"}, "expected size xs, s, m"),
         ({"minutes": 0}, "positive number for minutes"),
         ({"temperature_K": -3}, "change --temperature"),
