@@ -24,6 +24,7 @@ __all__ = ["Loop"]
 Item = TypeVar("Item")
 
 CLIP = 1.0
+FAST_SHARE = 0.5  # what the fast part of the gap counts at most, of what the whole gap does
 WARMUP = 50  # steps
 
 
@@ -129,7 +130,10 @@ class Loop:
             batch = Batch(in_order(passages), turns.repeat(LENGTH, 1, 1), self.scale)
             results = predict(self.model, batch, conservative=True, twice=False)
             gap = errors(results, batch)["gap"]
-            loss = loss + loss_of({"gap": gap, "fast": fast_part(gap, batch.edges.numbers)}, 1.0)
+            whole = loss_of({"gap": gap}, 1.0)
+            fast = loss_of({"fast": fast_part(gap, batch.edges.numbers)}, 1.0)
+            most = float(whole) / max(float(fast), 1e-12)
+            loss = loss + whole + min(1.0, FAST_SHARE * most) * fast
         return loss
 
     def take_step(self) -> None:
