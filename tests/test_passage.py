@@ -9,11 +9,13 @@ import torch
 
 from halfkick.models.train import network
 from halfkick.models.train.batch import Batch, Frame, rotations
-from halfkick.models.train.dynamics import INNER_FS, STRIDE, own_frames
+from halfkick.models.train.dynamics import INNER_FS, STRIDE, Dynamics, own_frames
+from halfkick.models.train.loop import Loop
 from halfkick.models.train.passage import LENGTH, fast_part, in_order
-from halfkick.models.train.stage import loss_of
+from halfkick.models.train.stage import Stage
 
 APART_FS = INNER_FS * STRIDE
+SPECIES = {1: 0.0, 8: 0.0}
 
 
 def wave(period_fs, numbers):
@@ -40,33 +42,65 @@ def test_heavy_atoms_count_less():
     assert heavy == pytest.approx((1.008 / 15.999) ** 0.5, rel=1e-3)
 
 
-def test_passages_are_frames_of_one_copy_in_a_row():
-    """Frames of a passage are one outer step apart, passages far more; not so out of order."""
-    frames = labelled.frames(4)
-    species = {1: 0.0, 8: 0.0}
+@pytest.fixture(scope="module")
+def model():
     torch.manual_seed(0)
     architecture = {"d_pet": 8, "d_head": 8, "d_node": 8, "d_feedforward": 8, "num_heads": 2}
-    model = network.new([1, 8], [network.ENERGY, network.DIRECT], architecture, species).eval()
+    return network.new([1, 8], [network.ENERGY, network.DIRECT], architecture, SPECIES).eval()
+
+
+def passages(model):
+    """Six of them, 18 frames, and their positions (6, 3, 3n)."""
     found = own_frames(
-        model, frames, 6, scale=1e-6, temperature_K=300.0, seed=0, in_a_row=LENGTH
+        model, labelled.frames(4), 6, scale=1e-6, temperature_K=300.0, seed=0, in_a_row=LENGTH
     )  # fmt: skip
     assert len(found) == 6 * LENGTH
-    x = np.array([a.positions for a in found]).reshape(6, LENGTH, -1)
+    return found, np.array([a.positions for a in found]).reshape(6, LENGTH, -1)
+
+
+def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
+    """A copy that gets too hot is started anew, in the middle of a passage too."""
+    thermostat = Dynamics.thermostat
+
+    def heated(self, duration_fs):
+        self.atoms[0].set_momenta(1e9 * self.atoms[0].get_momenta())
+        thermostat(self, duration_fs)
+
+    monkeypatch.setattr(Dynamics, "thermostat", heated)
+    _, x = passages(model)
+    np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)
+
+
+def test_passages_are_frames_of_one_copy_in_a_row(model):
+    """Frames of a passage are one outer step apart, passages far more; not so out of order."""
+    found, x = passages(model)
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)  # nearly straight
     assert np.abs(np.roll(x, 1, axis=0)[:, 0] + x[:, 2] - 2 * x[:, 1]).max() > 0.1
 
-    passages = [
-        tuple(Frame.of(a, model.cutoff, species) for a in found[i : i + LENGTH]) for i in (0, 3)
-    ]
+    two = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[i : i + LENGTH]) for i in (0, 3)]
     turns = rotations(2, np.random.default_rng(0)).repeat(LENGTH, 1, 1)
-    batch = Batch(in_order(passages), turns)
+    batch = Batch(in_order(two), turns)
     n = len(found[0])
-    for k, passage in enumerate(passages):
+    for k, passage in enumerate(two):
         for j, frame in enumerate(passage):
             start = (2 * j + k) * n
             assert torch.equal(batch.edges.numbers[start : start + n], frame.edges.numbers)
 
 
-def test_the_fast_part_weighs():
-    gap = torch.full((6, 3), 0.01)
-    assert loss_of({"gap": gap, "fast": gap[:2]}, 1.0) > 10 * loss_of({"gap": gap}, 1.0)
+def test_the_fast_part_counts_half_of_the_whole(model):
+    """Whatever its size, and its gradient with it."""
+    frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(4)]
+    found, _ = passages(model)
+    own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:LENGTH])]
+    stage = Stage("alignment", True, (1e-3, 1e-3), 1.0, align=True)
+    losses = []
+    for passage in ((), own, [own[0][:1] * LENGTH]):  # none, one that moves, one that stands still
+        loop = Loop(
+            model, frames, stage, scale=1.0, batch_size=1, seed=0, epochs=1, minutes=None,
+            own=passage,
+        )  # fmt: skip
+        losses.append(float(loop.loss().detach()))
+    alone, moving, still = losses
+    assert still > alone
+    whole = still - alone  # the gap of the first frame, next to that of all three
+    assert moving - alone == pytest.approx(1.5 * whole, rel=0.1)

@@ -162,13 +162,14 @@ def own_frames(
     while len(found) < count:
         for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
             dynamics.step()
-        rows = [dynamics.copies()]
+        live, rows = list(dynamics.atoms), [dynamics.copies()]
         for _ in range(in_a_row - 1):
             dynamics.step()
             rows.append(dynamics.copies())
-        for row in zip(*rows, strict=True):
-            if all(np.isfinite(atoms.positions).all() for atoms in row):
-                found.append(list(row))
+        for before, now, *row in zip(live, dynamics.atoms, *rows, strict=True):
+            started_anew = now is not before
+            if not started_anew and all(np.isfinite(atoms.positions).all() for atoms in row):
+                found.append(row)
         if seconds is not None and time.monotonic() - begin > seconds:
             break
     if dynamics.restarts:

@@ -24,7 +24,7 @@ __all__ = ["Loop"]
 Item = TypeVar("Item")
 
 CLIP = 1.0
-FAST_SHARE = 0.5  # what the fast part of the gap counts at most, of what the whole gap does
+FAST_SHARE = 0.5  # what the fast part of the gap counts, of what the whole gap does
 WARMUP = 50  # steps
 
 
@@ -132,8 +132,8 @@ class Loop:
             gap = errors(results, batch)["gap"]
             whole = loss_of({"gap": gap}, 1.0)
             fast = loss_of({"fast": fast_part(gap, batch.edges.numbers)}, 1.0)
-            most = float(whole) / max(float(fast), 1e-12)
-            loss = loss + whole + min(1.0, FAST_SHARE * most) * fast
+            weight = FAST_SHARE * whole.detach() / fast.detach().clamp(min=1e-12)
+            loss = loss + whole + weight * fast
         return loss
 
     def take_step(self) -> None:

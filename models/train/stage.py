@@ -15,7 +15,7 @@ FORCES = ("direct", "forces", "gap", "fast")
 PRETRAINING, ALIGNMENT = 0.12, 0.18  # shares of the hybrid recipe
 RESTARTED, FALLEN, LAST = 0.4, 0.2, 0.02  # of the highest learning rate
 WEIGHTS = {
-    "direct": 1.0, "forces": 1.0, "gap": 2.0, "fast": 50.0,
+    "direct": 1.0, "forces": 1.0, "gap": 2.0, "fast": 1.0,
     "energy": 0.01, "virial": 0.02, "direct_virial": 0.02,
 }  # fmt: skip
 GROWTH = {"energy": 100.0, "virial": 500.0, "direct_virial": 100.0, "direct": 0.2}
