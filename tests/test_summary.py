@@ -235,7 +235,8 @@ def test_progress_sees_rows_come(tmp_path):
 
 SOCKETS = """<simulation>
 <ffsocket name='c'> <parameters> {role: conservative} </parameters> </ffsocket>
-<ffsocket name='d'> <parameters> {role: direct%s} </parameters> </ffsocket><system><forces>
+<ffsocket name='d'> <parameters> {role: direct%s} </parameters> </ffsocket>
+<system><initialize nbeads='8'/><forces>
 %s</forces></system></simulation>"""
 
 
@@ -261,5 +262,6 @@ def test_which_energy_is_missing(forces, lacking):
     contracted = force("d", "<mts_weights> [-1, 0] </mts_weights>", "2")
     contracted += force("d", "<mts_weights> [0, 1] </mts_weights>")
     assert without_energy(ElementTree.fromstring(SOCKETS % ("", contracted))) == "d"
-    whole = contracted.replace("nbeads='2'", "nbeads=''")
-    assert without_energy(ElementTree.fromstring(SOCKETS % ("", whole))) is None
+    for all_of_them in ("", "0", "8"):
+        whole = contracted.replace("nbeads='2'", f"nbeads='{all_of_them}'")
+        assert without_energy(ElementTree.fromstring(SOCKETS % ("", whole))) is None

@@ -22,11 +22,19 @@ def without_energy(root: ElementTree.Element) -> str | None:
         parameters = parse_parameters(element.findtext("parameters") or "")
         if parameters.get("role") == "direct" and parameters.get("energy") != "model":
             silent.add((element.get("name") or "").strip())
-    sums: dict[tuple[str, str], float] = defaultdict(float)
-    for force in root.iterfind(".//forces/force"):
-        text = (force.findtext("mts_weights") or "1").strip(" []\n\t").replace(",", " ")
-        factor = float(force.findtext("weight") or 1.0)
-        key = ((force.get("forcefield") or "").strip(), (force.get("nbeads") or "").strip())
-        sums[key] += factor * sum(map(float, text.split()))
-    lacking = (name for (name, _), total in sums.items() if name in silent and abs(total) > 1e-9)
-    return next(lacking, None)
+    for system in root.iter("system"):
+        sums: dict[tuple[str, str], float] = defaultdict(float)
+        whole = {
+            e.get("nbeads", "1").strip()
+            for e in (*system.iter("initialize"), *system.iter("beads"))
+        }
+        for force in system.iterfind("forces/force"):
+            text = (force.findtext("mts_weights") or "1").strip(" []\n\t").replace(",", " ")
+            factor = float(force.findtext("weight") or 1.0)
+            beads = (force.get("nbeads") or "0").strip()
+            key = (force.get("forcefield") or "").strip(), "0" if beads in whole else beads
+            sums[key] += factor * sum(map(float, text.split()))
+        for (name, _), total in sums.items():
+            if name in silent and abs(total) > 1e-9:
+                return name
+    return None
