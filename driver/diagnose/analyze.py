@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import numpy as np
 
@@ -18,7 +19,7 @@ from halfkick.driver.run.estimate import with_error
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare
 
-__all__ = ["Analysis", "Report", "analyze", "drawn", "html", "sections"]
+__all__ = ["Analysis", "Report", "analyze", "html", "sections"]
 
 FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
@@ -56,6 +57,13 @@ class Report:
     def names(self) -> list[str]:
         """Names of all figures, in order."""
         return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
+
+    @cached_property
+    def pictures(self) -> dict[str, bytes]:
+        """All of them by name, as PNG: first that of the energies."""
+        energies = pictures.energies([a.run for a in self.analyses])
+        curves = {a.run.label: a.curves for a in self.analyses}
+        return {"energies": energies, **dict(pictures.groups(curves))}
 
     def rows(self) -> list[list[str]]:
         """A row of text for each figure: name, unit, one cell for each run."""
@@ -140,19 +148,13 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     return found, view(run.label, some, frames.times[chosen], forces)
 
 
-def drawn(report: Report) -> Iterator[tuple[str, bytes]]:
-    """All pictures, each with a name, as PNG: first that of the energies."""
-    yield "energies", pictures.energies([a.run for a in report.analyses])
-    yield from pictures.groups({a.run.label: a.curves for a in report.analyses})
-
-
 def sections(report: Report) -> list[str]:
     """Parts of a page: all tables and pictures, and the view if there is one."""
     runs = [analysis.run for analysis in report.analyses]
     labels = [run.label for run in runs]
     parts = [section("Figures", " ".join([ERRORS, SIGMAS if len(runs) > 1 else ""]))]
     parts.append(table(["", "unit", *labels], report.rows()))
-    (name, energies), *curves = drawn(report)
+    (name, energies), *curves = report.pictures.items()
     parts += [section("Energy and temperature"), picture(energies, name)]
     if len(runs) > 1 and report.curve_rows():
         note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."

@@ -80,14 +80,14 @@ def analyze(
     from halfkick.driver.threads import settle
 
     settle(threads)
-    from halfkick.driver.diagnose.analyze import analyze, drawn, html
+    from halfkick.driver.diagnose.analyze import analyze, html
     from halfkick.driver.diagnose.outputs import open_run
 
     report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
     out.write_text(html(report), encoding="utf-8")
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        for name, png in drawn(report):
+        for name, png in report.pictures.items():
             (pictures / f"{name.replace(' ', '_')}.png").write_bytes(png)
     table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
     for row in report.rows():

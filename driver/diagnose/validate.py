@@ -213,8 +213,7 @@ def _optimised(optimised: Sequence[Optimised]) -> list[Verdict]:
     (_, conservative, *_), (_, direct, *_), (_, both, *_) = rates(optimised)
     claim = "optimisation by direct, then conservative forces succeeds as often as by the latter"
     text = f"{both} against {conservative}; direct forces alone {direct}"
-    share = {r: np.mean([o.success for o in optimised if o.recipe == r]) for r in RECIPES}
-    alone, _, after = share.values()
+    alone, _, after = (np.mean([o.success for o in optimised if o.recipe == r]) for r in RECIPES)
     return [Verdict(claim, text, bool(after >= alone))]
 
 

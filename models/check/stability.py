@@ -51,8 +51,8 @@ def strides_within(rates: Sequence[float], limit: float) -> int:
     """The largest stride M such that the rates of 1, 2, … M all stay within ``limit``; 0 if none.
 
     Args:
-        rates: growth for the strides 1, 2, …, 1/ps.
-        limit: 1/ps.
+        rates: what is to be limited (growth, a drift), for the strides 1, 2, ….
+        limit: in the same unit.
     """
     beyond = [stride for stride, rate in enumerate(rates, 1) if rate > limit]
     return beyond[0] - 1 if beyond else len(rates)

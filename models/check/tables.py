@@ -30,7 +30,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
         a = r.advice
         steps = f"an inner step of {a.inner_fs:g} fs and a stride M = {a.stride}"
         yield f"[bold]Take {steps}[/]: {a.reason}."
-        yield "Confirm it with halfkick tune, at constant energy."
+        yield f"Confirm it with halfkick tune, at constant energy{_scatter(r)}."
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -106,6 +106,15 @@ def _strides(r: Report) -> Table:
             f"{r.dynamics_K:.0f} K; growth: of stiff bonds, linear theory"
         )
     return table
+
+
+def _scatter(r: Report) -> str:
+    """What to expect of single runs with the recommended stride."""
+    drift = next(s.drift for s in r.strides if s.stride == r.advice.stride)
+    if drift is None:
+        return ""
+    scatter = drift.scatter(r.atoms, r.dynamics_K, 1.0)
+    return f": drifts of runs of 1 ps will scatter by {scatter:.1g} meV/atom/ps"
 
 
 def _pm(value: float, error: float | None) -> str:
