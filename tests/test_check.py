@@ -228,6 +228,13 @@ def test_the_command(tmp_path):
     assert f"M = {found['advice']['stride']}" in " ".join(done.stdout.split())
     assert found["force"]["agrees"] and found["virial"]["agrees"]
     assert len(found["strides"]) == 16
+    drifts = [row["drift"] for row in found["strides"]]
+    assert all(drift["value"] >= 0.0 for drift in drifts) and drifts[7]["value"] > 0.0
+    assert found["dynamics_K"] > 0 and "will scatter by" in " ".join(done.stdout.split())
+    still = check(tmp_path, "python:toy:toy", "init.xyz", "--dynamics", "0", "--json", "still.json")
+    assert still.returncode == 0 and "will scatter by" not in still.stdout
+    rows = json.loads((tmp_path / "still.json").read_text())["strides"]
+    assert [row["drift"] for row in rows] == [None] * 16
     one = check(tmp_path, "python:toy:toy?direct=False", "init.xyz", "--json", "one.json")
     assert one.returncode == 0, one.stderr
     found = json.loads((tmp_path / "one.json").read_text())

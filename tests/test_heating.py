@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from ase.units import kB
+from scipy.sparse import csr_array
 
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
-from halfkick.models.check.heating import follow, heating
+from halfkick.models.check.heating import Trajectory, follow, heating
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import EV_PER_A2_AMU
 
@@ -135,3 +136,17 @@ def test_dynamics_that_explode_are_one_line():
     along.power[-1] = np.nan
     with pytest.raises(ModelError, match="dynamics stay finite"):
         heating(along, (8,))
+
+
+@pytest.mark.parametrize(("sign", "times"), [(1.0, 2.0), (-1.0, 0.0)])
+def test_works_on_near_atoms_come_together(sign, times):
+    """What two neighbours get at once counts twice, what one takes from the other not at all."""
+    power = 1e-4 * np.random.default_rng(0).normal(size=(600, 20))
+    power = np.stack([power, sign * power], axis=2).reshape(600, 40)
+    pairs = csr_array(np.kron(np.eye(20), np.ones((2, 2))))
+    (alone,), (together,) = (
+        heating(Trajectory(0.5, power, near, 300.0), (8,)).values()
+        for near in (csr_array(np.eye(40)), pairs)
+    )
+    assert alone.value > 0.0
+    assert together.value == pytest.approx(times * alone.value, abs=1e-9)
