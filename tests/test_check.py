@@ -15,7 +15,7 @@ from ase.data import atomic_masses
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
-from halfkick.models.check import modes
+from halfkick.models.check import modes, report
 from halfkick.models.check.cost import cost
 from halfkick.models.check.curl import curl, exact_curl, loop_work
 from halfkick.models.check.derivatives import force_error, jumps, virial_error
@@ -210,6 +210,29 @@ def test_two_models_as_one(toy_probe):
     one = Pair({role: slow for role in Role})
     one.evaluate([toy_probe.structure], BOTH)
     assert slow.evaluated == 2  # both forces of one model in one pass
+
+
+def test_small_systems_are_followed_from_several_frames():
+    """As many starts as make 50 000 steps of an atom, as far as there are frames."""
+    model, rng = Springs(bond(40.0), bond(39.0)), np.random.default_rng(5)
+    frames = [
+        Structure(
+            np.array([8, 1]), 0.1 * rng.normal(size=(2, 3)), np.zeros((3, 3)), np.zeros(3, bool)
+        )
+        for _ in range(4)
+    ]
+
+    def starts(frames, dynamics):
+        said = []
+        found = report.check(
+            model, frames, probes=3, seconds=0.01, dynamics=dynamics, say=said.append
+        )
+        assert found.dynamics_K > 0.0
+        return [text.split()[-1] for text in said if text.startswith("dynamics")]
+
+    assert starts(frames, 60) == ["0", "1", "2", "3"]
+    assert starts(frames[:1], 60) == ["0"]
+    assert report.spread(range(100), 3) == [0, 49, 99] and report.spread(range(9), 1) == [0]
 
 
 def check(folder, *arguments):

@@ -8,7 +8,7 @@ from ase.units import kB
 from scipy.sparse import csr_array
 
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
-from halfkick.models.check.heating import Trajectory, follow, heating
+from halfkick.models.check.heating import Trajectory, follow, heating, temperature_of
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import EV_PER_A2_AMU
 
@@ -64,7 +64,7 @@ def foreseen(model):
     positions, box = start()
     structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
     along = follow(Probe(model, structure), STEP_FS, 3000, KELVIN)
-    return heating(along, STRIDES), along.temperature_K
+    return heating([along], STRIDES), along.temperature_K
 
 
 def measured(model, stride):
@@ -126,7 +126,7 @@ def test_a_short_trajectory_tells_nothing_of_long_strides():
     positions, box = start()
     structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
     along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
-    assert list(heating(along, (8, 64))) == [8]
+    assert list(heating([along], (8, 64))) == [8]
 
 
 def test_dynamics_that_explode_are_one_line():
@@ -135,7 +135,7 @@ def test_dynamics_that_explode_are_one_line():
     along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
     along.power[-1] = np.nan
     with pytest.raises(ModelError, match="dynamics stay finite"):
-        heating(along, (8,))
+        heating([along], (8,))
 
 
 @pytest.mark.parametrize(("sign", "times"), [(1.0, 2.0), (-1.0, 0.0)])
@@ -145,8 +145,20 @@ def test_works_on_near_atoms_come_together(sign, times):
     power = np.stack([power, sign * power], axis=2).reshape(600, 40)
     pairs = csr_array(np.kron(np.eye(20), np.ones((2, 2))))
     (alone,), (together,) = (
-        heating(Trajectory(0.5, power, near, 300.0), (8,)).values()
+        heating([Trajectory(0.5, power, near, 300.0)], (8,)).values()
         for near in (csr_array(np.eye(40)), pairs)
     )
     assert alone.value > 0.0
     assert together.value == pytest.approx(times * alone.value, abs=1e-9)
+
+
+def test_several_starts_count_alike_and_tell_the_error():
+    """Small molecules differ from start to start: what one of them tells is no mean."""
+    near, rng = csr_array(np.eye(3)), np.random.default_rng(1)
+    power = [1e-4 * size * rng.normal(size=(600, 3)) for size in (0.5, 1.0, 1.5)]
+    single = [heating([Trajectory(0.5, p, near, 300.0)], (8,))[8] for p in power]
+    along = [Trajectory(0.5, p, near, t) for p, t in zip(power, (100.0, 300.0, 500.0), strict=True)]
+    together = heating(along, (8,))[8]
+    assert temperature_of(along) == pytest.approx(300.0)
+    assert together.value == pytest.approx(np.mean([one.value for one in single]))
+    assert together.error > 0.2 * together.value > max(one.error for one in single[:1])

@@ -22,7 +22,7 @@ def check(
     ] = None,
     probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
     dynamics: Annotated[
-        int, typer.Option(help="Steps of dynamics to foresee drifts from; 0 for none.", min=0)
+        int, typer.Option(help="Steps from each start, to foresee drifts; 0 for none.", min=0)
     ] = 600,
     temperature: Annotated[float, typer.Option(help="Of the dynamics, K.", min=1.0)] = 300.0,
     json: JsonOption = None,

@@ -23,7 +23,7 @@ from halfkick.models.base import ModelError, Role, Structure
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import EV_PER_A2_AMU
 
-__all__ = ["Heating", "Trajectory", "follow", "heating"]
+__all__ = ["Heating", "Trajectory", "follow", "heating", "temperature_of"]
 
 SETTLE, WINDOW = 100, 160  # steps: after drawing velocities, and over which work is summed
 TOGETHER = 3.0  # Å: works on atoms farther apart are taken as independent
@@ -107,13 +107,13 @@ def _near(structure: Structure) -> csr_array:
     return csr_array((np.ones(len(first)), (first, second)), (n, n)) + eye_array(n)
 
 
-def heating(along: Trajectory, strides: Sequence[int]) -> dict[int, Heating]:
-    """Foresee the drift of each stride for which the trajectory is long enough.
+def heating(along: Sequence[Trajectory], strides: Sequence[int]) -> dict[int, Heating]:
+    """Foresee the drift of each stride for which the trajectories, of one length, are long enough.
 
     Raises:
-        ModelError: if the trajectory ended in numbers that are not finite.
+        ModelError: if one of them ended in numbers that are not finite.
     """
-    if not np.isfinite(along.power).all():
+    if not all(np.isfinite(a.power).all() for a in along):
         raise ModelError(
             "expected a structure from which dynamics stay finite, got one from which they do not; "
             "relax it, or leave them out with --dynamics 0"
@@ -121,13 +121,21 @@ def heating(along: Trajectory, strides: Sequence[int]) -> dict[int, Heating]:
     found = {}
     for stride in strides:
         outer_steps = max(4, round(WINDOW / stride))
-        if len(along.power) > 2 * outer_steps * stride:
-            found[stride] = _heating(along, stride, outer_steps)
+        if len(along[0].power) > 2 * outer_steps * stride:
+            rates = np.array([_rates(a, stride, outer_steps) for a in along])
+            parts = [group.mean() for part in rates for group in _groups(part)]
+            mean = np.array([rates.mean(), np.std(parts, ddof=1) / np.sqrt(len(parts))])
+            found[stride] = Heating(*(mean / temperature_of(along)).tolist())
     return found
 
 
-def _heating(along: Trajectory, stride: int, outer_steps: int) -> Heating:
-    """Variance of the work's error in windows that begin at every step.
+def temperature_of(along: Sequence[Trajectory]) -> float:
+    """Kinetic temperature, K: that of one small molecule alone may be far from it."""
+    return float(np.mean([a.temperature_K for a in along]))
+
+
+def _rates(along: Trajectory, stride: int, outer_steps: int) -> NDArray[np.float64]:
+    """Variance of the work's error in windows that begin at every step, meV/ps times K.
 
     Windows are smooth, since what only comes and goes would be taken for a walk at sharp ends.
     """
@@ -140,13 +148,10 @@ def _heating(along: Trajectory, stride: int, outer_steps: int) -> Heating:
     work = sum(w * error[k * stride : k * stride + n] for k, w in enumerate(weights))  # (n, N) eV
     squares = work * (work @ along.near)
     duration = stride * h * (weights @ weights)
-    rates = 1e6 * squares / (2.0 * kB * along.temperature_K * duration)  # meV/ps
-    parts = [g.mean() for half in np.array_split(rates, 2) for g in _groups(half)]
-    return Heating(float(rates.mean()), float(np.std(parts, ddof=1) / np.sqrt(len(parts))))
+    return 1e6 * squares / (2.0 * kB * duration)
 
 
 def _groups(rates: NDArray[np.float64]) -> list[NDArray[np.float64]]:
-    """Rates of every eighth atom each; of all together where there are few."""
-    if rates.shape[1] < 2 * GROUPS:
-        return [rates]
-    return [rates[:, k::GROUPS] for k in range(GROUPS)]
+    """Rates in each half of the time, of every eighth atom each; of all where there are few."""
+    count = GROUPS if rates.shape[1] >= 2 * GROUPS else 1
+    return [half[:, k::count] for half in np.array_split(rates, 2) for k in range(count)]

@@ -14,12 +14,13 @@ from halfkick.models.check import derivatives, modes
 from halfkick.models.check.advice import STRIDES, Advice, StrideRow, advise, inner_step
 from halfkick.models.check.cost import Cost, cost
 from halfkick.models.check.gap import Gap, gap
-from halfkick.models.check.heating import follow, heating
+from halfkick.models.check.heating import follow, heating, temperature_of
 from halfkick.models.check.probe import Probe
 
 __all__ = ["Report", "check", "read_structures"]
 
 BLOCK_FRAMES = 3  # frames whose stiff modes are looked at
+MOVED = 50_000  # atoms times steps of dynamics: a single molecule's one start tells little
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,8 @@ def check(
             the gap at all.
         probes: random directions for the curl.
         seconds: for timing.
-        dynamics: steps under the conservative force from the first frame, which tell the drift of
-            each stride; 0 for none.
+        dynamics: steps under the conservative force, which tell the drift of each stride; from the
+            first frame, or if that is small, from several; 0 for none.
         temperature_K: of the velocities these begin with.
         say: told what is being measured.
 
@@ -111,7 +112,7 @@ def check(
             virial = derivatives.virial_error(first)
     vibrations, blocks = [], []
     if conservative:
-        for number in np.unique(np.linspace(0, len(frames) - 1, BLOCK_FRAMES).astype(int)):
+        for number in spread(frames, BLOCK_FRAMES):
             say(f"stiff vibrations of frame {number}")
             found, atom = modes.stiffest(frames[number])
             vibrations += found
@@ -119,9 +120,12 @@ def check(
                 blocks.append(modes.stiff_block(frames[number], atom))
     advice, strides, kelvin, drifts = None, [], None, {}
     if both and dynamics:
-        say("dynamics")
-        along = follow(first, inner_step(vibrations), dynamics, temperature_K)
-        drifts, kelvin = heating(along, STRIDES), along.temperature_K
+        inner, along = inner_step(vibrations), []
+        starts = -(-MOVED // (dynamics * first.shape[0]))
+        for number in spread(frames, starts):
+            say(f"dynamics from frame {number}")
+            along.append(follow(frames[number], inner, dynamics, temperature_K, seed=number))
+        drifts, kelvin = heating(along, STRIDES), temperature_of(along)
     if both:
         advice, strides = advise(vibrations, blocks, costs, drifts)
     return Report(
@@ -143,6 +147,11 @@ def check(
         strides=strides,
         advice=advice,
     )
+
+
+def spread(frames: Sequence[Probe], count: int) -> list[int]:
+    """At most ``count`` numbers of frames, evenly from first to last."""
+    return np.unique(np.linspace(0, len(frames) - 1, count).astype(int)).tolist()
 
 
 def _by_name(values: dict[Role, object]) -> dict[str, object]:
