@@ -20,6 +20,7 @@ from halfkick.models.check.cost import cost
 from halfkick.models.check.curl import curl, exact_curl, loop_work
 from halfkick.models.check.derivatives import force_error, jumps, virial_error
 from halfkick.models.check.gap import gap
+from halfkick.models.check.heating import spread
 from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import period_fs
@@ -232,7 +233,7 @@ def test_small_systems_are_followed_from_several_frames():
 
     assert starts(frames, 60) == ["0", "1", "2", "3"]
     assert starts(frames[:1], 60) == ["0"]
-    assert report.spread(range(100), 3) == [0, 49, 99] and report.spread(range(9), 1) == [0]
+    assert spread(range(100), 3) == [0, 49, 99] and spread(range(9), 1) == [0]
 
 
 def check(folder, *arguments):

@@ -12,7 +12,7 @@ from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.row import Row, configurational, correlation_time, measure
+from halfkick.driver.diagnose.row import Foreseen, Row, configurational, correlation_time, measure
 from halfkick.driver.diagnose.tune import best
 from halfkick.driver.diagnose.variants import Template, Variant, recommended
 from halfkick.driver.run.job import describe
@@ -79,7 +79,7 @@ def test_the_fastest_that_holds():
 
 
 def test_a_run_that_ended_early_does_not_hold():
-    found = measure(0.5, 8, [None], Pair({}), frames=0, limit=0.5, growth=3.0)
+    found = measure(0.5, 8, [None], Pair({}), frames=0, limit=0.5, foreseen=Foreseen(9.0, 3.0))
     assert not found.holds and found.rms_drift == float("inf")
 
 
@@ -138,7 +138,9 @@ def test_the_command_finds_the_knee(tmp_path):
     short, long = json.loads((tmp_path / "tune" / "tune.json").read_text())
     assert short["holds"] and not long["holds"]
     assert abs(long["drifts"][0]) > 50 * abs(short["drifts"][0])
-    assert short["growth_per_ps"] < 1.0 < long["growth_per_ps"]
+    assert short["foreseen"]["growth_per_ps"] < 1.0 < long["foreseen"]["growth_per_ps"]
+    for row in (short, long):  # one run each: of a random walk
+        assert 0.05 < abs(row["drifts"][0]) / row["foreseen"]["rms_drift"] < 5.0, row
     assert 0.4 < short["configurational_K"] / np.mean(list(short["temperatures"].values())) < 2.5
     assert short["gap_meV_per_A"] > 10.0
     assert (tmp_path / "tune" / "tune.png").stat().st_size > 10_000

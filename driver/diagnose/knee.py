@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from halfkick.driver.diagnose.row import Row
+from halfkick.driver.diagnose.row import Foreseen, Row
 from halfkick.driver.run.estimate import with_error
 from halfkick.driver.run.picture import PALETTE
 
@@ -19,7 +19,7 @@ DAY_MS = 86400e3
 
 
 def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> None:
-    """Draw the drift of every seed, their RMS, and the speed, over the outer step.
+    """Draw drifts of all seeds, their RMS, what was foreseen, and the speed, over the outer step.
 
     Args:
         rows: of all settings.
@@ -43,6 +43,9 @@ def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> N
         rms = np.array([r.rms_drift for r in own])
         rms[~np.isfinite(rms)] = np.nan
         drift.plot(outer, rms, color=color, label=f"{inner:g} fs inside, RMS of seeds")
+        if any(r.foreseen for r in own):
+            rms = [np.nan if r.foreseen is None else r.foreseen.rms_drift for r in own]
+            drift.plot(outer, rms, ":", color=color, label="foreseen")
         speed.plot(outer, [_per_day(r) for r in own], "o-", color=color, ms=4)
     drift.axhline(limit, color="0.3", linewidth=0.8, linestyle="--", label="limit")
     if chosen is not None:
@@ -66,11 +69,11 @@ def table(rows: Sequence[Row]) -> Table:
     result = Table(
         "inner × M, fs",
         "drift (RMS), meV/atom/ps",
+        "RMS foreseen; growth, 1/ps",
         f"T({', '.join(species)}), K",
         "T conf., K",
         "gap, meV/Å; lasts, fs",
         "ps/day",
-        "growth foreseen, 1/ps",
         "holds",
     )
     for row in rows:
@@ -79,14 +82,18 @@ def table(rows: Sequence[Row]) -> Table:
         result.add_row(
             f"{row.inner_fs:g} × {row.stride} = {row.inner_fs * row.stride:g}",
             drift if np.isfinite(mean) else "ended early",
+            "" if row.foreseen is None else _foreseen(row.foreseen),
             ", ".join(_text(row.temperatures.get(s), ".0f") for s in species),
             _text(row.configurational_K, ".0f"),
             f"{_text(row.gap_meV_per_A, '.1f')}; {_text(row.gap_fs, '.1f')}",
             _text(_per_day(row), ".3g"),
-            _text(row.growth_per_ps, ".2f"),
             "yes" if row.holds else "no",
         )
     return result
+
+
+def _foreseen(foreseen: Foreseen) -> str:
+    return f"{foreseen.rms_drift:.2g}; {foreseen.growth_per_ps:.2f}"
 
 
 def _per_day(row: Row) -> float | None:

@@ -23,7 +23,20 @@ from halfkick.models.check.probe import Probe
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Row", "configurational", "correlation_time", "measure"]
+__all__ = ["Foreseen", "Row", "configurational", "correlation_time", "measure"]
+
+
+@dataclass(frozen=True)
+class Foreseen:
+    """What theory says of one stride.
+
+    Attributes:
+        rms_drift: of runs of that length, meV/atom/ps, from the work of the gap.
+        growth_per_ps: of the worst stiff amplitude in the linearized system.
+    """
+
+    rms_drift: float
+    growth_per_ps: float
 
 
 @dataclass(frozen=True)
@@ -38,7 +51,7 @@ class Row:
         gap_meV_per_A: RMS of conservative - direct force at the outer steps.
         gap_fs: its integrated autocorrelation time.
         ms_per_ps: wall time for 1 ps, in ms.
-        growth_per_ps: foreseen by linear theory.
+        foreseen: by theory; ``None`` without both forces.
         holds: whether no run ended early and the RMS drift is within the limit.
     """
 
@@ -51,7 +64,7 @@ class Row:
     gap_meV_per_A: float | None = None  # noqa: N815
     gap_fs: float | None = None
     ms_per_ps: float | None = None
-    growth_per_ps: float | None = None
+    foreseen: Foreseen | None = None
     holds: bool = False
 
     @property
@@ -69,7 +82,7 @@ def measure(
     *,
     frames: int,
     limit: float,
-    growth: float | None,
+    foreseen: Foreseen | None,
 ) -> Row:
     """Take all figures of the runs of one setting.
 
@@ -80,7 +93,7 @@ def measure(
         pair: the models.
         frames: of each run at which the configurational temperature is taken.
         limit: of the drift, meV/atom/ps.
-        growth: foreseen, 1/ps.
+        foreseen: what theory says.
     """
     ended = [run for run in runs if run is not None]
     slopes = [drift(run)[0] for run in ended]
@@ -90,7 +103,7 @@ def measure(
         error = float(np.std([s.value for s in slopes], ddof=1) / np.sqrt(len(slopes)))
     elif slopes:
         error = slopes[0].error
-    row = Row(inner, stride, drifts, error, growth_per_ps=growth)
+    row = Row(inner, stride, drifts, error, foreseen=foreseen)
     if not ended:
         return row
     gap = _gap(ended[0])
@@ -105,7 +118,7 @@ def measure(
         gap_meV_per_A=1e3 * float(np.sqrt(np.mean(gap**2))) if known else None,
         gap_fs=correlation_time(gap, 1e3 * ended[0].timestep_ps) if known else None,
         ms_per_ps=_pace(ended),
-        growth_per_ps=growth,
+        foreseen=foreseen,
         holds=row.rms_drift <= limit,
     )
 

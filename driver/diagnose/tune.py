@@ -6,24 +6,21 @@ import json
 import logging
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from halfkick.driver.config import ConfigError
 from halfkick.driver.diagnose.forces import structure_of
 from halfkick.driver.diagnose.outputs import Run, open_run
-from halfkick.driver.diagnose.row import Row, measure
+from halfkick.driver.diagnose.row import Foreseen, Row, measure
 from halfkick.driver.diagnose.runner import Runner
 from halfkick.driver.diagnose.variants import Template, Variant
+from halfkick.models.base import Role
+from halfkick.models.check.heating import foresee
 from halfkick.models.check.modes import stiff_block, stiffest, stride_growth
 from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe
-
-if TYPE_CHECKING:
-    from ase import Atoms
 
 __all__ = ["Options", "best", "equilibrate", "tune", "write_json"]
 
@@ -74,29 +71,43 @@ def tune(
         ensemble="svr", every=1,
     )  # fmt: skip
     start = equilibrate(template, variant, folder / "start", run)
-    frame = _last_frame(folder / "start")
-    species = sorted(set(frame.get_chemical_symbols()))
-    probe = Probe(pair, structure_of(frame))
-    blocks = [stiff_block(probe, stiffest(probe)[1])] if len(pair.capabilities.roles) == 2 else []
-    for inner, stride in product(inner_steps, options.strides):
-        variants = [
-            Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
-            for seed in range(1, options.seeds + 1)
-        ]
-        runs = []
-        for variant in variants:
-            place = folder / f"inner{inner:g}_M{stride}_seed{variant.seed}"
-            xml = template.write(variant, place, start=start, species=species)
-            runs.append(_run(xml, variant, run))
-        yield measure(
-            inner,
-            stride,
-            runs,
-            pair,
-            frames=options.frames,
-            limit=options.limit,
-            growth=stride_growth(blocks, inner, [stride])[0] if blocks else None,
-        )
+    first = open_run(folder / "start")
+    frames = first.frames("positions").beads[0]
+    species = sorted(set(frames[-1].get_chemical_symbols()))
+    probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
+    for inner in inner_steps:
+        foreseen = _foresee(probes, inner, options, first.target_K)
+        for stride in options.strides:
+            variants = [
+                Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
+                for seed in range(1, options.seeds + 1)
+            ]
+            runs = []
+            for variant in variants:
+                place = folder / f"inner{inner:g}_M{stride}_seed{variant.seed}"
+                xml = template.write(variant, place, start=start, species=species)
+                runs.append(_run(xml, variant, run))
+            yield measure(
+                inner, stride, runs, pair,
+                frames=options.frames, limit=options.limit, foreseen=foreseen.get(stride),
+            )  # fmt: skip
+
+
+def _foresee(
+    probes: Sequence[Probe], inner: float, options: Options, kelvin: float
+) -> dict[int, Foreseen]:
+    """What theory says of each stride, if the probes have both forces."""
+    if len(probes[0].roles) < len(Role):
+        return {}
+    blocks = [stiff_block(probes[0], stiffest(probes[0])[1])]
+    growth = stride_growth(blocks, inner, options.strides)
+    drifts, found = foresee(probes, inner, options.strides, temperature_K=kelvin)
+    atoms = probes[0].shape[0]
+    return {
+        stride: Foreseen(drifts[stride].rms(atoms, found, options.ps), rate)
+        for stride, rate in zip(options.strides, growth, strict=True)
+        if stride in drifts
+    }
 
 
 def equilibrate(template: Template, variant: Variant, folder: Path, run: Runner) -> Path:
@@ -123,10 +134,6 @@ def best(rows: Sequence[Row]) -> Row | None:
 def write_json(rows: Sequence[Row], path: Path) -> None:
     """Write all rows."""
     path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
-
-
-def _last_frame(folder: Path) -> Atoms:
-    return open_run(folder).frames("positions").beads[0][-1]
 
 
 def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:

@@ -9,24 +9,21 @@ What stays of the gap's curl and what a resonance piles up are in it too, as lon
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
-from ase import Atoms
-from ase.neighborlist import neighbor_list
 from ase.units import kB
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, eye_array
 
-from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.base import ModelError
 from halfkick.models.check.probe import Probe
-from halfkick.models.check.stability import EV_PER_A2_AMU
+from halfkick.models.check.trajectory import Trajectory, follow
 
-__all__ = ["Heating", "Trajectory", "follow", "heating", "temperature_of"]
+__all__ = ["Heating", "foresee", "heating", "spread", "temperature_of"]
 
-SETTLE, WINDOW = 100, 160  # steps: after drawing velocities, and over which work is summed
-TOGETHER = 3.0  # Å: works on atoms farther apart are taken as independent
+MOVED = 50_000  # atoms times steps that are followed: a single molecule's one start tells little
+WINDOW = 160  # steps over which work is summed
 GROUPS = 8  # of atoms, whose rates tell the error
 
 
@@ -42,69 +39,46 @@ class Heating:
         energy = 1e3 * kB * temperature_K
         return float(np.sqrt(2.0 * self.value * energy / (n_atoms * time_ps)))
 
-
-@dataclass(frozen=True, eq=False)
-class Trajectory:
-    """The gap's work along some steps under the conservative force.
-
-    Attributes:
-        timestep_fs: of its steps.
-        power: of the gap on each atom, shape (T, N), eV/fs.
-        near: 1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N).
-        temperature_K: kinetic, mean of it.
-    """
-
-    timestep_fs: float
-    power: NDArray[np.float64]
-    near: csr_array
-    temperature_K: float  # noqa: N815 (the unit's own letter)
+    def rms(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:  # noqa: N803
+        """Root mean square drift of single runs of that length, meV/atom/ps."""
+        return float(np.hypot(self.value, self.scatter(n_atoms, temperature_K, time_ps)))
 
 
-def follow(
-    probe: Probe,
+def foresee(
+    frames: Sequence[Probe],
     timestep_fs: float,
-    steps: int,
+    strides: Sequence[int],
+    *,
+    steps: int = 600,
     temperature_K: float,  # noqa: N803
-    seed: int = 0,
-) -> Trajectory:
-    """Follow the conservative force at constant energy, with both forces at every step.
+    say: Callable[[str], None] = lambda _: None,
+) -> tuple[dict[int, Heating], float]:
+    """Foresee the drift of each stride from dynamics that begin at some of the frames.
 
     Args:
-        probe: a model with both, and where it begins.
-        timestep_fs: of velocity Verlet.
-        steps: that are looked at; ``SETTLE`` more come before.
-        temperature_K: of the first velocities.
-        seed: of these.
+        frames: alike. The first is enough, unless it has few atoms.
+        timestep_fs: inner step.
+        strides: M.
+        steps: from each start.
+        temperature_K: of first velocities.
+        say: told from which frame.
+
+    Returns:
+        Drifts by stride, where the dynamics are long enough, and the kinetic temperature, K.
+
+    Raises:
+        ModelError: if dynamics end in numbers that are not finite.
     """
-    rng = np.random.default_rng(seed)
-    masses, energy = probe.masses, kB * temperature_K
-    velocities = rng.normal(size=probe.shape) * np.sqrt(energy * EV_PER_A2_AMU / masses)
-    velocities -= (masses * velocities).sum(axis=0) / masses.sum()
-    push = 0.5 * timestep_fs * EV_PER_A2_AMU / masses
-    at = probe.structure
-    forces = probe.served(at)
-    power, kinetic = [], []
-    for step in range(-SETTLE, steps):
-        velocities = velocities + push * forces[Role.CONSERVATIVE]
-        at = replace(at, positions=at.positions + timestep_fs * velocities)
-        forces = probe.served(at)
-        velocities = velocities + push * forces[Role.CONSERVATIVE]
-        if step >= 0:
-            gap = forces[Role.CONSERVATIVE] - forces[Role.DIRECT]
-            power.append((gap * velocities).sum(axis=1))
-            kinetic.append((masses * velocities**2).sum() / EV_PER_A2_AMU)
-    free = max(1, probe.structure.positions.size - 3)
-    temperature = float(np.mean(kinetic) / (free * kB))
-    return Trajectory(timestep_fs, np.array(power), _near(probe.structure), temperature)
+    along = []
+    for number in spread(frames, -(-MOVED // (steps * frames[0].shape[0]))):
+        say(f"dynamics from frame {number}")
+        along.append(follow(frames[number], timestep_fs, steps, temperature_K, seed=number))
+    return heating(along, strides), temperature_of(along)
 
 
-def _near(structure: Structure) -> csr_array:
-    """1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N)."""
-    s = structure
-    atoms = Atoms(s.numbers, s.positions, cell=s.cell, pbc=s.pbc)
-    first, second = neighbor_list("ij", atoms, TOGETHER)
-    n = len(atoms)
-    return csr_array((np.ones(len(first)), (first, second)), (n, n)) + eye_array(n)
+def spread(frames: Sequence[object], count: int) -> list[int]:
+    """At most ``count`` numbers of frames, evenly from first to last."""
+    return np.unique(np.linspace(0, len(frames) - 1, count).astype(int)).tolist()
 
 
 def heating(along: Sequence[Trajectory], strides: Sequence[int]) -> dict[int, Heating]:

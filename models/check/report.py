@@ -6,21 +6,18 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-import numpy as np
-
 from halfkick.models.base import ForceModel, ModelError, Role, Structure
 from halfkick.models.check import curl as curls
 from halfkick.models.check import derivatives, modes
 from halfkick.models.check.advice import STRIDES, Advice, StrideRow, advise, inner_step
 from halfkick.models.check.cost import Cost, cost
 from halfkick.models.check.gap import Gap, gap
-from halfkick.models.check.heating import follow, heating, temperature_of
+from halfkick.models.check.heating import foresee, spread
 from halfkick.models.check.probe import Probe
 
 __all__ = ["Report", "check", "read_structures"]
 
 BLOCK_FRAMES = 3  # frames whose stiff modes are looked at
-MOVED = 50_000  # atoms times steps of dynamics: a single molecule's one start tells little
 
 
 @dataclass(frozen=True)
@@ -120,12 +117,10 @@ def check(
                 blocks.append(modes.stiff_block(frames[number], atom))
     advice, strides, kelvin, drifts = None, [], None, {}
     if both and dynamics:
-        inner, along = inner_step(vibrations), []
-        starts = -(-MOVED // (dynamics * first.shape[0]))
-        for number in spread(frames, starts):
-            say(f"dynamics from frame {number}")
-            along.append(follow(frames[number], inner, dynamics, temperature_K, seed=number))
-        drifts, kelvin = heating(along, STRIDES), temperature_of(along)
+        drifts, kelvin = foresee(
+            frames, inner_step(vibrations), STRIDES, steps=dynamics, temperature_K=temperature_K,
+            say=say,
+        )  # fmt: skip
     if both:
         advice, strides = advise(vibrations, blocks, costs, drifts)
     return Report(
@@ -147,11 +142,6 @@ def check(
         strides=strides,
         advice=advice,
     )
-
-
-def spread(frames: Sequence[Probe], count: int) -> list[int]:
-    """At most ``count`` numbers of frames, evenly from first to last."""
-    return np.unique(np.linspace(0, len(frames) - 1, count).astype(int)).tolist()
 
 
 def _by_name(values: dict[Role, object]) -> dict[str, object]:
