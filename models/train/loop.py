@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -89,10 +90,13 @@ class Loop:
             done.append(self.elapsed_s / (60 * self.minutes))
         return min(1.0, max(done))
 
-    def run(self, after_step: Callable[[Loop], None]) -> None:
+    def run(self, after_step: Callable[[Loop], None]) -> dict[str, Any]:
         """Train to the end of the stage.
 
         Out of memory halves the batch; with a single frame the error is passed on.
+
+        Returns:
+            The state at the end, before the averaged weights took the place of the last ones.
         """
         self.model.train()
         while self.progress < 1:
@@ -106,12 +110,19 @@ class Loop:
             self.elapsed_s += time.perf_counter() - begin
             self.cpu_s += time.process_time() - cpu
             after_step(self)
+        end = copy.deepcopy(self.state())
         self.model.backend.load_state_dict(self.average, strict=False)
         self.model.eval()
+        return end
 
-    def choose(self, items: Sequence[Item], stream: int) -> tuple[list[Item], torch.Tensor]:
-        """What this step sees, and how each is turned; what fills no batch is left out."""
-        size = min(self.batch_size, len(items))
+    def choose(
+        self, items: Sequence[Item], stream: int, frames: int = 1
+    ) -> tuple[list[Item], torch.Tensor]:
+        """What this step sees of items with so many frames each, and how each item is turned.
+
+        What fills no batch is left out.
+        """
+        size = min(max(1, self.batch_size // frames), len(items))
         per_epoch = len(items) // size
         epoch, place = divmod(self.step, per_epoch)
         order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(items))
@@ -126,7 +137,7 @@ class Loop:
         results = predict(self.model, batch, conservative=self.stage.conservative)
         loss = loss_of(errors(results, batch), self.stage.ripeness(self.progress))
         if self.own:
-            passages, turns = self.choose(self.own, stream=1)
+            passages, turns = self.choose(self.own, stream=1, frames=LENGTH)
             batch = Batch(in_order(passages), turns.repeat(LENGTH, 1, 1), self.scale)
             results = predict(self.model, batch, conservative=True, twice=False)
             gap = errors(results, batch)["gap"]
@@ -169,8 +180,17 @@ class Loop:
             "counts": (self.step, self.seen, self.batch_size, self.elapsed_s, self.cpu_s),
         }
 
+    def go_on(self, state: dict[str, Any]) -> None:
+        """Follow the stage that ended with ``state``, as if there were no end between.
+
+        Without that the steps would be as large as the first ones of a training.
+        """
+        elapsed = self.elapsed_s, self.cpu_s
+        self.resume(state)
+        self.seen, (self.elapsed_s, self.cpu_s) = 0, elapsed
+
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from ``state``."""
+        """Go on from ``state``, of this stage."""
         self.model.backend.load_state_dict(state["model"])
         self.average = state["average"]
         for stepper, saved in zip(self.steppers, state["steppers"], strict=True):

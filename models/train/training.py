@@ -34,7 +34,7 @@ MEASURE_SHARE = 0.05  # of the time, at most
 OWN_ATOMS, FRESH_ATOMS = 15000, 1000  # in the passages for the alignment, and for the card's gap
 SETTLE_FS = 200.0  # of dynamics before the latter
 FEWEST = 20  # frames of them
-DYNAMICS_SHARE = 0.4  # of the alignment's time, at most
+DYNAMICS_SHARE = 0.25  # of the alignment's time, at most
 FRESH = 5  # every so many of them are kept apart, to measure on
 MEV = 1000.0
 NAMES = {"forces": "conservative", "direct": "direct"}  # meV/Å
@@ -86,8 +86,8 @@ class Training:
         for index, stage in enumerate(self.stages):
             done = self.folder / f"stage{index}.pt"
             if not done.exists():
-                stats = self.run_stage(index, stage)
-                save({"model": self.model.backend.state_dict(), "stats": stats}, done)
+                stats, end = self.run_stage(index, stage)
+                save({"model": self.model.backend.state_dict(), "stats": stats, "end": end}, done)
                 (self.folder / "state.pt").unlink(missing_ok=True)
             self.model.backend.load_state_dict(load(done)["model"])
         stats = [load(self.folder / f"stage{i}.pt")["stats"] for i in range(len(self.stages))]
@@ -98,8 +98,8 @@ class Training:
         network.rescale(self.model, self.scale)
         network.write(self.model, self.folder / "model.ckpt")
 
-    def run_stage(self, index: int, stage: Stage) -> dict[str, Any]:
-        """Run one stage; return what it took and what the alignment did."""
+    def run_stage(self, index: int, stage: Stage) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Run one stage; return what it took and what the alignment did, and its last state."""
         begin, cpu = time.perf_counter(), time.process_time()
         own, fresh = self.own_frames(stage) if stage.align else ([], [])
         before = self.measure(stage, fresh) if stage.align else {}
@@ -109,7 +109,9 @@ class Training:
         state = self.folder / "state.pt"
         if state.exists():
             loop.resume(load(state))
-        loop.run(self.after_step)
+        elif stage.align and index:
+            loop.go_on(load(self.folder / f"stage{index - 1}.pt")["end"])
+        end = loop.run(self.after_step)
         epochs = loop.seen / len(loop.frames)
         stats = {
             "name": stage.name,
@@ -122,7 +124,7 @@ class Training:
         if stage.align:
             after = self.measure(stage, fresh)
             stats |= {"before": before, "after": after}
-        return stats
+        return stats, end
 
     def loop(self, stage: Stage, index: int, own: Sequence[Passage]) -> Loop:
         """The loop of one stage."""
