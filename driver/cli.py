@@ -243,8 +243,8 @@ def set_threads(threads: int | None) -> None:
 def main() -> None:
     """Run the command; whatever a user can mend ends in one line and exit code 2 (3: a guard)."""
     from halfkick.driver.config import ConfigError
-    from halfkick.driver.guard import GuardError
-    from halfkick.driver.protocol import ProtocolError
+    from halfkick.driver.guards.guard import GuardError
+    from halfkick.driver.wire.protocol import ProtocolError
     from halfkick.models.base import ModelError
 
     logging.basicConfig(format="halfkick: %(message)s", level=logging.WARNING, stream=sys.stderr)

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.limits import GAP, MOVE, Limits
+from halfkick.driver.guards.limits import GAP, MOVE, Limits
 from halfkick.driver.units import BOHR, HARTREE
 from halfkick.models.base import (
     ExpectedGap,
@@ -33,7 +33,7 @@ class ForceField:
         parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
             (default: direct forces lose their mean, which would push the whole system) or ``keep``;
             ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; limits as
-            in :mod:`halfkick.driver.guard`.
+            in :mod:`halfkick.driver.guards.guard`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
         is_dynamics: whether atoms move by nothing but dynamics.

@@ -6,9 +6,9 @@ from collections import Counter, defaultdict, deque
 from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from halfkick.driver.connection import Connection
 from halfkick.driver.field import ForceField
 from halfkick.driver.forecast import Forecast, Pattern
+from halfkick.driver.wire.connection import Connection
 from halfkick.models.base import ForceModel, ForceResult, Role, Structure
 
 __all__ = ["Job", "Plan"]

@@ -13,14 +13,14 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from halfkick.driver.config import ConfigError, Endpoint, Input, parse_parameters
-from halfkick.driver.connection import Connection
 from halfkick.driver.field import ForceField
 from halfkick.driver.forecast import regular
-from halfkick.driver.guard import Guard
+from halfkick.driver.guards.guard import Guard
 from halfkick.driver.journal import Journal
 from halfkick.driver.plan import Job, Plan
-from halfkick.driver.protocol import Init, Request, unpadded
-from halfkick.driver.reader import Reader
+from halfkick.driver.wire.connection import Connection
+from halfkick.driver.wire.protocol import Init, Request, unpadded
+from halfkick.driver.wire.reader import Reader
 from halfkick.models.base import ForceModel, Role
 
 __all__ = ["ServeOptions", "Server"]

@@ -18,7 +18,7 @@ import numpy as np
 from wire import CASES, Case, plain
 
 from halfkick.driver.journal import memory_MB
-from halfkick.driver.protocol import Protocol, ProtocolError, State
+from halfkick.driver.wire.protocol import Protocol, ProtocolError, State
 
 HEADERS = [
     name.ljust(12).encode()

@@ -19,7 +19,7 @@ from wire import (
     single,
 )
 
-from halfkick.driver.protocol import ProtocolError, State, unpadded
+from halfkick.driver.wire.protocol import ProtocolError, State, unpadded
 
 ONES = np.ones(2), np.ones((2, 2, 3)), np.ones((2, 3, 3)), ["", '{"raw_data": 1}']
 

@@ -9,8 +9,8 @@ from simulation import HALFKICK, Case, start, write
 from toy import Toy, atoms
 
 from halfkick.driver.field import ForceField
-from halfkick.driver.guard import Guard, GuardError
-from halfkick.driver.limits import Limits
+from halfkick.driver.guards.guard import Guard, GuardError
+from halfkick.driver.guards.limits import Limits
 from halfkick.models.base import Role, Structure
 
 TOY = Toy()

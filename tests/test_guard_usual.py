@@ -15,7 +15,7 @@ from toy import Toy, atoms
 
 from halfkick.driver.config import read_input
 from halfkick.driver.field import ForceField
-from halfkick.driver.moves import Moves
+from halfkick.driver.guards.moves import Moves
 from halfkick.models.base import ForceModel, Structure
 from halfkick.models.expected import read_expected_gap
 

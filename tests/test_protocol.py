@@ -26,7 +26,7 @@ from wire import (
     text,
 )
 
-from halfkick.driver.protocol import Exit, Protocol, ProtocolError, State
+from halfkick.driver.wire.protocol import Exit, Protocol, ProtocolError, State
 
 
 def whole(turns):
@@ -249,6 +249,8 @@ def test_pieces_are_not_searched_again():
 
 
 def test_imports_neither_socket_nor_torch():
-    code = "import sys, halfkick.driver.protocol; print({'socket', 'torch'} & set(sys.modules))"
+    code = (
+        "import sys, halfkick.driver.wire.protocol; print({'socket', 'torch'} & set(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"

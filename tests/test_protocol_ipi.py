@@ -18,7 +18,7 @@ from ipi.interfaces.sockets import Driver, InvalidSize, SHMDriver
 from ipi.interfaces.utils import parse_extra
 from wire import WATER, computing
 
-from halfkick.driver.protocol import (
+from halfkick.driver.wire.protocol import (
     Exit,
     Init,
     Protocol,

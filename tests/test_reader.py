@@ -8,9 +8,9 @@ import pytest
 from wire import EXIT, NEEDINIT, READY, STATUS, init
 
 from halfkick.driver.config import Address
-from halfkick.driver.connection import Connection
-from halfkick.driver.messages import Init
-from halfkick.driver.reader import Reader
+from halfkick.driver.wire.connection import Connection
+from halfkick.driver.wire.messages import Init
+from halfkick.driver.wire.reader import Reader
 
 PATIENCE = 20.0  # s, where something is wrong
 

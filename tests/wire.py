@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfkick.driver.protocol import Event, Exit, Init, Protocol, Request, Segments, State
+from halfkick.driver.wire.protocol import Event, Exit, Init, Protocol, Request, Segments, State
 
 STATUS = b"STATUS      "
 NEEDINIT = b"NEEDINIT    "

@@ -11,8 +11,8 @@ import sys
 
 import numpy as np
 
-from halfkick.driver.answer import encode_answer
-from halfkick.driver.messages import header
+from halfkick.driver.wire.answer import encode_answer
+from halfkick.driver.wire.messages import header
 
 __all__ = ["serve"]
 

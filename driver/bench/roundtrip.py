@@ -14,8 +14,8 @@ from ase import Atoms
 
 from halfkick.driver.bench.contender import COSTLESS
 from halfkick.driver.config import ConfigError
-from halfkick.driver.messages import header, int32
 from halfkick.driver.run.processes import environment
+from halfkick.driver.wire.messages import header, int32
 
 __all__ = ["BARE", "DRIVER", "RoundTrip"]
 

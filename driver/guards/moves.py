@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.norm import SQRT3, longest
+from halfkick.driver.guards.norm import SQRT3, longest
 from halfkick.models.base import Structure
 
 __all__ = ["Moves"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from halfkick.driver.config import Address, ConfigError
-from halfkick.driver.protocol import Event, Protocol, ProtocolError, Request, Segments, State
+from halfkick.driver.wire.protocol import Event, Protocol, ProtocolError, Request, Segments, State
 
 __all__ = ["Closed", "Connection"]
 

@@ -21,7 +21,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
-from halfkick.driver.norm import longest
+from halfkick.driver.guards.norm import longest
 from halfkick.models.base import ForceResult, Role, Structure, without_mean_force
 
 __all__ = ["Gaps"]

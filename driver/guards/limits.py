@@ -1,4 +1,4 @@
-"""The bounds that ``<parameters>`` may set; see :mod:`halfkick.driver.guard`.
+"""The bounds that ``<parameters>`` may set; see :mod:`halfkick.driver.guards.guard`.
 
 Some bounds are off unless more is known: MOVE is that of ``max_move`` where i-PI's input is at
 hand and says nothing but dynamics, and GAP times the 99.9th percentile on the card of a model is

@@ -14,8 +14,8 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfkick.driver.answer import encode_answer
-from halfkick.driver.messages import (
+from halfkick.driver.wire.answer import encode_answer
+from halfkick.driver.wire.messages import (
     HEADER_SIZE,
     SEGMENT_KINDS,
     Event,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfkick.driver.messages import ProtocolError, header, int32
+from halfkick.driver.wire.messages import ProtocolError, header, int32
 
 
 def encode_answer(

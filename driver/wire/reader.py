@@ -12,8 +12,8 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.connection import Closed, Connection
-from halfkick.driver.protocol import Event, Exit
+from halfkick.driver.wire.connection import Closed, Connection
+from halfkick.driver.wire.protocol import Event, Exit
 
 __all__ = ["Item", "Reader"]
 

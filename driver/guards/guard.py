@@ -27,9 +27,9 @@ from pathlib import Path
 import numpy as np
 
 from halfkick.driver.field import ForceField
-from halfkick.driver.gap import Gaps
-from halfkick.driver.moves import Moves
-from halfkick.driver.norm import SQRT3, longest
+from halfkick.driver.guards.gap import Gaps
+from halfkick.driver.guards.moves import Moves
+from halfkick.driver.guards.norm import SQRT3, longest
 from halfkick.models.base import ForceResult, Role, Structure
 
 __all__ = ["Guard", "GuardError"]

@@ -1,0 +1,1 @@
+"""What is watched while a run goes on, and the limits that end it."""
