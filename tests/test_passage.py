@@ -87,20 +87,32 @@ def test_passages_are_frames_of_one_copy_in_a_row(model):
             assert torch.equal(batch.edges.numbers[start : start + n], frame.edges.numbers)
 
 
-def test_the_fast_part_counts_half_of_the_whole(model):
-    """Whatever its size, and its gradient with it."""
+def test_the_fast_part_pulls_more_as_the_rate_falls(model):
+    """Twice as much at half the rate, and not at all where nothing moves."""
     frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(4)]
-    found, _ = passages(model)
-    own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:LENGTH])]
-    stage = Stage("alignment", True, (1e-3, 1e-3), 1.0, align=True)
-    losses = []
-    for passage in ((), own, [own[0][:1] * LENGTH]):  # none, one that moves, one that stands still
+    moving, still = tuple(frames[:LENGTH]), tuple(frames[:1] * LENGTH)
+
+    def loss(passage, rate):
         loop = Loop(
-            model, frames, stage, scale=1.0, batch_size=1, seed=0, epochs=1, minutes=None,
-            own=passage,
+            model, frames, Stage("alignment", True, (rate, rate), 1.0, 5e-3, align=True),
+            scale=1.0, batch_size=1, seed=0, epochs=1, minutes=None, own=[passage],
         )  # fmt: skip
-        losses.append(float(loop.loss().detach()))
-    alone, moving, still = losses
-    assert still > alone
-    whole = still - alone  # the gap of the first frame, next to that of all three
-    assert moving - alone == pytest.approx(1.5 * whole, rel=0.1)
+        own = float(loop.own_loss().detach())
+        return own, float(loop.loss().detach()) - own
+
+    (early, labels), (later, _), (last, other) = (loss(moving, r) for r in (0.2, 0.1, 0.05))
+    assert later - early > 1e-4 * early > 0, (early, later, last, labels, other)
+    assert last - later == pytest.approx(2 * (later - early), rel=1e-3)
+    assert loss(still, 0.2)[0] == pytest.approx(loss(still, 0.05)[0])
+    assert labels > 0 and other > labels  # those of energies weigh more at a low rate
+
+
+def test_a_step_sees_as_many_own_frames_as_labelled_ones(model):
+    frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(8)]
+    found, _ = passages(model)
+    own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:LENGTH])] * 5
+    stage = Stage("alignment", True, (0.2, 0.2), 1.0, 5e-3, align=True)
+    loop = Loop(
+        model, frames, stage, scale=1.0, batch_size=6, seed=0, epochs=1, minutes=None, own=own
+    )
+    assert len(loop.choose(own, 1, LENGTH)[0]) == 2 and len(loop.choose(frames, 0)[0]) == 6

@@ -102,7 +102,8 @@ def test_alignment_lessens_the_gap(folder):
     alignment = Card.read(folder / "model.card.json").stages[-1]
     before, after = alignment["before"], alignment["after"]
     assert after["gap"] < before["gap"]
-    assert after["forces"] < 2.0 * before["forces"]  # a few steps only: nothing is finished
+    assert after["energy"] < before["energy"]
+    assert after["forces"] < 1.3 * before["forces"]  # a few steps only: nothing is finished
 
 
 def test_the_learning_rate_falls_once(folder):
@@ -111,6 +112,9 @@ def test_the_learning_rate_falls_once(folder):
     restarted = stages_of(TrainOptions(start=folder / "model.ckpt"))
     assert [s.name for s in restarted] == ["conservative", "alignment"]
     assert restarted[0].rates[0] < conservative.rates[0]
+    for stage in (conservative, alignment, *restarted):  # heavy weights at a high rate destroy
+        assert stage.ripeness(1.0) > stage.ripeness(0.0)
+        assert stage.ripeness(0.5) == pytest.approx(1.0 - stage.learning_rate(0.5) / 5e-3)
     (alone,) = stages_of(TrainOptions(start=folder / "model.ckpt", recipe="alignment"))
     assert alone == replace(restarted[1], share=1.0)
 

@@ -25,7 +25,7 @@ __all__ = ["Loop"]
 Item = TypeVar("Item")
 
 CLIP = 1.0
-FAST_SHARE = 0.5  # what the fast part of the gap counts, of what the whole gap does
+FAST_PULL = 0.07  # of the fast part of the gap beside the whole gap, at the highest learning rate
 WARMUP = 50  # steps
 
 
@@ -135,17 +135,27 @@ class Loop:
         frames, turns = self.choose(self.frames, stream=0)
         batch = Batch(frames, turns, self.scale)
         results = predict(self.model, batch, conservative=self.stage.conservative)
-        loss = loss_of(errors(results, batch), self.stage.ripeness(self.progress))
-        if self.own:
-            passages, turns = self.choose(self.own, stream=1, frames=LENGTH)
-            batch = Batch(in_order(passages), turns.repeat(LENGTH, 1, 1), self.scale)
-            results = predict(self.model, batch, conservative=True, twice=False)
-            gap = errors(results, batch)["gap"]
-            whole = loss_of({"gap": gap}, 1.0)
-            fast = loss_of({"fast": fast_part(gap, batch.edges.numbers)}, 1.0)
-            weight = FAST_SHARE * whole.detach() / fast.detach().clamp(min=1e-12)
-            loss = loss + whole + weight * fast
-        return loss
+        found = errors(results, batch)
+        if not self.own:
+            return loss_of(found, self.stage.ripeness(self.progress))
+        del found["gap"]  # own passages tell it
+        return loss_of(found, self.stage.ripeness(self.progress)) + self.own_loss()
+
+    def own_loss(self) -> torch.Tensor:
+        """The loss of the gap on own passages, its fast part drawn out.
+
+        That pulls the more the lower the learning rate is: before, what steps leave of noise is
+        larger than what there is to learn, and would drown the rest.
+        """
+        passages, turns = self.choose(self.own, stream=1, frames=LENGTH)
+        batch = Batch(in_order(passages), turns.repeat(LENGTH, 1, 1), self.scale)
+        results = predict(self.model, batch, conservative=True, twice=False)
+        gap = errors(results, batch)["gap"]
+        whole = loss_of({"own": gap}, 1.0)
+        fast = loss_of({"fast": fast_part(gap, batch.edges.numbers)}, 1.0)
+        pull = FAST_PULL / self.stage.rate(self.progress)
+        even = (whole / fast.clamp(min=1e-12)).sqrt().detach()  # with it gradients are alike
+        return whole + pull * even * fast
 
     def take_step(self) -> None:
         """Do one step and count it."""

@@ -11,11 +11,11 @@ from halfkick.models.train.options import TrainOptions
 __all__ = ["Stage", "loss_of", "stages_of"]
 
 HUBER = 0.3  # times the scale: errors beyond it count linearly
-FORCES = ("direct", "forces", "gap", "fast")
+FORCES = ("direct", "forces", "gap", "own", "fast")
 PRETRAINING, ALIGNMENT = 0.12, 0.18  # shares of the hybrid recipe
 RESTARTED, FALLEN, LAST = 0.4, 0.2, 0.02  # of the highest learning rate
 WEIGHTS = {
-    "direct": 1.0, "forces": 1.0, "gap": 2.0, "fast": 1.0,
+    "direct": 1.0, "forces": 1.0, "gap": 2.0, "own": 1.0, "fast": 1.0,
     "energy": 0.01, "virial": 0.02, "direct_virial": 0.02,
 }  # fmt: skip
 GROWTH = {"energy": 100.0, "virial": 500.0, "direct_virial": 100.0, "direct": 0.2}
@@ -32,9 +32,9 @@ class Stage:
     Attributes:
         name: for the user.
         conservative: whether the energy is differentiated.
-        rates: learning rates at its begin and its end.
+        rates: learning rates at its begin and its end, parts of ``highest``.
         share: of the time or the epochs of the whole training.
-        ripe: how far weights have grown (``GROWTH``) at its begin and its end, 0 to 1.
+        highest: learning rate of a fresh network.
         align: whether the direct forces also follow the conservative ones on frames of the
             model's own dynamics.
     """
@@ -43,21 +43,24 @@ class Stage:
     conservative: bool
     rates: tuple[float, float]
     share: float
-    ripe: tuple[float, float] = (0.0, 1.0)
+    highest: float
     align: bool = False
 
     def learning_rate(self, progress: float) -> float:
         """The learning rate at ``progress`` (0 to 1)."""
-        return between(self.rates, progress)
+        return self.highest * self.rate(progress)
 
     def ripeness(self, progress: float) -> float:
-        """How far weights have grown, 0 to 1."""
-        return between(self.ripe, progress)
+        """How far weights have grown (``GROWTH``), 0 to 1: as far as the learning rate has fallen.
 
+        A step changes the energy of a frame by what the rate says, however small the gradient is.
+        With the weight of the end and a rate of a fifth, energies swing until the forces are lost.
+        """
+        return 1.0 - self.rate(progress)
 
-def between(ends: tuple[float, float], progress: float) -> float:
-    """On the straight line between two values."""
-    return ends[0] + (ends[1] - ends[0]) * progress
+    def rate(self, progress: float) -> float:
+        """The learning rate, a part of ``highest``."""
+        return self.rates[0] + (self.rates[1] - self.rates[0]) * progress
 
 
 def stages_of(options: TrainOptions) -> list[Stage]:
@@ -66,36 +69,37 @@ def stages_of(options: TrainOptions) -> list[Stage]:
     The learning rate falls once only, over what comes after the direct pre-training. That is short:
     a step of it takes half the time of a conservative one, but direct forces, which have to learn
     what a rotation is, fall more slowly with the number of steps. A checkpoint to start from has
-    had it, and weights that have grown.
+    had it, and begins with a lower rate.
     """
-    scratch = options.start is None
-    rate = options.learning_rate * (1.0 if scratch else RESTARTED)
-    last, ripe = LAST * rate, (0.0 if scratch else 0.5, 1.0)
+    highest, scratch = options.learning_rate, options.start is None
+    first = 1.0 if scratch else RESTARTED
+    middle, last = FALLEN * first, LAST * first
     if options.recipe == "alignment":
-        return [Stage("alignment", True, (FALLEN * rate, last), 1.0, (1.0, 1.0), align=True)]
+        return [Stage("alignment", True, (middle, last), 1.0, highest, align=True)]
     if options.recipe != "hybrid":
-        return [Stage(options.recipe, options.recipe == "conservative", (rate, last), 1.0, ripe)]
-    pretraining = Stage("direct", False, (rate, rate), PRETRAINING, (0.0, 0.0))
+        conservative = options.recipe == "conservative"
+        return [Stage(options.recipe, conservative, (first, last), 1.0, highest)]
     share = 1.0 - ALIGNMENT - PRETRAINING * scratch
     return [
-        *[pretraining] * scratch,
-        Stage("conservative", True, (rate, FALLEN * rate), share, ripe),
-        Stage("alignment", True, (FALLEN * rate, last), ALIGNMENT, (1.0, 1.0), align=True),
+        *[Stage("direct", False, (1.0, 1.0), PRETRAINING, highest)] * scratch,
+        Stage("conservative", True, (first, middle), share, highest),
+        Stage("alignment", True, (middle, last), ALIGNMENT, highest, align=True),
     ]
 
 
 def loss_of(found: dict[str, torch.Tensor], ripeness: float) -> torch.Tensor:
     """Weighted sum of ``errors``: squares for energies and virials, Huber for force components.
 
-    The gap counts in the second half only: before, it would pull the direct forces away from
-    labels that they know better than the conservative forces do.
+    ``own`` is the gap on own frames, ``fast`` its fast part. The gap of labelled frames counts in
+    the second half only: before, it would pull the direct forces away from labels that they know
+    better than the conservative forces do.
     """
     terms = []
     for key, error in found.items():
         weight = WEIGHTS[key]
         if key == "gap":
             weight *= max(0.0, 2 * ripeness - 1)
-        elif key != "direct" or "gap" in found:
+        elif key != "direct" or "forces" in found:
             weight *= GROWTH.get(key, 1.0) ** ripeness
         square = error.square()
         if key in FORCES:
