@@ -45,7 +45,7 @@ def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> N
         drift.plot(outer, rms, color=color, label=f"{inner:g} fs inside, RMS of seeds")
         if any(r.foreseen for r in own):
             rms = [np.nan if r.foreseen is None else r.foreseen.rms_drift for r in own]
-            drift.plot(outer, rms, ":", color=color, label="foreseen")
+            drift.plot(outer, rms, "-.", color=color, label="foreseen")
         speed.plot(outer, [_per_day(r) for r in own], "o-", color=color, ms=4)
     drift.axhline(limit, color="0.3", linewidth=0.8, linestyle="--", label="limit")
     if chosen is not None:
