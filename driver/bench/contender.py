@@ -102,15 +102,17 @@ class Contender:
                 self._processes.append(self._start([*command, "-m", "metatomic", "-o", options]))
 
     def measure(self) -> list[float]:
-        """Advance by some steps; the time of each in ms. The first time only to get warm."""
+        """Advance by some steps; the time of each in ms. The first time only to get warm.
+
+        Of several the first is left out: caches and threads have to wake up.
+        """
         begin_s = self._cpu_s()
         self._signal(signal.SIGCONT)
         times_s = self._advance(self._steps)
         self._signal(signal.SIGSTOP)
         self.cpu_ms = 1e3 * (self._cpu_s() - begin_s) / self._steps
-        typical_s = sorted(times_s)[len(times_s) // 2]
-        self._steps = max(1, min(MOST_STEPS, round(self._seconds / typical_s)))
-        return [1e3 * t for t in times_s]
+        self._steps = max(1, min(MOST_STEPS, round(self._seconds / min(times_s))))
+        return [1e3 * t for t in times_s[len(times_s) > 1 :]]
 
     def memory_mb(self) -> float:
         """Resident memory of what serves it (the last process), MB."""
