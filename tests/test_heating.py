@@ -162,4 +162,4 @@ def test_several_starts_count_alike_and_tell_the_error():
     together = heating(along, (8,))[8]
     assert temperature_of(along) == pytest.approx(300.0)
     assert together.value == pytest.approx(np.mean([one.value for one in single]))
-    assert together.error > 0.2 * together.value > max(one.error for one in single[:1])
+    assert together.error > 2.0 * max(one.error for one in single)  # they differ by more

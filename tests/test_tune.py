@@ -140,7 +140,7 @@ def test_the_command_finds_the_knee(tmp_path):
     assert abs(long["drifts"][0]) > 50 * abs(short["drifts"][0])
     assert short["foreseen"]["growth_per_ps"] < 1.0 < long["foreseen"]["growth_per_ps"]
     for row in (short, long):  # one run each: of a random walk
-        assert 0.05 < abs(row["drifts"][0]) / row["foreseen"]["rms_drift"] < 5.0, row
+        assert 0.15 < abs(row["drifts"][0]) / row["foreseen"]["rms_drift"] < 5.0, row
     assert 0.4 < short["configurational_K"] / np.mean(list(short["temperatures"].values())) < 2.5
     assert short["gap_meV_per_A"] > 10.0
     assert (tmp_path / "tune" / "tune.png").stat().st_size > 10_000

@@ -18,7 +18,7 @@ from halfkick.driver.diagnose.runner import Runner
 from halfkick.driver.diagnose.variants import Template, Variant
 from halfkick.models.base import Role
 from halfkick.models.check.heating import foresee
-from halfkick.models.check.modes import stiff_block, stiffest, stride_growth
+from halfkick.models.check.modes import Block, stiff_block, stiffest, stride_growth
 from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe
 
@@ -75,8 +75,10 @@ def tune(
     frames = first.frames("positions").beads[0]
     species = sorted(set(frames[-1].get_chemical_symbols()))
     probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
+    both = len(pair.capabilities.roles) == len(Role)
+    blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
     for inner in inner_steps:
-        foreseen = _foresee(probes, inner, options, first.target_K)
+        foreseen = _foresee(probes, blocks, inner, options, first.target_K) if both else {}
         for stride in options.strides:
             variants = [
                 Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
@@ -94,12 +96,9 @@ def tune(
 
 
 def _foresee(
-    probes: Sequence[Probe], inner: float, options: Options, kelvin: float
+    probes: Sequence[Probe], blocks: Sequence[Block], inner: float, options: Options, kelvin: float
 ) -> dict[int, Foreseen]:
-    """What theory says of each stride, if the probes have both forces."""
-    if len(probes[0].roles) < len(Role):
-        return {}
-    blocks = [stiff_block(probes[0], stiffest(probes[0])[1])]
+    """What theory says of each stride."""
     growth = stride_growth(blocks, inner, options.strides)
     drifts, found = foresee(probes, inner, options.strides, temperature_K=kelvin)
     atoms = probes[0].shape[0]
