@@ -106,6 +106,15 @@ def test_alignment_lessens_the_gap(folder):
     assert after["forces"] < 1.3 * before["forces"]  # a few steps only: nothing is finished
 
 
+def test_alignment_goes_on_from_the_last_step_before(folder):
+    """Counts, momenta and averages are those of the stage before; the stage after that is new."""
+    steps = [torch.load(folder / f"work/stage{i}.pt", weights_only=False)["end"] for i in range(3)]
+    direct, conservative, alignment = (end["counts"][0] for end in steps)
+    epochs = [s["epochs"] for s in Card.read(folder / "model.card.json").stages]
+    assert conservative == pytest.approx(direct * epochs[1] / epochs[0], rel=0.1)
+    assert alignment - conservative == pytest.approx(direct * epochs[2] / epochs[0], rel=0.1)
+
+
 def test_the_learning_rate_falls_once(folder):
     _, conservative, alignment = stages_of(TrainOptions())
     assert conservative.rates[0] > conservative.rates[1] == alignment.rates[0] > alignment.rates[1]
