@@ -18,10 +18,14 @@ from halfkick.models.base import (
     ForceResult,
     Role,
     Structure,
+    all_finite,
     without_mean_force,
 )
 
-__all__ = ["ForceField"]
+__all__ = ["ForceField", "Numbers"]
+
+Numbers = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Energies (B,), forces (B, N, 3) and virials (B, 3, 3) of as many structures."""
 
 KNOWN = ("model", "role", "template", "mean_force", "energy", *Limits.names())
 
@@ -111,34 +115,38 @@ class ForceField:
                 f"expected {len(self.numbers)} atoms as in template '{self.template}', got "
                 f"{positions.shape[1]} from i-PI; use the structure that i-PI starts from"
             )
-        if not (np.isfinite(positions).all() and np.isfinite(cells).all()):
+        if not all_finite(positions, cells):
             raise ConfigError(
                 "expected finite positions and cell, got NaN or infinity from i-PI; the "
                 "trajectory has broken down: go back to a checkpoint, with a smaller stride"
             )
         positions = positions * BOHR
-        cells = np.ascontiguousarray(cells.transpose(0, 2, 1)) * BOHR
+        cells = np.multiply(cells.transpose(0, 2, 1), BOHR, order="C")
         return [
             Structure(self.numbers, p, c, self.pbc, f"{slot}, place {bead}")
             for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
         ]
 
-    def reply(
-        self, results: Sequence[Mapping[Role, ForceResult]], total: int
-    ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
-        """Energies (B,), forces (B, N, 3) and virials (B, 3, 3) in atomic units.
-
-        The last result is repeated up to ``total``, as i-PI pads a short batch.
-        """
-        results = [*results, *[results[-1]] * (total - len(results))]
+    def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> Numbers:
+        """What this force field serves of the results, eV and eV/Å."""
         source = Role.CONSERVATIVE if self.with_energy else self.role
         energies = np.array([r[source].energy for r in results])
         own = [r[self.role] for r in results]
-        forces = np.concatenate([r.forces for r in own]).reshape(total, -1, 3)
-        virials = np.concatenate([r.virial for r in own]).reshape(total, 3, 3)
+        if len(own) == 1:
+            return energies, own[0].forces[None], own[0].virial[None]
+        forces = np.concatenate([r.forces for r in own]).reshape(len(own), -1, 3)
+        return energies, forces, np.concatenate([r.virial for r in own]).reshape(-1, 3, 3)
+
+    def reply(self, numbers: Numbers, total: int) -> Numbers:
+        """The same in atomic units, the last one repeated up to ``total``: i-PI pads batches."""
+        energies, forces, virials = numbers
         if self.removes_mean:
             forces = without_mean_force(forces)
-        return energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
+        reply = energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
+        missing = total - len(energies)
+        if missing:
+            reply = tuple(np.concatenate([a, a[-1:].repeat(missing, axis=0)]) for a in reply)
+        return reply
 
 
 def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:

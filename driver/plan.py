@@ -100,9 +100,12 @@ class Plan:
         tasks: dict[Hashable, Task] = {}
         waiting = [(job, self._tasks(job, tasks)) for job in jobs]
         for _ in self._compute(tasks):
-            done = [(job, own) for job, own in waiting if _is_done(job, own)]
-            waiting = [(job, own) for job, own in waiting if not _is_done(job, own)]
-            yield from ((job, [task.results for task in own]) for job, own in done)
+            asked, waiting = waiting, []
+            for job, own in asked:
+                if all([job.field.roles <= task.results.keys() for task in own]):
+                    yield job, [task.results for task in own]
+                else:
+                    waiting.append((job, own))
 
     def _tasks(self, job: Job, tasks: dict[Hashable, Task]) -> list[Task]:
         """The tasks of a job, shared with others where structures are equal."""
@@ -169,7 +172,3 @@ class Plan:
         for key, task in tasks.items():
             if task.keeper is not None:
                 task.keeper.keep(key, task.results)
-
-
-def _is_done(job: Job, tasks: Sequence[Task]) -> bool:
-    return all(job.field.roles <= task.results.keys() for task in tasks)

@@ -139,8 +139,9 @@ class Server:
     def _answer(self, jobs: list[Job]) -> None:
         begin = time.perf_counter()
         for job, results in self.plan.evaluate(jobs):
-            self.guard.check(job.field, job.structures, results)
-            job.connection.answer(*job.field.reply(results, job.total))
+            numbers = job.field.collect(results)
+            self.guard.check(job.field, job.structures, numbers)
+            job.connection.answer(*job.field.reply(numbers, job.total))
         if self._journal is not None:
             self._journal.worked(time.perf_counter() - begin)
             corrections = sum(job.field.role is Role.CONSERVATIVE for job in jobs)

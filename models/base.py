@@ -12,6 +12,7 @@ from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
+from math import isfinite
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = [
     "ModelError",
     "Role",
     "Structure",
+    "all_finite",
     "without_mean_force",
 ]
 
@@ -97,6 +99,12 @@ def without_mean_force(forces: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return forces, shape (…, N, 3), less their mean over atoms, so that no net force is left."""
     mean = _equal_weights(forces.shape[-2]) @ forces  # a hundred times quicker than mean(axis=-2)
     return forces - mean[..., None, :]
+
+
+def all_finite(*arrays: NDArray[np.float64]) -> bool:
+    """Whether there is no NaN or infinity, by a look at the largest and the smallest number."""
+    ends = [end.reduce(array, None) for array in arrays for end in (np.maximum, np.minimum)]
+    return all(map(isfinite, ends))
 
 
 @dataclass(frozen=True)

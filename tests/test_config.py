@@ -121,7 +121,7 @@ def test_units_and_cell_vectors(tmp_path, monkeypatch):
     assert not np.allclose(structure.cell, start.cell.array.T)  # the twin: rows and columns differ
     (results,) = model.evaluate([structure], frozenset({Role.DIRECT}))
     result = results[Role.DIRECT]
-    energies, forces, virials = field.reply([results], total=3)
+    energies, forces, virials = field.reply(field.collect([results]), total=3)
     assert forces.shape == (3, 27, 3)
     assert np.allclose(forces.sum(axis=1), 0.0, atol=1e-12)
     assert np.abs(result.forces.sum(axis=0)).max() > 1e-4  # the mean was there, and is removed
@@ -138,7 +138,7 @@ def test_the_mean_force_can_stay(tmp_path, monkeypatch):
         atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
     )
     (results,) = model.evaluate(structure, frozenset({Role.DIRECT}))
-    forces = field.reply([results], 1)[1][0] * HARTREE / BOHR
+    forces = field.reply(field.collect([results]), 1)[1][0] * HARTREE / BOHR
     assert np.allclose(forces, results[Role.DIRECT].forces)
 
 
@@ -153,10 +153,10 @@ def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
         atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
     )
     (results,) = model.evaluate(structure, field.roles)
-    energies, forces, _ = field.reply([results], 1)
+    energies, forces, _ = field.reply(field.collect([results]), 1)
     assert np.isclose(energies[0] * HARTREE, results[Role.CONSERVATIVE].energy)
-    assert np.array_equal(forces, plain.reply([results], 1)[1])
-    assert plain.reply([results], 1)[0] == 0.0
+    assert np.array_equal(forces, plain.reply(plain.collect([results]), 1)[1])
+    assert plain.reply(plain.collect([results]), 1)[0] == 0.0
 
 
 @pytest.mark.parametrize(

@@ -44,7 +44,7 @@ def moves(field):
 
 def check(guard, field, *structures):
     for s in structures:
-        guard.check(field, [s], TOY.evaluate([s], frozenset({field.role})))
+        guard.check(field, [s], field.collect(TOY.evaluate([s], frozenset({field.role}))))
 
 
 def test_an_ordinary_run_passes(moves):

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from halfkick.driver.field import ForceField
 from halfkick.driver.guards.norm import longest
-from halfkick.models.base import ForceResult, Role, Structure, without_mean_force
+from halfkick.models.base import Role, Structure, without_mean_force
 
 __all__ = ["Gaps"]
 
@@ -116,29 +116,29 @@ class Gaps:
         self._forces = defaultdict(dict)
 
     def see(
-        self, field: ForceField, structures: Sequence[Structure], results: Sequence[ForceResult]
+        self, field: ForceField, structures: Sequence[Structure], forces: NDArray[np.float64]
     ) -> tuple[list[float], float]:
-        """Take note of forces that were asked for, and compare them.
+        """Take note of forces (B, N, 3) that were asked for, and compare them.
 
         Returns:
             The largest gap on an atom of each structure, eV/Å, NaN if there is nothing to compare;
             and the smallest ``max_gap`` of the force fields compared.
         """
         largest, limit = [nan] * len(structures), field.limits.max_gap
-        for place, (structure, result) in enumerate(zip(structures, results, strict=True)):
+        for place, (structure, own) in enumerate(zip(structures, forces, strict=True)):
             key = structure.key
             # at the start either may come first
             comes_second = field.role is Role.CONSERVATIVE and structure.slot in self._last
             others = self._forces.get(key, {}) if comes_second else {}
-            for fast, forces in others.items():
+            for fast, before in others.items():
                 if fast is not field:
-                    gap = without_mean_force(result.forces - forces)
+                    gap = without_mean_force(own - before)
                     size = longest(gap)
                     largest[place] = size if isnan(largest[place]) else max(size, largest[place])
                     limit = min(limit, fast.limits.max_gap)
                     pair = self.pairs.setdefault((fast, field), Pair(fast, field))
                     pair.add(gap, structure.numbers)
-            self._remember(field, structure.slot, key, result.forces)
+            self._remember(field, structure.slot, key, own)
         return largest, limit
 
     def _remember(

@@ -20,17 +20,17 @@ from __future__ import annotations
 
 import logging
 from collections import defaultdict
-from collections.abc import Hashable, Mapping, Sequence
-from math import isfinite
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
-from halfkick.driver.field import ForceField
+from halfkick.driver.field import ForceField, Numbers
 from halfkick.driver.guards.gap import Gaps
 from halfkick.driver.guards.moves import Moves
-from halfkick.driver.guards.norm import SQRT3, longest
-from halfkick.models.base import ForceResult, Role, Structure
+from halfkick.driver.guards.norm import bound, longest
+from halfkick.models.base import Structure, all_finite
 
 __all__ = ["Guard", "GuardError"]
 
@@ -73,52 +73,41 @@ class Guard:
         """Take note that i-PI begins with a connection: it may have gone back in time."""
         self._moves.forget()
 
-    def check(
-        self,
-        field: ForceField,
-        structures: Sequence[Structure],
-        answers: Sequence[Mapping[Role, ForceResult]],
-    ) -> None:
-        """Compare structures of one size and their forces with the limits of their force field.
+    def check(self, field: ForceField, structures: Sequence[Structure], numbers: Numbers) -> None:
+        """Compare structures of one size and what is to be said of them with the limits.
 
         Raises:
             GuardError: if a limit was passed several times in a row, or a number is not finite;
                 the structure is saved.
         """
-        results = [answer[field.role] for answer in answers]
+        energies, forces, virials = numbers
         for structure in structures:
             self.requests[structure.slot] += 1
-        forces = np.concatenate([r.forces for r in results])
-        bound = SQRT3 * max(forces.max(), -forces.min())
-        others = sum(r.energy for r in results) + np.concatenate([r.virial for r in results]).sum()
-        if not isfinite(bound + others):
-            self._refuse(field, structures, results)
+        if not all_finite(energies, forces, virials):
+            self._refuse(field, structures, numbers)
         limits = field.limits
-        gaps, max_gap = self.gaps.see(field, structures, results)
+        gaps, max_gap = self.gaps.see(field, structures, forces)
         found = {"max_gap": (gaps, max_gap)}
-        if bound > limits.max_force or self._passed:
-            norms = [longest(result.forces) for result in results]
-            found["max_force"] = norms, limits.max_force
+        if bound(forces) > limits.max_force or self._passed:
+            found["max_force"] = [longest(own) for own in forces], limits.max_force
         if limits.max_move < np.inf:
             found["max_move"] = self._moves.see(structures, limits.max_move), limits.max_move
         for name, (values, limit) in found.items():
             if not self._passed and not any(value > limit for value in values):
                 continue
-            for structure, result, value in zip(structures, results, values, strict=True):
+            for structure, own, value in zip(structures, forces, values, strict=True):
                 if value > limit:
-                    self._pass(name, value, limit, structure, result)
+                    self._pass(name, value, limit, structure, own)
                 elif value <= limit:  # and not NaN: there was something to compare
                     self._passed.pop((structure.slot, name), None)
 
-    def _refuse(
-        self, field: ForceField, structures: Sequence[Structure], results: Sequence[ForceResult]
-    ) -> None:
+    def _refuse(self, field: ForceField, structures: Sequence[Structure], numbers: Numbers) -> None:
         """Raise GuardError for the first structure with a number that is not finite."""
-        for structure, result in zip(structures, results, strict=True):
-            numbers = {"energy": result.energy, "forces": result.forces, "virial": result.virial}
-            bad = [name for name, values in numbers.items() if not np.isfinite(values).all()]
+        for structure, *own in zip(structures, *numbers, strict=True):
+            named = zip(("energy", "forces", "virial"), own, strict=True)
+            bad = [name for name, values in named if not np.isfinite(values).all()]
             if bad:
-                save(structure, result)
+                save(structure, own[1])
                 raise GuardError(
                     f"expected finite numbers from model '{field.model.name}', got NaN or infinity "
                     f"in {field.role} {' and '.join(bad)} ({self._where(structure)}); look at "
@@ -130,7 +119,12 @@ class Guard:
         return f"request {self.requests[structure.slot]} of {structure.slot}"
 
     def _pass(
-        self, name: str, value: float, limit: float, structure: Structure, result: ForceResult
+        self,
+        name: str,
+        value: float,
+        limit: float,
+        structure: Structure,
+        forces: NDArray[np.float64],
     ) -> None:
         key = structure.slot, name
         self._passed[key] += 1
@@ -139,18 +133,18 @@ class Guard:
         if self._passed[key] < PATIENCE:
             log.warning("warning: %s", text)
             return
-        save(structure, result)
+        save(structure, forces)
         raise GuardError(
             f"{text}, {PATIENCE} times in a row; look at {SAVED}, go back to a checkpoint with a "
             f"smaller timestep or stride, or set {name} in <parameters>"
         )
 
 
-def save(structure: Structure, result: ForceResult) -> None:
+def save(structure: Structure, forces: NDArray[np.float64]) -> None:
     """Append the structure and its forces to ``guard.xyz`` in the working directory."""
     import ase.io
     from ase import Atoms
 
     atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-    atoms.arrays["model_forces"] = result.forces
+    atoms.arrays["model_forces"] = forces
     ase.io.write(SAVED, atoms, format="extxyz", append=True)

@@ -8,7 +8,7 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.guards.norm import SQRT3, longest
+from halfkick.driver.guards.norm import bound, longest
 from halfkick.models.base import Structure
 
 __all__ = ["Moves"]
@@ -45,12 +45,11 @@ class Moves:
         before = self._last.get(places)
         ways = [0.0] * len(structures)
         if len(recent) == self._remember:
-            ways = [np.inf] * len(structures)
-            if before is not None and before.shape == now.shape:
-                ways = (SQRT3 * np.abs(now - before).reshape(len(now), -1).max(axis=1)).tolist()
-            for place, way in enumerate(ways):
-                if way > limit:
-                    ways[place] = self._way(structures[place], recent, limit)
+            near = before is not None and before.shape == now.shape
+            way = bound(now - before) if near else np.inf
+            ways = [way] * len(structures)
+            if not way <= limit:
+                ways = [self._way(structure, recent, limit) for structure in structures]
         self._last[places] = now
         recent.extend(now)
         return ways
@@ -71,9 +70,9 @@ def way_from(structure: Structure, before: NDArray[np.float64], limit: float) ->
     i-PI has a cell and wraps into it whether or not the template is periodic.
     """
     move = structure.positions - before
-    bound = SQRT3 * np.abs(move).max()
-    if bound <= limit:
-        return float(bound)
+    way = bound(move)
+    if way <= limit:
+        return way
     if np.linalg.det(structure.cell) != 0.0:
         move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
     return longest(move)

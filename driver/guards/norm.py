@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["SQRT3", "longest"]
+__all__ = ["bound", "longest"]
 
 SQRT3 = 3.0**0.5
-"""Times the largest component: no vector is longer, and this takes one look at the components."""
+
+
+def bound(vectors: NDArray[np.float64]) -> float:
+    """No vector is longer than this; it takes one look at the components."""
+    return SQRT3 * max(np.maximum.reduce(vectors, None), -np.minimum.reduce(vectors, None))
 
 
 def longest(vectors: NDArray[np.float64]) -> float:

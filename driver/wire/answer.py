@@ -9,6 +9,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from halfkick.driver.wire.messages import ProtocolError, header, int32
+from halfkick.models.base import all_finite
+
+FORCEREADY = header("FORCEREADY")
+NO_EXTRA = int32(0)
 
 
 def encode_answer(
@@ -44,8 +48,8 @@ def encode_answer(
         vir = _numbers("virials", virials, (batch, 3, 3))
         if not shared:
             numbers = [pot.tobytes(), int32(n_atoms), force.tobytes(), vir.tobytes()]
-    texts = [int32(0)] * batch if extras is None else _extras(extras, batch)
-    return b"".join([header("FORCEREADY"), *numbers, *texts])
+    texts = [NO_EXTRA * batch] if extras is None else _extras(extras, batch)
+    return b"".join([FORCEREADY, *numbers, *texts])
 
 
 def _numbers(field: str, values: ArrayLike | None, shape: tuple[int, ...]) -> NDArray[np.float64]:
@@ -61,7 +65,7 @@ def _numbers(field: str, values: ArrayLike | None, shape: tuple[int, ...]) -> ND
             f"expected {field} of shape {shape} for FORCEREADY in state COMPUTING, "
             f"got {array.shape}; check that the template is the structure i-PI moves"
         )
-    if not np.isfinite(array).all():
+    if not all_finite(array):
         raise ProtocolError(
             f"expected finite {field} for FORCEREADY in state COMPUTING, got nan or inf; "
             f"i-PI would go on with them: check the structure and the model"

@@ -58,6 +58,8 @@ class State(Enum):
     """GETFORCE was read, an answer is owed."""
     CLOSED = auto()
 
+    __hash__ = object.__hash__  # Enum's own is slow
+
 
 # What i-PI may send in each state and where it leads; besides, an answer leads from COMPUTING
 # to READY. i-PI never asks for the status of a driver that owes an answer.
@@ -75,7 +77,11 @@ _TRANSITIONS: Mapping[State, Mapping[str, State]] = {
 
 # HAVEDATA although nothing is computed: i-PI sends GETFORCE only then, and a driver that dies
 # with GETFORCE unread in its socket makes i-PI hang.
-_STATUS = {State.NEEDINIT: "NEEDINIT", State.READY: "READY", State.POSITIONS: "HAVEDATA"}
+_STATUS = {
+    State.NEEDINIT: header("NEEDINIT"),
+    State.READY: header("READY"),
+    State.POSITIONS: header("HAVEDATA"),
+}
 
 _Fields = Generator[tuple[int, str], bytes, None]
 
@@ -202,7 +208,7 @@ class Protocol:
             if name in bodies:
                 yield from bodies[name]()
             elif name == "STATUS":
-                self._outgoing.append(header(_STATUS[self.state]))
+                self._outgoing.append(_STATUS[self.state])
             elif name == "GETFORCE" and self._request is not None:
                 self._events.append(self._request)
             elif name == "EXIT":

@@ -125,7 +125,8 @@ class Reader:
         """Connect, read what has come, or wait for it; put it in the inbox."""
         try:
             self._touch()
-            self._connect_waiting()
+            if self._waiting:
+                self._connect_waiting()
             if not self._waiting and len(self._selector.get_map()) == 1:
                 self._end(None)
                 return
