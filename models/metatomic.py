@@ -139,12 +139,20 @@ class MetatomicModel(ForceModel):
                     ) from error
                 chunks.halve(len(chunk))
             else:
-                chunks.note(len(chunk), time.perf_counter() - start)
+                self._learn(chunks, len(chunk), time.perf_counter() - start, roles)
         yield results
 
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists and nothing else: for measuring it."""
         self._engine.find_neighbors(structures)
+
+    def _learn(self, chunks: ChunkSize, count: int, seconds: float, roles: frozenset[Role]) -> None:
+        """Tell how long a pass took, and say so when it is known what is quickest."""
+        before = chunks.settled
+        chunks.note(count, seconds)
+        if chunks.settled and not before:
+            what = " and ".join(sorted(roles))
+            logger.info("%s: %s forces %d at a time are quickest", self.name, what, chunks.size)
 
     def _use(self, engine: Engine) -> None:
         """Run the model by ``engine``; TorchScript is not safe among threads."""

@@ -47,6 +47,22 @@ def test_all_sizes_are_tried_in_a_few_requests():
     assert passes[-1] == 32
 
 
+def test_a_machine_that_slows_down_is_no_reason_for_small_passes():
+    begun = []
+
+    def cost(n):  # nearly as long for many as for one, and ever longer
+        begun.append(n)
+        return (1.0 + 0.5 * len(begun)) * (1.0 + 0.05 * n)
+
+    assert learn(ChunkSize(), cost, 8)[-1] == 8
+
+
+def test_single_structures_are_never_done_with_and_take_no_memory():
+    chunks = ChunkSize()
+    learn(chunks, float, 1, requests=1000)
+    assert not chunks.settled and len(chunks._times_s) < 10
+
+
 def test_a_size_that_is_given_stays():
     assert set(learn(ChunkSize(4), lambda n: 1.0, 8)) == {4}
 

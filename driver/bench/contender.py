@@ -104,15 +104,15 @@ class Contender:
     def measure(self) -> list[float]:
         """Advance by some steps; the time of each in ms. The first time only to get warm.
 
-        Of several the first is left out: caches and threads have to wake up.
+        The first step is left out: caches and threads have to wake up.
         """
         begin_s = self._cpu_s()
         self._signal(signal.SIGCONT)
         times_s = self._advance(self._steps)
         self._signal(signal.SIGSTOP)
         self.cpu_ms = 1e3 * (self._cpu_s() - begin_s) / self._steps
-        self._steps = max(1, min(MOST_STEPS, round(self._seconds / min(times_s))))
-        return [1e3 * t for t in times_s[len(times_s) > 1 :]]
+        self._steps = max(2, min(MOST_STEPS, round(self._seconds / min(times_s))))
+        return [1e3 * t for t in times_s[1:]]
 
     def memory_mb(self) -> float:
         """Resident memory of what serves it (the last process), MB."""
