@@ -83,12 +83,13 @@ class Guard:
         energies, forces, virials = numbers
         for structure in structures:
             self.requests[structure.slot] += 1
-        if not all_finite(energies, forces, virials):
+        largest = bound(forces)
+        if not (largest < np.inf and all_finite(energies, virials)):
             self._refuse(field, structures, numbers)
         limits = field.limits
         gaps, max_gap = self.gaps.see(field, structures, forces)
         found = {"max_gap": (gaps, max_gap)}
-        if bound(forces) > limits.max_force or self._passed:
+        if largest > limits.max_force or self._passed:
             found["max_force"] = [longest(own) for own in forces], limits.max_force
         if limits.max_move < np.inf:
             found["max_move"] = self._moves.see(structures, limits.max_move), limits.max_move
