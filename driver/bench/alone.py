@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +16,7 @@ if TYPE_CHECKING:
 
     from halfkick.models.metatomic import MetatomicModel
 
-__all__ = ["ModelAlone", "Neighbors"]
+__all__ = ["alone_name", "evaluation", "neighbor_lists"]
 
 AMPLITUDE = 0.1  # Å; with the period below, atoms move as in water at 300 K and steps of 0.5 fs
 PERIOD = 40  # steps
@@ -40,55 +42,51 @@ class Motion:
         ]
 
 
-class ModelAlone:
-    """Evaluates one chunk of structures for some roles.
+class Alone:
+    """Times what is done with the structures of a step, without driver and i-PI.
 
     Args:
-        model: with a chunk size of at least ``beads``.
+        name: of the measurement.
+        work: what is done with them.
         atoms: the structure.
-        beads: structures in the chunk.
-        roles: of the evaluation.
-        repeats: evaluations in one measurement.
+        beads: structures in a step.
+        repeats: steps in one measurement.
     """
 
     def __init__(
-        self, model: ForceModel, atoms: Atoms, beads: int, roles: frozenset[Role], repeats: int
+        self,
+        name: str,
+        work: Callable[[list[Structure]], object],
+        atoms: Atoms,
+        beads: int,
+        repeats: int,
     ) -> None:
-        self.name = alone_name(roles, beads, len(atoms))
-        self._model = model
+        self.name, self._work = name, work
         self._motion = Motion(atoms, beads)
-        self._roles = roles
         self._repeats = repeats
 
     def measure(self) -> list[float]:
-        """Evaluate; ms for each structure."""
+        """Do it; ms for each structure."""
         times = []
         for _ in range(self._repeats):
             structures = self._motion.next(self.name)
             start = time.perf_counter()
-            self._model.evaluate(structures, self._roles)
+            self._work(structures)
             times.append(1e3 * (time.perf_counter() - start) / len(structures))
         return times
 
 
-class Neighbors:
-    """Makes the neighbour lists of one structure; only for metatomic models."""
+def evaluation(
+    model: ForceModel, atoms: Atoms, beads: int, roles: frozenset[Role], repeats: int
+) -> Alone:
+    """One chunk by a model whose chunk size is at least ``beads``."""
+    name = alone_name(roles, beads, len(atoms))
+    return Alone(name, partial(model.evaluate, roles=roles), atoms, beads, repeats)
 
-    def __init__(self, model: MetatomicModel, atoms: Atoms, repeats: int) -> None:
-        self.name = f"neighbour lists, {len(atoms)} atoms"
-        self._model = model
-        self._motion = Motion(atoms, 1)
-        self._repeats = repeats
 
-    def measure(self) -> list[float]:
-        """Make the lists; ms."""
-        times = []
-        for _ in range(self._repeats):
-            structures = self._motion.next(self.name)
-            start = time.perf_counter()
-            self._model.find_neighbors(structures)
-            times.append(1e3 * (time.perf_counter() - start))
-        return times
+def neighbor_lists(model: MetatomicModel, atoms: Atoms, repeats: int) -> Alone:
+    """Those of one structure."""
+    return Alone(f"neighbour lists, {len(atoms)} atoms", model.find_neighbors, atoms, 1, repeats)
 
 
 def alone_name(roles: frozenset[Role], beads: int, n_atoms: int) -> str:

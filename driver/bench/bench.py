@@ -14,7 +14,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from halfkick.driver.bench.alone import ModelAlone, Neighbors
+from halfkick.driver.bench.alone import evaluation, neighbor_lists
 from halfkick.driver.bench.contender import WAYS, Contender, Machine
 from halfkick.driver.bench.inputs import MODES, Base, Setup, repeated
 from halfkick.driver.bench.roundtrip import RoundTrip
@@ -210,9 +210,9 @@ def alone(base: Base, model: ForceModel, setup: Setup) -> list[Timed]:
     )
     times = max(1, 2 * len(base.structure) // setup.atoms)
     timed: list[Timed] = [
-        ModelAlone(model, atoms, size, role, times) for size, role in product(sizes, roles)
+        evaluation(model, atoms, size, role, times) for size, role in product(sizes, roles)
     ]
-    return [*timed, Neighbors(model, atoms, 5 * times)] if is_metatomic(model) else timed
+    return [*timed, neighbor_lists(model, atoms, 5 * times)] if is_metatomic(model) else timed
 
 
 def atoms_of(base: Base, setup: Setup) -> Atoms:
