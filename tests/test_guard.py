@@ -51,6 +51,19 @@ def test_an_ordinary_run_passes(moves):
     check(Guard(1), moves, *[structure(0.05 * i) for i in range(5)])
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize(("which", "name"), [(0, "energy"), (1, "forces"), (2, "virial")])
+def test_a_number_that_is_not_finite_ends_the_run_at_once(field, which, name, value):
+    direct = field()
+    results = TOY.evaluate([structure()], frozenset({direct.role}))
+    numbers = [array.copy() for array in direct.collect(results)]
+    Guard(1).check(direct, [structure()], numbers)
+    numbers[which].flat[-1] = value
+    with pytest.raises(GuardError, match=rf"got NaN or infinity in direct {name} \(request 1 of a"):
+        Guard(1).check(direct, [structure()], numbers)
+    assert len(ase.io.read("guard.xyz")) == len(atoms())
+
+
 def test_forces_beyond_a_limit(field, caplog):
     guard, strict = Guard(1), field(max_force=1e-3)
     check(guard, strict, structure(), structure())
