@@ -129,6 +129,21 @@ def test_units_and_cell_vectors(tmp_path, monkeypatch):
     assert not energies.any()
 
 
+def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    model = Toy()
+    parameters = PARAMETERS | {"role": "conservative"}
+    field = ForceField(parameters, lambda spec: model, needs_virial=True)
+    cells = np.repeat(atoms().cell.array.T[None] / BOHR, 2, axis=0)
+    positions = np.stack([atoms().positions, 1.01 * atoms().positions]) / BOHR
+    structures = field.structures(cells, positions, "s")
+    numbers = field.collect(model.evaluate(structures, frozenset({Role.CONSERVATIVE})))
+    for reply, padded in zip(field.reply(numbers, 2), field.reply(numbers, 4), strict=True):
+        assert np.array_equal(padded, reply[[0, 1, 1, 1]])
+        assert not np.allclose(reply[0], reply[1])
+
+
 def test_the_mean_force_can_stay(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
