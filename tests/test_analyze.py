@@ -16,7 +16,15 @@ from halfkick.driver.diagnose.analyze import Analysis, Report
 from halfkick.driver.diagnose.molecules import find_molecules, split_kinetic
 from halfkick.driver.diagnose.outputs import open_run
 from halfkick.driver.diagnose.structure import radial_distribution
-from halfkick.driver.diagnose.values import Curve, Scalar, blocked, deviation, difference
+from halfkick.driver.diagnose.values import (
+    Curve,
+    Scalar,
+    blocked,
+    deviation,
+    difference,
+    memory,
+    parts,
+)
 
 WATER = np.array([[0.0, 0.0, 0.0], [0.76, 0.59, 0.0], [-0.76, 0.59, 0.0]])
 
@@ -160,6 +168,34 @@ def test_curves_alike_and_not():
     same = [deviation(noisy_curve(rng), noisy_curve(rng)) for _ in range(20)]
     assert 0.9 < np.mean(same) < 1.25
     assert deviation(noisy_curve(rng), noisy_curve(rng, 0.3)) > 3.0
+
+
+def slow_curve(rng, points=40, frames=2000, lasts=400.0):
+    """Of a liquid whose structure lasts: each point walks back to its mean in ``lasts`` frames."""
+    keep = np.exp(-1.0 / lasts)
+    series = np.empty((frames, points))
+    now = rng.normal(size=points)
+    for frame in series:
+        now = keep * now + np.sqrt(1.0 - keep**2) * rng.normal(size=points)
+        frame[:] = now
+    return parts(frames, lambda part: series[part].mean(axis=0))
+
+
+def test_a_curve_that_lasts_longer_than_a_part_has_a_larger_error():
+    """Without memory, errors of such runs are half of what they should be."""
+    rng = np.random.default_rng(6)
+    runs = [slow_curve(rng) for _ in range(20)]
+    found = np.std([run.mean(axis=0) for run in runs], axis=0, ddof=1)
+    alone = np.array([run.std(axis=0, ddof=1) / np.sqrt(len(run)) for run in runs])
+    right = alone * np.sqrt([memory(run) for run in runs])[:, None]
+    assert np.sqrt((alone**2).mean()) < 0.7 * np.sqrt((found**2).mean())
+    assert 0.75 < np.sqrt((right**2).mean() / (found**2).mean()) < 1.1
+
+
+def test_parts_that_do_not_last_are_taken_as_they_are():
+    rng = np.random.default_rng(7)
+    assert np.mean([memory(rng.normal(size=(8, 40))) for _ in range(50)]) < 1.2
+    assert memory(np.zeros((8, 3))) == 1.0
 
 
 def test_what_stands_out_is_marked():

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.signal import periodogram
 
 from halfkick.driver.diagnose.outputs import Frames, Run
-from halfkick.driver.diagnose.values import BLOCKS, Curve, Scalar, blocked
+from halfkick.driver.diagnose.values import BLOCKS, Curve, Scalar, blocked, parts
 
 __all__ = ["curves", "scalars"]
 
@@ -96,13 +96,9 @@ def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar
         msd = mean_square_displacement(positions[:, part], lags)
         return np.polyfit(step_ps * lags, msd, 1)[:1] / 6.0
 
-    value, error = blocked(positions.shape[1], slope)
-    return Scalar(
-        f"diffusion({symbol})",
-        "Å²/ps",
-        float(value[0]),
-        float(error[0]) if np.isfinite(error[0]) else None,
-    )
+    groups = parts(positions.shape[1], slope)[:, 0]
+    error = float(groups.std(ddof=1) / np.sqrt(len(groups))) if len(groups) > 1 else None
+    return Scalar(f"diffusion({symbol})", "Å²/ps", float(groups.mean()), error)
 
 
 def mean_square_displacement(

@@ -11,7 +11,17 @@ from numpy.typing import NDArray
 
 from halfkick.driver.run.estimate import mean
 
-__all__ = ["BLOCKS", "Curve", "Scalar", "average", "blocked", "deviation", "difference"]
+__all__ = [
+    "BLOCKS",
+    "Curve",
+    "Scalar",
+    "average",
+    "blocked",
+    "deviation",
+    "difference",
+    "memory",
+    "parts",
+]
 
 BLOCKS = 8
 
@@ -50,25 +60,53 @@ def average(name: str, unit: str, values: NDArray[np.float64]) -> Scalar:
     return Scalar(name, unit, float("nan") if value is None else value, error)
 
 
+def parts(
+    count: int, measure: Callable[[slice], NDArray[np.float64]], blocks: int = BLOCKS
+) -> NDArray[np.float64]:
+    """Measure equal parts of ``count`` things one after the other, fewer if there are fewer things.
+
+    Args:
+        count: frames, or atoms.
+        measure: gives the curve of some of them.
+        blocks: how many parts.
+
+    Returns:
+        A curve for each part, shape (parts, points).
+    """
+    edges = np.linspace(0, count, max(1, min(blocks, count)) + 1).astype(int)
+    return np.array([measure(slice(a, b)) for a, b in pairwise(edges)])
+
+
 def blocked(
     frames: int, measure: Callable[[slice], NDArray[np.float64]], blocks: int = BLOCKS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Measure parts of a trajectory one after the other.
+    """Mean and standard error of the curves of parts of a trajectory; errors of one part are NaN.
+
+    The error takes into account what lasts longer than a part: see :func:`memory`.
+    """
+    values = parts(frames, measure, blocks)
+    if len(values) < 2:
+        return values[0], np.full_like(values[0], np.nan)
+    error = values.std(axis=0, ddof=1) / np.sqrt(len(values))
+    return values.mean(axis=0), error * np.sqrt(memory(values))
+
+
+def memory(values: NDArray[np.float64]) -> float:
+    """By how much the variance of a mean is larger than if parts of a run were independent.
+
+    The largest ratio when parts are joined by two, by four and so on down to two halves (Flyvbjerg
+    and Petersen, J. Chem. Phys. 91, 461 (1989)), at least 1. Halves say little about one point of
+    a curve, but much about all of them together: variances are summed over the points.
 
     Args:
-        frames: how many there are.
-        measure: gives the curve of some frames.
-        blocks: how many parts; fewer if there are fewer frames.
-
-    Returns:
-        Mean and standard error of the parts' curves; errors are NaN for a single part.
+        values: a curve for each part, shape (parts, points).
     """
-    edges = np.linspace(0, frames, max(1, min(blocks, frames)) + 1).astype(int)
-    parts = [measure(slice(a, b)) for a, b in pairwise(edges)]
-    values = np.array(parts)
-    if len(parts) < 2:
-        return values[0], np.full_like(values[0], np.nan)
-    return values.mean(axis=0), values.std(axis=0, ddof=1) / np.sqrt(len(parts))
+    alone = float(values.var(axis=0, ddof=1).sum()) / len(values)
+    most, joined = 1.0, values
+    while len(joined) >= 4 and alone > 0.0:
+        joined = joined[: len(joined) // 2 * 2].reshape(-1, 2, values.shape[1]).mean(axis=1)
+        most = max(most, float(joined.var(axis=0, ddof=1).sum()) / len(joined) / alone)
+    return most
 
 
 def difference(one: Scalar, other: Scalar) -> float | None:
