@@ -16,8 +16,9 @@ from halfkick.driver.diagnose.boxes import clusters, water_box
 from halfkick.driver.diagnose.molecules import find_molecules
 from halfkick.driver.diagnose.optimise import RECIPES, Optimised, optimise, rates
 from halfkick.driver.diagnose.runner import quiet_runner
-from halfkick.driver.diagnose.validate import Plan, html, results, simulate, verdicts
+from halfkick.driver.diagnose.validate import Plan, html, results, simulate, targets
 from halfkick.driver.diagnose.values import Curve, Scalar
+from halfkick.driver.diagnose.verdicts import verdicts
 from halfkick.driver.run.processes import Machine
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
@@ -68,7 +69,8 @@ def report(drifts=(), temperatures=(), shift=0.0):
 
 
 def judged(reports, **others):
-    return [v.holds for v in verdicts(reports, **others)]
+    target = {"H": 300.0, "O": 300.0}
+    return [v.holds for v in verdicts(reports, {"svr": target}, **others)]
 
 
 def test_verdicts_hold_where_they_should():
@@ -131,17 +133,24 @@ def test_direct_forces_do_not_find_the_minimum(run, tmp_path):
     assert again == found
 
 
-def test_the_three_forces_at_constant_energy(run, tmp_path):
+def test_the_three_forces_with_and_without_a_thermostat(run, tmp_path):
     """The toy on a box of water: what is judged of real models, and what has run stays."""
-    plan = Plan("python:toy:toy", 32, 0.03, 0.02, 0, ("nve",))
+    plan = Plan("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
     said = []
     places = simulate(plan, tmp_path, run, said.append)
-    assert said == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]
+    assert said[:4] == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]
     reports = results(plan, places)
     drifts = [next(s for s in a.scalars if s.name == "drift") for a in reports["nve"].analyses]
-    assert abs(drifts[1].value) > 5.0 * abs(drifts[2].value)  # of 8 outer steps
-    page = html(plan, reports, verdicts(reports), [])
+    assert abs(drifts[1].value) > 5.0 * abs(drifts[2].value)  # of 12 outer steps
+
+    aims = targets(reports, Pair({role: toy.toy() for role in Role}))
+    assert aims["langevin"] == pytest.approx({"H": 300.0, "O": 300.0})
+    assert aims["svr"]["H"] < 299.9 < 300.1 < aims["svr"]["O"]
+    found = verdicts(reports, aims)
+    assert sum("is the target" in v.claim for v in found) == 4
+    page = html(plan, reports, found, [])
     assert "direct forces alone heat" in page and page.count("data:image/png") >= 2
+
     before = {p: (p / "summary.json").stat().st_mtime_ns for p in places.values()}
     simulate(plan, tmp_path, run, said.append)
     assert {p: (p / "summary.json").stat().st_mtime_ns for p in places.values()} == before

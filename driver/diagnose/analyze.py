@@ -24,8 +24,8 @@ __all__ = ["Analysis", "Report", "analyze", "html", "sections"]
 FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
     "± is one standard error: by block averages (Flyvbjerg and Petersen 1989) for means, by blocks "
-    "of the run, joined up to its halves, for curves, by groups of atoms for diffusion, as of a walk with scatter for the "
-    "drift. What relaxes more slowly than the run lasts is in none of them."
+    "of the run, joined up to its halves, for curves, by groups of atoms for diffusion, as of a "
+    "walk with scatter for the drift. What lasts longer than the run is in none of them."
 )
 SIGMAS = (
     "In brackets, differences to the first run in units of their standard error; beyond "

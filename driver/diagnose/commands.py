@@ -169,6 +169,7 @@ def validate(
     settle(threads)
     from halfkick.driver.diagnose import validate as validation
     from halfkick.driver.diagnose.runner import quiet_runner
+    from halfkick.driver.diagnose.verdicts import answer, verdicts
     from halfkick.driver.run.processes import Machine
     from halfkick.models.base import Role
     from halfkick.models.check.pair import Pair
@@ -177,20 +178,20 @@ def validate(
     chosen = tuple(ensemble or validation.TAU_FS)
     plan = validation.Plan(model, molecules, length, equilibrate, optimise, chosen)
     loaded = load_model(model, device=device, dtype=dtype)
+    pair = Pair({role: loaded for role in Role})
     runner = quiet_runner(Machine(device, dtype, threads))
     console, done = Console(), []
     out.mkdir(parents=True, exist_ok=True)
     places = validation.simulate(plan, out, runner, console.print)
     if optimise:
-        pair = Pair({role: loaded for role in Role})
         done = validation.geometries(plan, out, pair, runner, console.print)
     reports = validation.results(plan, places)
-    verdicts = validation.verdicts(reports, done)
-    page = validation.html(plan, reports, verdicts, done)
+    judged = verdicts(reports, validation.targets(reports, pair), done)
+    page = validation.html(plan, reports, judged, done)
     (out / "validate.html").write_text(page, encoding="utf-8")
-    (out / "validate.json").write_text(validation.to_json(plan, reports, verdicts, done))
+    (out / "validate.json").write_text(validation.to_json(plan, reports, judged, done))
     table = Table("claim", "found", "")
-    for verdict in verdicts:
-        table.add_row(verdict.claim, verdict.found, validation.answer(verdict))
+    for verdict in judged:
+        table.add_row(verdict.claim, verdict.found, answer(verdict))
     console.print(table, highlight=False)
     console.print(f"report: {out / 'validate.html'}")

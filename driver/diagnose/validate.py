@@ -10,30 +10,30 @@ from pathlib import Path
 import numpy as np
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.analyze import Analysis, Report, analyze, sections
+from halfkick.driver.diagnose.analyze import Report, analyze, sections
 from halfkick.driver.diagnose.boxes import clusters, water_box
-from halfkick.driver.diagnose.optimise import RECIPES, Optimised, optimise, rates
+from halfkick.driver.diagnose.equipartition import species_temperatures
+from halfkick.driver.diagnose.forces import both_forces
+from halfkick.driver.diagnose.optimise import Optimised, optimise, rates
 from halfkick.driver.diagnose.outputs import open_run
 from halfkick.driver.diagnose.page import page, section, table
 from halfkick.driver.diagnose.runner import Runner
 from halfkick.driver.diagnose.tune import equilibrate
-from halfkick.driver.diagnose.values import Scalar, deviation, difference
 from halfkick.driver.diagnose.variants import Template, Variant
-from halfkick.driver.run.estimate import with_error
+from halfkick.driver.diagnose.verdicts import NEAR, Verdict, answer
 from halfkick.driver.run.launch import copy_scenario
+from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 
-__all__ = ["Plan", "Verdict", "answer", "html", "results", "simulate"]
+__all__ = ["Plan", "geometries", "html", "results", "simulate", "targets", "to_json"]
 
 SCENARIO = "water_nve_mts"
 FORCES = ("conservative", "direct", "mts")
 TAU_FS = {"nve": 0.0, "svr": 10.0, "langevin": 100.0}
 DIRECT_PS = 0.5  # at constant energy: longer, direct forces leave what the model knows
 CLUSTER_SIZES = (2, 3, 4, 5, 6, 8)
-TARGET_K = 300.0
 SKIP = 0.1  # of a run with a thermostat
-NEAR = 2.0  # standard errors
-ALIKE = 1.5  # RMS difference of two curves in units of its error, beyond which they differ
+FEW = 20  # frames that tell how stiff the atoms are held
 FRAMES_FS = {"nve": 4.0, "svr": 40.0, "langevin": 40.0}  # between frames; vibrations need few
 
 
@@ -61,15 +61,6 @@ class Plan:
         unknown = [name for name in self.ensembles if name not in TAU_FS]
         if unknown:
             raise ConfigError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim, what was found, and whether it holds; ``None`` where the runs do not tell."""
-
-    claim: str
-    found: str
-    holds: bool | None
 
 
 def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) -> dict[str, Path]:
@@ -144,77 +135,19 @@ def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
     return found
 
 
-def verdicts(reports: dict[str, Report], optimised: Sequence[Optimised] = ()) -> list[Verdict]:
-    """Compare what was found with what is claimed."""
-    found = []
+def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float]]:
+    """Kinetic temperatures of species (K) that each thermostat should give with this step."""
+    found = {}
     for ensemble, report in reports.items():
-        found += _isolated(report) if ensemble == "nve" else _thermal(ensemble, report)
-    return found + _optimised(optimised)
-
-
-def _isolated(report: Report) -> list[Verdict]:
-    conservative, direct, mts = (_figures(a)["drift"] for a in report.analyses)
-    return [
-        _near("nve, MTS: drifts as conservative forces do", mts, conservative),
-        _heats(direct, mts),
-        *_alike("nve", report, "vibrations"),
-    ]
-
-
-def _thermal(ensemble: str, report: Report) -> list[Verdict]:
-    conservative, _, mts = (_figures(a) for a in report.analyses)
-    found = []
-    for name in ("temperature(H)", "temperature(O)"):
-        target = Scalar(name, "K", TARGET_K, 0.0)
-        what = f"{ensemble}, MTS: {name}"
-        found.append(_near(f"{what} is the target", mts[name], target))
-        found.append(_near(f"{what} is that of conservative forces", mts[name], conservative[name]))
-    return found + _alike(ensemble, report, "radial distribution")
-
-
-def _figures(analysis: Analysis) -> dict[str, Scalar]:
-    return {s.name: s for s in analysis.scalars}
-
-
-def _near(claim: str, one: Scalar, other: Scalar) -> Verdict:
-    sigmas = difference(one, other)
-    text = f"{with_error(one.value, one.error)} against {with_error(other.value, other.error)}"
-    if sigmas is None:
-        return Verdict(claim, f"{text} {one.unit}", None)
-    return Verdict(claim, f"{text} {one.unit}: {sigmas:+.1f} σ", abs(sigmas) < NEAR)
-
-
-def _heats(direct: Scalar, mts: Scalar) -> Verdict:
-    """Judged by what the drift of MTS may be at most: its value or its error."""
-    most = max(abs(mts.value), mts.error or 0.0)
-    ratio = abs(direct.value) / most if most else float("inf")
-    text = f"{with_error(direct.value, direct.error)} meV/atom/ps, {ratio:.0f} times MTS"
-    return Verdict(
-        "nve: direct forces alone heat 100 times faster than MTS drifts", text, ratio >= 100
-    )
-
-
-def _alike(ensemble: str, report: Report, group: str) -> list[Verdict]:
-    conservative, _, mts = report.analyses
-    other = {c.name: c for c in mts.curves if c.group == group}
-    found = []
-    for curve in conservative.curves:
-        if curve.group == group and curve.name in other:
-            value = deviation(curve, other[curve.name])
-            claim = f"{ensemble}, MTS: {group} {curve.name} is that of conservative forces"
-            text = "" if value is None else f"RMS difference {value:.2f} of its error"
-            found.append(Verdict(claim, text, None if value is None else value < ALIKE))
+        run = report.analyses[0].run
+        frames = run.frames("positions")
+        if ensemble == "nve" or frames is None:
+            continue
+        some = frames.beads[0][:: max(1, len(frames.times) // FEW)]
+        step_fs = 1e3 * run.timestep_ps if ensemble == "svr" else 0.0
+        forces = both_forces(pair, some)[Role.CONSERVATIVE]
+        found[ensemble] = species_temperatures(some, forces, step_fs, run.target_K)
     return found
-
-
-def _optimised(optimised: Sequence[Optimised]) -> list[Verdict]:
-    if not optimised:
-        return []
-    (_, conservative, *_), (_, direct, *_), (_, both, *_) = rates(optimised)
-    claim = "optimisation by direct, then conservative forces succeeds as often as by the latter"
-    text = f"{both} against {conservative}; direct forces alone {direct}"
-    alone, _, after = (np.mean([o.success for o in optimised if o.recipe == r]) for r in RECIPES)
-    return [Verdict(claim, text, bool(after >= alone))]
 
 
 def html(
@@ -226,7 +159,9 @@ def html(
     """One page: what holds, optimisations, and all figures and pictures of each ensemble."""
     note = (
         f"Model {plan.model}, {plan.molecules} molecules, {plan.length_ps:g} ps for each run. "
-        f"± is one standard error; a claim of equality holds within {NEAR:g} of them."
+        f"± is one standard error; a claim of equality holds within {NEAR:g} of them. Under SVR, "
+        "which holds the total kinetic energy only, the finite step makes atoms in stiff bonds "
+        "colder and others hotter, whatever the forces: that is in the targets."
     )
     rows = [[v.claim, v.found, answer(v)] for v in judged]
     parts = [section("What holds", note), table(["claim", "found", ""], rows)]
@@ -251,8 +186,3 @@ def to_json(
         },
         indent=2,
     )
-
-
-def answer(verdict: Verdict) -> str:
-    """In a word or two."""
-    return {True: "holds", False: "does not hold!", None: "not known"}[verdict.holds]
