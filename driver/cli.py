@@ -11,9 +11,12 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.diagnose import commands
+from halfkick.driver.analysis.command import analyze
+from halfkick.driver.check import check
 from halfkick.driver.distill import distill
 from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+from halfkick.driver.tuning.command import tune
+from halfkick.driver.validation.command import validate
 
 OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors that are no fault of the program: a full or broken disk, no permission."""
@@ -26,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-for command in (commands.analyze, commands.check, commands.tune, commands.validate, distill):
+for command in (analyze, check, tune, validate, distill):
     app.command()(command)
 
 

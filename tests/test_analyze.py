@@ -11,12 +11,12 @@ import pytest
 from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
-from halfkick.driver.diagnose import thermo
-from halfkick.driver.diagnose.analyze import Analysis, Report
-from halfkick.driver.diagnose.molecules import find_molecules, split_kinetic
-from halfkick.driver.diagnose.outputs import open_run
-from halfkick.driver.diagnose.structure import radial_distribution
-from halfkick.driver.diagnose.values import (
+from halfkick.driver.analysis import thermo
+from halfkick.driver.analysis.molecules import find_molecules, split_kinetic
+from halfkick.driver.analysis.outputs import open_run
+from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.structure import radial_distribution
+from halfkick.driver.analysis.values import (
     Curve,
     Scalar,
     blocked,

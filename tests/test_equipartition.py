@@ -7,7 +7,7 @@ import pytest
 import toy
 from ase import Atoms, units
 
-from halfkick.driver.diagnose.equipartition import species_temperatures
+from halfkick.driver.validation.equipartition import species_temperatures
 from halfkick.models.base import Role, Structure
 
 STEP_FS = 3.0

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from ase import Atoms
 
-from halfkick.driver.diagnose import motion
-from halfkick.driver.diagnose.outputs import Frames
+from halfkick.driver.analysis import motion
+from halfkick.driver.analysis.outputs import Frames
 
 
 def oscillation(per_cm, step_ps, n):

@@ -12,10 +12,10 @@ from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.row import Foreseen, Row, configurational, correlation_time, measure
-from halfkick.driver.diagnose.tune import best
-from halfkick.driver.diagnose.variants import Template, Variant, recommended
 from halfkick.driver.run.job import describe
+from halfkick.driver.tuning.row import Foreseen, Row, configurational, correlation_time, measure
+from halfkick.driver.tuning.tune import best
+from halfkick.driver.tuning.variants import Template, Variant, recommended
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role
 from halfkick.models.check.pair import Pair
 

@@ -10,16 +10,16 @@ import toy
 from ase import Atoms
 from wells import OFFSET, STIFFNESS, wells
 
+from halfkick.driver.analysis.molecules import find_molecules
+from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.values import Curve, Scalar
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.analyze import Analysis, Report
-from halfkick.driver.diagnose.boxes import clusters, water_box
-from halfkick.driver.diagnose.molecules import find_molecules
-from halfkick.driver.diagnose.optimise import RECIPES, Optimised, optimise, rates
-from halfkick.driver.diagnose.runner import quiet_runner
-from halfkick.driver.diagnose.validate import Plan, html, results, simulate, targets
-from halfkick.driver.diagnose.values import Curve, Scalar
-from halfkick.driver.diagnose.verdicts import verdicts
 from halfkick.driver.run.processes import Machine
+from halfkick.driver.tuning.runner import quiet_runner
+from halfkick.driver.validation.boxes import clusters, water_box
+from halfkick.driver.validation.optimise import RECIPES, Optimised, optimise, rates
+from halfkick.driver.validation.validate import Plan, html, results, simulate, targets
+from halfkick.driver.validation.verdicts import verdicts
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 

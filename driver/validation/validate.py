@@ -9,19 +9,19 @@ from pathlib import Path
 
 import numpy as np
 
+from halfkick.driver.analysis.forces import both_forces
+from halfkick.driver.analysis.outputs import open_run
+from halfkick.driver.analysis.page import page, section, table
+from halfkick.driver.analysis.report import Report, analyze, sections
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.analyze import Report, analyze, sections
-from halfkick.driver.diagnose.boxes import clusters, water_box
-from halfkick.driver.diagnose.equipartition import species_temperatures
-from halfkick.driver.diagnose.forces import both_forces
-from halfkick.driver.diagnose.optimise import Optimised, optimise, rates
-from halfkick.driver.diagnose.outputs import open_run
-from halfkick.driver.diagnose.page import page, section, table
-from halfkick.driver.diagnose.runner import Runner
-from halfkick.driver.diagnose.tune import equilibrate
-from halfkick.driver.diagnose.variants import Template, Variant
-from halfkick.driver.diagnose.verdicts import NEAR, Verdict, answer
 from halfkick.driver.run.launch import copy_scenario
+from halfkick.driver.tuning.runner import Runner
+from halfkick.driver.tuning.tune import equilibrate
+from halfkick.driver.tuning.variants import Template, Variant
+from halfkick.driver.validation.boxes import clusters, water_box
+from halfkick.driver.validation.equipartition import species_temperatures
+from halfkick.driver.validation.optimise import Optimised, optimise, rates
+from halfkick.driver.validation.verdicts import NEAR, Verdict, answer
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 

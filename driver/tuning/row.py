@@ -11,11 +11,11 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from halfkick.driver.diagnose.forces import structure_of
-from halfkick.driver.diagnose.motion import autocorrelation
-from halfkick.driver.diagnose.outputs import Frames, Run
-from halfkick.driver.diagnose.thermo import drift
-from halfkick.driver.diagnose.values import average
+from halfkick.driver.analysis.forces import structure_of
+from halfkick.driver.analysis.motion import autocorrelation
+from halfkick.driver.analysis.outputs import Frames, Run
+from halfkick.driver.analysis.thermo import drift
+from halfkick.driver.analysis.values import average
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 from halfkick.models.check.probe import Probe

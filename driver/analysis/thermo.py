@@ -7,9 +7,9 @@ from ase.units import kB
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
-from halfkick.driver.diagnose.molecules import find_molecules, split_kinetic
-from halfkick.driver.diagnose.outputs import Frames, Run
-from halfkick.driver.diagnose.values import Curve, Scalar, average, blocked
+from halfkick.driver.analysis.molecules import find_molecules, split_kinetic
+from halfkick.driver.analysis.outputs import Frames, Run
+from halfkick.driver.analysis.values import Curve, Scalar, average, blocked
 from halfkick.driver.run.estimate import mean, slope
 
 __all__ = ["curves", "scalars"]

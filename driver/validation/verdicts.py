@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfkick.driver.diagnose.analyze import Analysis, Report
-from halfkick.driver.diagnose.optimise import RECIPES, Optimised, rates
-from halfkick.driver.diagnose.values import Scalar, deviation, difference
+from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.values import Scalar, deviation, difference
 from halfkick.driver.run.estimate import with_error
+from halfkick.driver.validation.optimise import RECIPES, Optimised, rates
 
 __all__ = ["NEAR", "Verdict", "answer", "verdicts"]
 

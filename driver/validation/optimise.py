@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halfkick.driver.analysis.forces import both_forces
+from halfkick.driver.analysis.outputs import open_run
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.forces import both_forces
-from halfkick.driver.diagnose.outputs import open_run
-from halfkick.driver.diagnose.runner import Runner
-from halfkick.driver.diagnose.variants import keep_or_write, prefix_of
+from halfkick.driver.tuning.runner import Runner
+from halfkick.driver.tuning.variants import keep_or_write, prefix_of
 from halfkick.models.base import Role
 from halfkick.models.check.pair import Pair
 
@@ -138,7 +138,7 @@ def _phase(
 
 def _judge(name: str, recipe: str, end: Atoms, steps: int, pair: Pair) -> Optimised:
     force = float(np.abs(both_forces(pair, [end])[Role.CONSERVATIVE][0]).max())
-    from halfkick.driver.diagnose.forces import structure_of
+    from halfkick.driver.analysis.forces import structure_of
 
     role = Role.CONSERVATIVE
     (result,) = pair.evaluate([structure_of(end)], frozenset({role}))

@@ -10,8 +10,8 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from halfkick.driver.diagnose.outputs import Run
-from halfkick.driver.diagnose.values import Curve
+from halfkick.driver.analysis.outputs import Run
+from halfkick.driver.analysis.values import Curve
 from halfkick.driver.run.picture import PALETTE, compare
 from halfkick.driver.run.properties import read_properties
 

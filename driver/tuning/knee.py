@@ -9,9 +9,9 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from halfkick.driver.diagnose.row import Foreseen, Row
 from halfkick.driver.run.estimate import with_error
 from halfkick.driver.run.picture import PALETTE
+from halfkick.driver.tuning.row import Foreseen, Row
 
 __all__ = ["draw", "table"]
 

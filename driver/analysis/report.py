@@ -9,12 +9,12 @@ from functools import cached_property
 
 import numpy as np
 
-from halfkick.driver.diagnose import motion, pictures, structure, thermo
-from halfkick.driver.diagnose.forces import both_forces, load_pair
-from halfkick.driver.diagnose.outputs import Frames, Run
-from halfkick.driver.diagnose.page import page, picture, section, table
-from halfkick.driver.diagnose.values import Curve, Scalar, deviation, difference
-from halfkick.driver.diagnose.view import view
+from halfkick.driver.analysis import motion, pictures, structure, thermo
+from halfkick.driver.analysis.forces import both_forces, load_pair
+from halfkick.driver.analysis.outputs import Frames, Run
+from halfkick.driver.analysis.page import page, picture, section, table
+from halfkick.driver.analysis.values import Curve, Scalar, deviation, difference
+from halfkick.driver.analysis.view import view
 from halfkick.driver.run.estimate import with_error
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare

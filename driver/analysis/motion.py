@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import periodogram
 
-from halfkick.driver.diagnose.outputs import Frames, Run
-from halfkick.driver.diagnose.values import BLOCKS, Curve, Scalar, blocked, parts
+from halfkick.driver.analysis.outputs import Frames, Run
+from halfkick.driver.analysis.values import BLOCKS, Curve, Scalar, blocked, parts
 
 __all__ = ["curves", "scalars"]
 

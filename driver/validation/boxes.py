@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from halfkick.driver.analysis.molecules import find_molecules
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.molecules import find_molecules
 
 if TYPE_CHECKING:
     from ase import Atoms

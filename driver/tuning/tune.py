@@ -10,12 +10,12 @@ from pathlib import Path
 
 import numpy as np
 
+from halfkick.driver.analysis.forces import structure_of
+from halfkick.driver.analysis.outputs import Run, open_run
 from halfkick.driver.config import ConfigError
-from halfkick.driver.diagnose.forces import structure_of
-from halfkick.driver.diagnose.outputs import Run, open_run
-from halfkick.driver.diagnose.row import Foreseen, Row, measure
-from halfkick.driver.diagnose.runner import Runner
-from halfkick.driver.diagnose.variants import Template, Variant
+from halfkick.driver.tuning.row import Foreseen, Row, measure
+from halfkick.driver.tuning.runner import Runner
+from halfkick.driver.tuning.variants import Template, Variant
 from halfkick.models.base import Role
 from halfkick.models.check.heating import foresee
 from halfkick.models.check.modes import Block, stiff_block, stiffest, stride_growth

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.diagnose.outputs import Run
-from halfkick.driver.diagnose.values import Curve, blocked
+from halfkick.driver.analysis.outputs import Run
+from halfkick.driver.analysis.values import Curve, blocked
 
 if TYPE_CHECKING:
     from ase import Atoms

@@ -1,0 +1,1 @@
+"""What runs tell: energies, temperatures, structure, motion, each with its error; a report."""

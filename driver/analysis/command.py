@@ -1,0 +1,50 @@
+"""The command ``analyze``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfkick.driver.options import DeviceOption, ThreadsOption
+
+__all__ = ["analyze"]
+
+
+def analyze(
+    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or input files.")],
+    out: Annotated[Path, typer.Option(help="The report to write.")] = Path("analysis.html"),
+    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    skip: Annotated[float, typer.Option(help="Leave out the first ps.", min=0.0)] = 0.0,
+    frames: Annotated[
+        int, typer.Option(help="Frames of the first run to show with both forces.", min=0)
+    ] = 20,
+    pictures: Annotated[
+        Path | None, typer.Option(help="A folder for the pictures, as PNG.", file_okay=False)
+    ] = None,
+    device: DeviceOption = "cpu",
+    threads: ThreadsOption = None,
+) -> None:
+    """Analyse runs: drift, temperatures, structure, vibrations, diffusion, and how they differ."""
+    from rich.console import Console
+    from rich.table import Table
+
+    from halfkick.driver.threads import settle
+
+    settle(threads)
+    from halfkick.driver.analysis.outputs import open_run
+    from halfkick.driver.analysis.report import analyze, html
+
+    report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
+    out.write_text(html(report), encoding="utf-8")
+    if pictures is not None:
+        pictures.mkdir(parents=True, exist_ok=True)
+        for name, png in report.pictures.items():
+            (pictures / f"{name.replace(' ', '_')}.png").write_bytes(png)
+    table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
+    for row in report.rows():
+        table.add_row(*row)
+    Console().print(table, highlight=False)
+    if json is not None:
+        json.write_text(report.to_json() + "\n")

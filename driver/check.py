@@ -1,0 +1,57 @@
+"""The command ``check``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption
+
+__all__ = ["check"]
+
+
+def check(
+    model: Annotated[str, typer.Argument(help="A model, named as in <parameters> model.")],
+    structure: Annotated[str, typer.Argument(help="FILE (last frame), FILE@INDEX or FILE@:.")],
+    direct: Annotated[
+        str | None, typer.Option(help="Another model, whose direct forces to take.")
+    ] = None,
+    probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
+    dynamics: Annotated[
+        int, typer.Option(help="Steps from each start, to foresee drifts; 0 for none.", min=0)
+    ] = 600,
+    temperature: Annotated[float, typer.Option(help="Of the dynamics, K.", min=1.0)] = 300.0,
+    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    device: DeviceOption = "cpu",
+    dtype: DtypeOption = None,
+    threads: ThreadsOption = None,
+) -> None:
+    """Measure a model's two forces and the gap between them; recommend a step and a stride."""
+    from rich.console import Console
+
+    from halfkick.driver.threads import settle
+
+    settle(threads)
+    from halfkick.models.base import Role
+    from halfkick.models.check.pair import Pair
+    from halfkick.models.check.report import check, read_structures
+    from halfkick.models.check.tables import tables
+    from halfkick.models.load import load_model
+
+    structures = read_structures(structure)
+    loaded = load_model(model, device=device, dtype=dtype)
+    if direct is not None:
+        fast = load_model(direct, device=device, dtype=dtype)
+        loaded = Pair({Role.CONSERVATIVE: loaded, Role.DIRECT: fast})
+    console = Console()
+    with console.status("") as status:
+        report = check(
+            loaded, structures, probes=probes, dynamics=dynamics, temperature_K=temperature,
+            say=status.update,
+        )  # fmt: skip
+    for table in tables(report):
+        console.print(table, highlight=False)
+    if json is not None:
+        json.write_text(report.to_json() + "\n")

@@ -1,0 +1,1 @@
+"""The proof, on water, of what direct forces do alone and of what MTS makes of them."""
