@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 import torch
 
-from halfkick.models.train import muon
-from halfkick.models.train.muon import Muon
+from halfkick.models.train.worker import muon
+from halfkick.models.train.worker.muon import Muon
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 1e-5), ("float32", 5e-4)])

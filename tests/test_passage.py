@@ -8,11 +8,11 @@ import pytest
 import torch
 
 from halfkick.models.train import network
-from halfkick.models.train.batch import Batch, Frame, rotations
-from halfkick.models.train.dynamics import INNER_FS, STRIDE, Dynamics, own_frames
-from halfkick.models.train.loop import Loop
-from halfkick.models.train.passage import LENGTH, fast_part, in_order
-from halfkick.models.train.stage import Stage
+from halfkick.models.train.worker.batch import Batch, Frame, rotations
+from halfkick.models.train.worker.dynamics import INNER_FS, STRIDE, Dynamics, own_frames
+from halfkick.models.train.worker.loop import Loop
+from halfkick.models.train.worker.passage import LENGTH, fast_part, in_order
+from halfkick.models.train.worker.stage import Stage
 
 APART_FS = INNER_FS * STRIDE
 SPECIES = {1: 0.0, 8: 0.0}

@@ -24,8 +24,8 @@ from halfkick.models.load import find_checkpoint
 from halfkick.models.metatomic import MetatomicModel
 from halfkick.models.train import Card, TrainOptions, network, train
 from halfkick.models.train.process import run_worker
-from halfkick.models.train.stage import stages_of
-from halfkick.models.train.training import Training
+from halfkick.models.train.worker.stage import stages_of
+from halfkick.models.train.worker.training import Training
 
 EPOCHS = 50
 ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "10", "--threads", "1",

@@ -7,10 +7,10 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from halfkick.models.base import ModelError
-from halfkick.models.train.baseline import find_baseline
+from halfkick.models.train.labels.baseline import find_baseline
+from halfkick.models.train.labels.prepare import prepare
+from halfkick.models.train.labels.unit import work_ratio
 from halfkick.models.train.options import TrainOptions
-from halfkick.models.train.prepare import prepare
-from halfkick.models.train.unit import work_ratio
 
 HARTREE, BOHR, KCAL, EV_A3 = 27.2114, 0.529177, 23.0605, 160.2177
 

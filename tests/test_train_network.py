@@ -10,14 +10,15 @@ from ase import units
 
 from halfkick.models.base import ModelError, Role, Structure
 from halfkick.models.metatomic import MetatomicModel
-from halfkick.models.train import dynamics, network
-from halfkick.models.train.batch import Batch, Frame, rotations
-from halfkick.models.train.dynamics import Dynamics, own_frames
-from halfkick.models.train.loop import out_of_memory
+from halfkick.models.train import network
 from halfkick.models.train.options import TrainOptions
-from halfkick.models.train.predict import errors, predict
-from halfkick.models.train.sharpen import edges_of, sharpen
-from halfkick.models.train.stage import loss_of
+from halfkick.models.train.worker import dynamics
+from halfkick.models.train.worker.batch import Batch, Frame, rotations
+from halfkick.models.train.worker.dynamics import Dynamics, own_frames
+from halfkick.models.train.worker.loop import out_of_memory
+from halfkick.models.train.worker.predict import errors, predict
+from halfkick.models.train.worker.sharpen import edges_of, sharpen
+from halfkick.models.train.worker.stage import loss_of
 
 HEADS = [network.ENERGY, network.DIRECT, network.STRESS]
 BASELINE = labelled.LONE

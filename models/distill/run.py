@@ -107,7 +107,7 @@ def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
 
 def _check_training(options: DistillOptions) -> None:
     """Raise ModelError for what would end a training, before hours of sampling."""
-    from halfkick.models.train.check import FEWEST
+    from halfkick.models.train.labels.check import FEWEST
     from halfkick.models.train.network import import_pet
 
     import_pet()

@@ -17,7 +17,7 @@ from halfkick.models.train.options import TrainOptions
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from halfkick.models.train.prepare import Prepared
+    from halfkick.models.train.labels.prepare import Prepared
 
 __all__ = ["train"]
 
@@ -69,8 +69,8 @@ def train(
         options = replace(options, minutes=MINUTES)
 
     from halfkick.models.load import check_device
+    from halfkick.models.train.labels.prepare import prepare
     from halfkick.models.train.network import check_installed
-    from halfkick.models.train.prepare import prepare
     from halfkick.models.train.process import run_worker
 
     check_installed()

@@ -14,14 +14,14 @@ import torch
 from ase import Atoms
 
 from halfkick.models.train import network
-from halfkick.models.train.batch import Batch, Frame
-from halfkick.models.train.dynamics import own_frames
-from halfkick.models.train.loop import Loop
 from halfkick.models.train.options import TrainOptions
-from halfkick.models.train.passage import LENGTH, Passage
-from halfkick.models.train.predict import errors, predict
-from halfkick.models.train.sharpen import sharpen
-from halfkick.models.train.stage import Stage, stages_of
+from halfkick.models.train.worker.batch import Batch, Frame
+from halfkick.models.train.worker.dynamics import own_frames
+from halfkick.models.train.worker.loop import Loop
+from halfkick.models.train.worker.passage import LENGTH, Passage
+from halfkick.models.train.worker.predict import errors, predict
+from halfkick.models.train.worker.sharpen import sharpen
+from halfkick.models.train.worker.stage import Stage, stages_of
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

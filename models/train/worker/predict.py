@@ -8,8 +8,8 @@ import torch
 
 from halfkick.models.pet.network import Network
 from halfkick.models.pet.shape import Shape
-from halfkick.models.train.batch import Batch
 from halfkick.models.train.network import DIRECT, ENERGY, STRESS
+from halfkick.models.train.worker.batch import Batch
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

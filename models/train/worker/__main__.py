@@ -12,8 +12,8 @@ from pathlib import Path
 
 from halfkick.models.base import ModelError
 from halfkick.models.memory import keep_memory
-from halfkick.models.train.loop import out_of_memory
-from halfkick.models.train.training import Training
+from halfkick.models.train.worker.loop import out_of_memory
+from halfkick.models.train.worker.training import Training
 
 __all__ = ["main"]
 

@@ -1,0 +1,1 @@
+"""Labelled frames: read, checked, divided, with their baseline, before anything is trained."""
