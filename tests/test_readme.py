@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 from simulation import ENVIRONMENT, HALFKICK
 
+from halfkick.driver.cli import COMMANDS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
 SCENARIOS = {p.parent.name for p in (ROOT / "ipi_inputs").glob("*/input.xml")}
@@ -22,10 +24,8 @@ def help_of(command: str) -> str:
     return done.stdout
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "serve", "compare", "check", "analyze", "tune", "validate"]
-)
-def test_options_that_are_named_exist(command):
+@pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
+def test_every_command_is_named_with_options_that_exist(command):
     text = help_of(command)
     rows = [line for line in README.splitlines() if line.startswith(f"| `halfkick {command} ")]
     assert rows
@@ -33,9 +33,14 @@ def test_options_that_are_named_exist(command):
     if command in ("run", "serve"):
         common = README.split("`run` and `serve` take ")[1].split("What belongs")[0]
         options |= set(re.findall(r"--[a-z-]+", common))
-    assert options
     assert not {option for option in options if option not in text}
     assert "--no-such-option" not in text
+
+
+def test_the_version_is_that_of_the_package():
+    done = subprocess.run([*HALFKICK, "--version"], capture_output=True, text=True, check=True)
+    version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
+    assert done.stdout == f"halfkick {version[1]}\n"
 
 
 def test_the_table_of_scenarios_is_complete():

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.options import DeviceOption, DtypeOption, ThreadsOption
+from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption
 
 __all__ = ["validate"]
 

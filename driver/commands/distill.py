@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.options import DeviceOption, ThreadsOption
+from halfkick.driver.commands.options import DeviceOption, ThreadsOption
 
 __all__ = ["distill"]
 

@@ -1,0 +1,1 @@
+"""The commands of ``halfkick``: what each is asked, and what it starts."""
