@@ -180,7 +180,7 @@ def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
         atoms = read(path)
     except Exception as error:
         raise ConfigError(
-            f"expected a structure that ASE reads, '{path}' is none: {error}"
+            f"expected a structure that ASE reads, '{path}' is none: {error!r}"
         ) from error
     silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
     pbc = np.ones(3, dtype=bool) if silent else np.array(atoms.pbc, dtype=bool)

@@ -267,8 +267,10 @@ def test_the_command(tmp_path):
 
 def test_what_cannot_be_checked(tmp_path):
     ase.io.write(tmp_path / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2]]))
+    (tmp_path / "words.md").write_text("# no structure\n")
     for arguments, message in (
         (("python:toy:toy", "nowhere.xyz"), "expected a structure that ASE reads"),
+        (("python:toy:toy", "words.md"), "words.md': StopIteration\n"),
         (("python:toy:toy", "gold.xyz"), "expected species that model 'toy' knows"),
     ):
         done = check(tmp_path, *arguments)

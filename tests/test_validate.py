@@ -40,6 +40,12 @@ def test_other_boxes_are_refused(molecules):
         water_box(molecules)
 
 
+def test_a_box_that_cannot_be_made_leaves_nothing_behind(run, tmp_path):
+    with pytest.raises(ConfigError, match="expected 32, 64"):
+        simulate(Plan(molecules=31), tmp_path / "out", run, str)
+    assert not (tmp_path / "out").exists()
+
+
 def test_clusters_are_whole_molecules():
     found = clusters(water_box(32), (2, 5), rattle=0.0)
     for cluster, size in zip(found, (2, 5), strict=True):

@@ -47,7 +47,6 @@ def validate(
     pair = Pair({role: loaded for role in Role})
     runner = quiet_runner(Machine(device, dtype, threads))
     console, done = Console(), []
-    out.mkdir(parents=True, exist_ok=True)
     places = validation.simulate(plan, out, runner, console.print)
     if optimise:
         done = validation.geometries(plan, out, pair, runner, console.print)

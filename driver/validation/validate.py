@@ -98,8 +98,9 @@ def _template(plan: Plan, folder: Path) -> Template:
     """The scenario with the plan's model and box."""
     from ase.io import write
 
+    box = water_box(plan.molecules)
     scenario = copy_scenario(SCENARIO, folder)
-    write(scenario / "init.xyz", water_box(plan.molecules))
+    write(scenario / "init.xyz", box)
     path = scenario / "input.xml"
     path.write_text(path.read_text().replace("{model: water,", f"{{model: {plan.model},"))
     return Template(path)

@@ -59,7 +59,8 @@ def read_structures(path: str) -> list[Structure]:
     try:
         frames = read(path, index=index)
     except Exception as error:  # ASE's readers raise anything
-        raise ModelError(f"expected a structure that ASE reads, got '{path}': {error}") from error
+        why = str(error) or type(error).__name__
+        raise ModelError(f"expected a structure that ASE reads, got '{path}': {why}") from error
     frames = frames if isinstance(frames, list) else [frames]
     if not frames:
         raise ModelError(f"expected at least one frame in '{path}', got none; choose others")
