@@ -28,6 +28,28 @@ def test_a_picture_of_two_runs_differs_from_that_of_one(tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() > 0.5
 
 
+def test_folders_of_one_name_are_both_shown(tmp_path):
+    for place, case in (("a", Case(steps=10)), ("b", Case(roles=("direct",), strides=(1,)))):
+        (tmp_path / place / "run").mkdir(parents=True)
+        simulate(tmp_path / place / "run", case)
+    both = compare(tmp_path, "a/run", "b/run", "--out", "both.png")
+    one = compare(tmp_path, "b/run", "--out", "one.png")
+    assert (both.returncode, one.returncode) == (0, 0), both.stderr + one.stderr
+    pictures = [matplotlib.image.imread(tmp_path / f"{name}.png") for name in ("both", "one")]
+    assert np.abs(pictures[0] - pictures[1]).max() > 0.5
+
+
+def test_a_run_that_was_not_started(tmp_path):
+    done = subprocess.run(
+        [*HALFKICK, "run", "water_nve_mts", "--steps", "0"],
+        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode != 0
+    done = compare(tmp_path, "water_nve_mts")
+    assert done.returncode == 2 and not (tmp_path / "compare.png").exists()
+    assert "expected conserved or temperature in a properties file" in done.stderr
+
+
 def test_what_is_no_run(tmp_path):
     done = compare(tmp_path, "nowhere")
     assert done.returncode == 2

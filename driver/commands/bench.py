@@ -24,11 +24,11 @@ def bench(
     modes: Annotated[str, typer.Option(help="Of conservative,direct,mts.")] = (
         "conservative,direct,mts"
     ),
-    stride: Annotated[int | None, typer.Option(help="Inner steps in an outer step.")] = None,
-    repeats: Annotated[int, typer.Option(help="How often to measure each.")] = 5,
+    stride: Annotated[int | None, typer.Option(help="Inner steps in an outer step.", min=1)] = None,
+    repeats: Annotated[int, typer.Option(help="How often to measure each.", min=1)] = 5,
     quick: Annotated[bool, typer.Option("--quick", help="One short measurement of each.")] = False,
     in_a_row: Annotated[
-        int, typer.Option(help="Outer steps that halfkick then does alone, to find stalls.")
+        int, typer.Option(help="Outer steps that halfkick then does alone, to find stalls.", min=0)
     ] = 0,
     out: Annotated[Path, typer.Option(help="Where to leave bench.json and bench.png.")] = Path(),
     device: DeviceOption = "cpu",

@@ -15,9 +15,21 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
+    from halfkick.driver.config import ConfigError
     from halfkick.driver.run.job import describe
     from halfkick.driver.run.picture import compare as draw
     from halfkick.driver.run.properties import read_properties
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
-    draw({job.folder.name: (read_properties(job.properties), job.n_atoms) for job in jobs}, out)
+    names = [job.folder.name for job in jobs]
+    shown = {}
+    for job, name in zip(jobs, names, strict=True):
+        rows = read_properties(job.properties)
+        if not len(rows) or (rows.conserved is None and rows.temperature is None):
+            raise ConfigError(
+                f"expected conserved or temperature in a properties file with rows in "
+                f"'{job.folder}', got none; run it first"
+            )
+        label = name if names.count(name) == 1 else str(job.folder)
+        shown[label] = rows, job.n_atoms
+    draw(shown, out)

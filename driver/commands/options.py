@@ -12,5 +12,5 @@ DeviceOption = Annotated[str, typer.Option(help="cpu, cuda or cuda:N; several: c
 DtypeOption = Annotated[
     str | None, typer.Option(help="float32 or float64; default: as the model was made.")
 ]
-WaitOption = Annotated[float, typer.Option(help="Seconds to wait for i-PI.")]
-ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads for the model.")]
+WaitOption = Annotated[float, typer.Option(help="Seconds to wait for i-PI.", min=0.0)]
+ThreadsOption = Annotated[int | None, typer.Option(help="CPU threads for the model.", min=1)]

@@ -24,7 +24,8 @@ def serve(
         str | None, typer.Option(help="i-PI's sockets_prefix, if not the XML's.")
     ] = None,
     connections: Annotated[
-        int | None, typer.Option(help="Connections to each address; default: as the XML needs.")
+        int | None,
+        typer.Option(help="To each address; default: as the XML needs.", min=1),
     ] = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,

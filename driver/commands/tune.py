@@ -14,12 +14,16 @@ __all__ = ["tune"]
 
 def tune(
     input_xml: Annotated[Path, typer.Argument(help="An i-PI input with <nmts> [1, M].")],
-    strides: Annotated[list[int] | None, typer.Option(help="M; give it several times.")] = None,
-    inner: Annotated[list[float] | None, typer.Option(help="Inner step, fs; likewise.")] = None,
-    ps: Annotated[float, typer.Option(help="Length of each run.")] = 0.5,
+    strides: Annotated[
+        list[int] | None, typer.Option(help="M; give it several times.", min=1)
+    ] = None,
+    inner: Annotated[
+        list[float] | None, typer.Option(help="Inner step, fs; likewise.", min=0.01)
+    ] = None,
+    ps: Annotated[float, typer.Option(help="Length of each run.", min=1e-3)] = 0.5,
     seeds: Annotated[int, typer.Option(help="Runs of each setting.", min=1)] = 2,
-    equilibrate: Annotated[float, typer.Option(help="ps before all of them.")] = 0.2,
-    limit: Annotated[float, typer.Option(help="Drift to accept, meV/atom/ps.")] = 0.5,
+    equilibrate: Annotated[float, typer.Option(help="ps before all of them.", min=1e-3)] = 0.2,
+    limit: Annotated[float, typer.Option(help="Drift to accept, meV/atom/ps.", min=0.0)] = 0.5,
     out: Annotated[Path, typer.Option(help="Folder for the runs and results.")] = Path("tune"),
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,

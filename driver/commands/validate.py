@@ -14,13 +14,13 @@ __all__ = ["validate"]
 
 def validate(
     model: Annotated[str, typer.Option(help="Of water, named as in <parameters>.")] = "water",
-    length: Annotated[float, typer.Option(help="ps of each run.")] = 5.0,
+    length: Annotated[float, typer.Option(help="ps of each run.", min=1e-3)] = 5.0,
     molecules: Annotated[int, typer.Option(help="32, 64, 512, …")] = 32,
-    equilibrate: Annotated[float, typer.Option(help="ps before all of them.")] = 1.0,
+    equilibrate: Annotated[float, typer.Option(help="ps before all of them.", min=1e-3)] = 1.0,
     ensemble: Annotated[
         list[str] | None, typer.Option(help="nve, svr or langevin; give it several times.")
     ] = None,
-    optimise: Annotated[int, typer.Option(help="Most steps of an optimisation; 0: none.")] = 200,
+    optimise: Annotated[int, typer.Option(help="Steps of an optimisation; 0: none.", min=0)] = 200,
     out: Annotated[Path, typer.Option(help="Folder for all of it.")] = Path("validate"),
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,
