@@ -12,9 +12,10 @@ from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
 from halfkick.driver.analysis import thermo
+from halfkick.driver.analysis.figures import Analysis, pooled
 from halfkick.driver.analysis.molecules import find_molecules, split_kinetic
 from halfkick.driver.analysis.outputs import open_run
-from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.report import Report
 from halfkick.driver.analysis.structure import radial_distribution
 from halfkick.driver.analysis.values import (
     Curve,
@@ -198,9 +199,26 @@ def test_parts_that_do_not_last_are_taken_as_they_are():
     assert memory(np.zeros((8, 3))) == 1.0
 
 
+def test_runs_of_one_kind_are_weighed_by_their_lengths():
+    lengths = np.array([1.0, 3.0])
+    value, error = pooled(np.array([[1.0], [2.0]]), np.array([[2.0], [1.0]]), lengths)
+    assert value == pytest.approx([1.75])
+    assert error == pytest.approx([np.hypot(0.25 * 2.0, 0.75 * 1.0)])
+    assert np.isnan(pooled(np.array([[1.0], [2.0]]), np.array([[np.nan], [1.0]]), lengths)[1])
+
+
+def test_runs_that_differ_by_more_than_their_errors_have_larger_ones():
+    rng = np.random.default_rng(8)
+    values, errors, lengths = rng.normal(size=(4, 60)), np.ones((4, 60)), np.ones(4)
+    assert pooled(values, errors, lengths)[1] == pytest.approx(np.full(60, 0.5), rel=0.2)
+    assert pooled(values, 0.5 * errors, lengths)[1] == pytest.approx(np.full(60, 0.5), rel=0.2)
+    wide = pooled(values, 2.0 * errors, lengths)[1]  # the twin: errors stay when they cover it
+    assert wide == pytest.approx(np.full(60, 1.0))
+
+
 def test_what_stands_out_is_marked():
     def analysis(value):
-        return Analysis(None, [Scalar("t", "K", value, 1.0)], [])
+        return Analysis("", [], [Scalar("t", "K", value, 1.0)], [])
 
     (row,) = Report([analysis(300.0), analysis(301.0), analysis(310.0)]).rows()
     assert row == ["t", "K", "300.0 ± 1.0", "301.0 ± 1.0 (+0.7)", "310.0 ± 1.0 (+7.1)!"]
@@ -291,6 +309,17 @@ def test_the_command_tells_direct_forces_apart(runs):
     assert "diffusion(" not in page  # the runs are too short for it
     for name in ("drift", "temperature(H)", "temperature(O)"):
         assert name in done.stdout and name in page
+
+
+def test_runs_of_one_kind_are_taken_together(runs):
+    done = analyze(runs, "mts+direct", "mts", "--json", "both.json", "--frames", "0")
+    assert done.returncode == 0, done.stderr
+    both, mts = json.loads((runs / "both.json").read_text())
+    assert len(both["runs"]) == 2 and len(mts["runs"]) == 1
+    found, one = both["figures"]["drift"], mts["figures"]["drift"]
+    assert found["value"] > 5 * abs(one["value"])  # of the mean of both, half of the direct run's
+    assert found["error"] > 2 * one["error"]  # they differ
+    assert "mts+direct" in (runs / "analysis.html").read_text(encoding="utf-8")
 
 
 def test_what_cannot_be_analysed(runs, tmp_path):

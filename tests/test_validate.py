@@ -10,8 +10,9 @@ import toy
 from ase import Atoms
 from wells import OFFSET, STIFFNESS, wells
 
+from halfkick.driver.analysis.figures import Analysis
 from halfkick.driver.analysis.molecules import find_molecules
-from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.report import Report
 from halfkick.driver.analysis.values import Curve, Scalar
 from halfkick.driver.config import ConfigError
 from halfkick.driver.run.processes import Machine
@@ -70,7 +71,7 @@ def report(drifts=(), temperatures=(), shift=0.0):
             scalars.append(Scalar(f"temperature({name})", "K", value, 1.0))
         y = np.random.default_rng(index).normal(scale=0.1, size=50) + (shift if index == 2 else 0.0)
         curves = [Curve("radial distribution", "O-O", "", "", x, y, error)]
-        analyses.append(Analysis(None, scalars, curves))
+        analyses.append(Analysis("", [], scalars, curves))
     return Report(analyses)
 
 

@@ -9,17 +9,18 @@ from functools import cached_property
 
 import numpy as np
 
-from halfkick.driver.analysis import motion, pictures, structure, thermo
+from halfkick.driver.analysis import pictures
+from halfkick.driver.analysis.figures import Analysis, analyze_together
 from halfkick.driver.analysis.forces import both_forces, load_pair
 from halfkick.driver.analysis.outputs import Frames, Run
 from halfkick.driver.analysis.page import page, picture, section, table
-from halfkick.driver.analysis.values import Curve, Scalar, deviation, difference
+from halfkick.driver.analysis.values import Scalar, deviation, difference
 from halfkick.driver.analysis.view import view
 from halfkick.driver.run.estimate import with_error
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare
 
-__all__ = ["Analysis", "Report", "analyze", "html", "sections"]
+__all__ = ["Report", "analyze", "html", "sections"]
 
 FAR = 3.0  # standard errors: beyond it a difference stands out
 ERRORS = (
@@ -27,19 +28,14 @@ ERRORS = (
     "of the run, joined up to its halves, for curves, by groups of atoms for diffusion, as of a "
     "walk with scatter for the drift. What lasts longer than the run is in none of them."
 )
+TOGETHER = (
+    "Of several runs (+) it is the mean by their lengths; where they differ by more than their "
+    "errors, these are scaled by the root of chi² for each degree of freedom."
+)
 SIGMAS = (
     "In brackets, differences to the first run in units of their standard error; beyond "
     f"{FAR:g} they stand out."
 )
-
-
-@dataclass(frozen=True, eq=False)
-class Analysis:
-    """What one run tells."""
-
-    run: Run
-    scalars: list[Scalar]
-    curves: list[Curve]
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,8 +57,8 @@ class Report:
     @cached_property
     def pictures(self) -> dict[str, bytes]:
         """All of them by name, as PNG: first that of the energies."""
-        energies = pictures.energies([a.run for a in self.analyses])
-        curves = {a.run.label: a.curves for a in self.analyses}
+        energies = pictures.energies([run for a in self.analyses for run in a.runs])
+        curves = {a.label: a.curves for a in self.analyses}
         return {"energies": energies, **dict(pictures.groups(curves))}
 
     def rows(self) -> list[list[str]]:
@@ -101,36 +97,33 @@ class Report:
                     "unit": s.unit,
                     "sigmas_from_first": None if first is None else difference(s, first),
                 }
-            runs.append({"run": str(analysis.run.job.folder), "figures": figures})
+            folders = [str(run.job.folder) for run in analysis.runs]
+            runs.append({"runs": folders, "figures": figures})
         return json.dumps(runs, indent=2)
 
 
-def analyze(runs: Sequence[Run], *, frames: int = 0, device: str = "cpu") -> Report:
-    """Take all figures and curves of each run.
+def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "cpu") -> Report:
+    """Take all figures and curves.
 
     Args:
-        runs: at least one.
+        groups: of runs of one kind, each taken together; at least one.
         frames: of the first run, on which to evaluate both forces and which to show.
         device: where the models run that give the forces.
 
     Raises:
         ConfigError: if frames are to be shown and chemiscope is not installed.
     """
-    if len({run.label for run in runs}) < len(runs):
-        runs = [replace(run, label=str(run.job.folder)) for run in runs]
-    analyses = [_analyze(run) for run in runs]
-    positions = runs[0].frames("positions") if frames else None
+    labels = [run.label for group in groups for run in group]
+    if len(set(labels)) < len(labels):
+        groups = [[replace(run, label=str(run.job.folder)) for run in group] for group in groups]
+    analyses = [analyze_together(group) for group in groups]
+    first = analyses[0].runs[0]
+    positions = first.frames("positions") if frames else None
     if positions is None:
         return Report(analyses)
-    gaps, shown = _with_forces(runs[0], positions, frames, device)
+    gaps, shown = _with_forces(first, positions, frames, device)
     analyses[0].scalars.extend(gaps)
     return Report(analyses, shown)
-
-
-def _analyze(run: Run) -> Analysis:
-    scalars = thermo.scalars(run) + motion.scalars(run)
-    curves = thermo.curves(run) + structure.curves(run) + motion.curves(run)
-    return Analysis(run, scalars, curves)
 
 
 def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[list[Scalar], str]:
@@ -150,13 +143,15 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
 
 def sections(report: Report) -> list[str]:
     """Parts of a page: all tables and pictures, and the view if there is one."""
-    runs = [analysis.run for analysis in report.analyses]
-    labels = [run.label for run in runs]
-    parts = [section("Figures", " ".join([ERRORS, SIGMAS if len(runs) > 1 else ""]))]
+    labels = [analysis.label for analysis in report.analyses]
+    notes = [ERRORS]
+    notes += [TOGETHER] if any(len(a.runs) > 1 for a in report.analyses) else []
+    notes += [SIGMAS] if len(labels) > 1 else []
+    parts = [section("Figures", " ".join(notes))]
     parts.append(table(["", "unit", *labels], report.rows()))
     (name, energies), *curves = report.pictures.items()
     parts += [section("Energy and temperature"), picture(energies, name)]
-    if len(runs) > 1 and report.curve_rows():
+    if len(labels) > 1 and report.curve_rows():
         note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
         parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
     for group, png in curves:
@@ -169,7 +164,7 @@ def sections(report: Report) -> list[str]:
 
 def html(report: Report) -> str:
     """One page with everything."""
-    return page(" / ".join(analysis.run.label for analysis in report.analyses), sections(report))
+    return page(" / ".join(analysis.label for analysis in report.analyses), sections(report))
 
 
 def _cell(scalar: Scalar | None, reference: Scalar | None) -> str:

@@ -13,7 +13,10 @@ __all__ = ["analyze"]
 
 
 def analyze(
-    runs: Annotated[list[Path], typer.Argument(help="Folders of runs, or input files.")],
+    runs: Annotated[
+        list[str],
+        typer.Argument(help="Folders of runs, or input files; A+B: runs of one kind, together."),
+    ],
     out: Annotated[Path, typer.Option(help="The report to write.")] = Path("analysis.html"),
     json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
     skip: Annotated[float, typer.Option(help="Leave out the first ps.", min=0.0)] = 0.0,
@@ -36,13 +39,15 @@ def analyze(
     from halfkick.driver.analysis.outputs import open_run
     from halfkick.driver.analysis.report import analyze, html
 
-    report = analyze([open_run(run, skip_ps=skip) for run in runs], frames=frames, device=device)
+    names = [[run] if Path(run).exists() else run.split("+") for run in runs]
+    groups = [[open_run(Path(name), skip_ps=skip) for name in group] for group in names]
+    report = analyze(groups, frames=frames, device=device)
     out.write_text(html(report), encoding="utf-8")
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
         for name, png in report.pictures.items():
             (pictures / f"{name.replace(' ', '_')}.png").write_bytes(png)
-    table = Table("", "unit", *(analysis.run.label for analysis in report.analyses))
+    table = Table("", "unit", *(analysis.label for analysis in report.analyses))
     for row in report.rows():
         table.add_row(*row)
     Console().print(table, highlight=False)

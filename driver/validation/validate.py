@@ -132,7 +132,7 @@ def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
         # a thermostat takes its time to what the forces make of it
         skip_ps = 0.0 if ensemble == "nve" else SKIP * plan.length_ps
         folders = [places[f"{ensemble}_{forces}"] for forces in FORCES]
-        found[ensemble] = analyze([open_run(folder, skip_ps=skip_ps) for folder in folders])
+        found[ensemble] = analyze([[open_run(folder, skip_ps=skip_ps)] for folder in folders])
     return found
 
 
@@ -140,7 +140,7 @@ def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float
     """Kinetic temperatures of species (K) that each thermostat should give with this step."""
     found = {}
     for ensemble, report in reports.items():
-        run = report.analyses[0].run
+        (run,) = report.analyses[0].runs
         frames = run.frames("positions")
         if ensemble == "nve" or frames is None:
             continue

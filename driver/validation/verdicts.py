@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfkick.driver.analysis.report import Analysis, Report
+from halfkick.driver.analysis.figures import Analysis
+from halfkick.driver.analysis.report import Report
 from halfkick.driver.analysis.values import Scalar, deviation, difference
 from halfkick.driver.run.estimate import with_error
 from halfkick.driver.validation.optimise import RECIPES, Optimised, rates
