@@ -13,9 +13,10 @@ import pytest
 import toy
 from simulation import ENVIRONMENT, HALFKICK
 
-from halfkick.driver.bench.bench import Measured, Options, setups
 from halfkick.driver.bench.figures import figures, shares
 from halfkick.driver.bench.inputs import Base, Setup, repeated
+from halfkick.driver.bench.measure import setups
+from halfkick.driver.bench.measured import Measured, Options
 from halfkick.driver.config import ConfigError, read_input
 
 SCENARIO = Path(__file__).parents[1] / "ipi_inputs" / "water_nve_mts"

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from halfkick.driver.bench.alone import alone_name
-from halfkick.driver.bench.bench import BATCH, BOTH, DIRECT, IN_A_ROW, Measured, reference
 from halfkick.driver.bench.inputs import Setup
+from halfkick.driver.bench.measured import BATCH, BOTH, DIRECT, IN_A_ROW, Measured, reference
 from halfkick.driver.bench.roundtrip import BARE, DRIVER
 
 __all__ = ["figures", "model_ms", "shares"]

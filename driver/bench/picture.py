@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from halfkick.driver.bench.bench import Measured
 from halfkick.driver.bench.figures import shares
+from halfkick.driver.bench.measured import Measured
 
 __all__ = ["draw"]
 

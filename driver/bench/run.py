@@ -11,10 +11,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from halfkick.driver.bench.bench import Measured, Options, measure
 from halfkick.driver.bench.contender import Machine
 from halfkick.driver.bench.figures import figures
 from halfkick.driver.bench.inputs import MODES, Base
+from halfkick.driver.bench.measure import measure
+from halfkick.driver.bench.measured import Measured, Options
 from halfkick.driver.bench.picture import draw
 from halfkick.driver.bench.timing import Statistics
 from halfkick.driver.config import ConfigError, read_input

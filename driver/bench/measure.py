@@ -1,103 +1,38 @@
-"""The command: what is timed, and what comes of it."""
+"""Times everything, one setup after the other, what belongs to a setup turn by turn."""
 
 from __future__ import annotations
 
-import json
-import os
-import platform
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from halfkick.driver.bench.alone import evaluation, neighbor_lists
 from halfkick.driver.bench.contender import WAYS, Contender, Machine
-from halfkick.driver.bench.inputs import MODES, Base, Setup, repeated
+from halfkick.driver.bench.inputs import Base, Setup, repeated
+from halfkick.driver.bench.measured import (
+    BATCH,
+    BOTH,
+    CONSERVATIVE,
+    DIRECT,
+    IN_A_ROW,
+    Measured,
+    Options,
+    describe,
+    reference,
+)
 from halfkick.driver.bench.roundtrip import RoundTrip
 from halfkick.driver.bench.timing import Timed, interleave
-from halfkick.models.base import ForceModel, Role
+from halfkick.models.base import ForceModel
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = [
-    "BOTH",
-    "CONSERVATIVE",
-    "DIRECT",
-    "IN_A_ROW",
-    "Measured",
-    "Options",
-    "measure",
-    "reference",
-]
+__all__ = ["measure"]
 
-DIRECT, CONSERVATIVE = frozenset({Role.DIRECT}), frozenset({Role.CONSERVATIVE})
-BOTH = DIRECT | CONSERVATIVE
-BATCH = 32  # beads in a request to the driver alone
-TRIPS = 200  # requests to it in one measurement
-IN_A_ROW = "halfkick, in a row"
-
-
-@dataclass(frozen=True)
-class Options:
-    """What to time.
-
-    Attributes:
-        modes: of MODES.
-        beads: numbers of beads; the first with all modes, the others with multiple time steps.
-        atoms: numbers of atoms, ``None`` for the template's; the first with everything, the others
-            with one bead and multiple time steps, halfkick and model alone.
-        repeats: how often each is measured; half as often with more beads or atoms.
-        seconds: about how long one measurement of a simulation may take.
-        in_a_row: outer steps that halfkick does by itself then, to see whether any stalls.
-    """
-
-    modes: tuple[str, ...] = MODES
-    beads: tuple[int, ...] = (1,)
-    atoms: tuple[int, ...] | None = None
-    repeats: int = 5
-    seconds: float = 1.5
-    in_a_row: int = 0
-
-
-@dataclass
-class Measured:
-    """All times in ms by setup and name, and what they were measured with.
-
-    Times of simulations are for an outer step, those of the model alone for a structure.
-
-    Attributes:
-        usage: CPU time for an outer step of the last measurement, and resident memory of what
-            serves the forces, before and after, for each simulation.
-    """
-
-    options: Options
-    stride: int
-    machine: Mapping[str, str]
-    times: dict[Setup, dict[str, list[float]]]
-    usage: dict[str, dict[str, float]]
-
-    def write(self, path: Path, figures: Mapping[str, float]) -> None:
-        """Write everything as JSON."""
-        groups = [{**asdict(setup), "ms": times} for setup, times in self.times.items()]
-        path.write_text(
-            json.dumps(
-                {
-                    "machine": self.machine,
-                    "options": asdict(self.options),
-                    "stride": self.stride,
-                    "figures": figures,
-                    "usage": self.usage,
-                    "times": groups,
-                },
-                indent=1,
-            )
-            + "\n"
-        )
+TRIPS = 200  # requests to the driver alone in one measurement
 
 
 def measure(
@@ -189,11 +124,6 @@ def started(
         yield timed
 
 
-def reference(options: Options, n_atoms: int) -> Setup:
-    """The simulation that is looked at most closely."""
-    return Setup("mts", options.beads[0], (options.atoms or (n_atoms,))[0])
-
-
 def ways(model: ForceModel, setup: Setup, options: Options) -> Sequence[str]:
     """What a simulation is served by; i-PI's metatomic driver only serves metatomic models."""
     first = setup.atoms == (options.atoms or (setup.atoms,))[0]
@@ -225,28 +155,3 @@ def is_metatomic(model: ForceModel) -> bool:
     from halfkick.models.metatomic import MetatomicModel
 
     return isinstance(model, MetatomicModel)
-
-
-def describe(machine: Machine) -> dict[str, str]:
-    """What it was measured with."""
-    import torch
-
-    packages = ("halfkick", "ipi", "torch", "metatomic-torch", "vesin")
-    return {
-        "device": machine.device,
-        "processor": processor(),
-        "cores": str(os.cpu_count()),
-        "threads": str(torch.get_num_threads()),
-        "python": platform.python_version(),
-        **{package: version(package) for package in packages},
-    }
-
-
-def processor() -> str:
-    """The processor's name, as far as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.processor()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return names[0] if names else platform.processor()
