@@ -32,6 +32,23 @@ def test_spectrum_and_correlation_of_a_vibration():
     assert pytest.approx(33.35641) == motion.PER_CM
 
 
+@pytest.mark.parametrize(("step_fs", "found"), [(4.0, True), (40.0, False)])
+def test_no_spectrum_of_frames_too_far_apart(step_fs, found):
+    """Of bands up to 3600 1/cm; every 40 fs shows 417."""
+    rng = np.random.default_rng(6)
+    step, n = 1e-3 * step_fs, 2000
+    bands = np.concatenate([c + 80.0 * rng.normal(size=30) for c in (300.0, 1650.0, 3300.0)])
+    phases = 2 * np.pi * np.outer(step * np.arange(n), bands / motion.PER_CM)
+    moves = np.cos(phases + rng.uniform(0, 6, 90)) @ rng.normal(size=(90, 6))
+    moves = moves.reshape(n, 2, 3)
+    frames = [Atoms("OH") for _ in range(n)]
+    for atoms, velocities in zip(frames, moves, strict=True):
+        atoms.arrays["velocities"] = velocities
+    trajectory = Frames(step * np.arange(n), [frames])
+    curves = motion.curves(SimpleNamespace(beads=1, frames=lambda *kinds: trajectory))
+    assert [c.group for c in curves] == ["vibrations"] * found + ["autocorrelation"]
+
+
 def test_diffusion_of_a_random_walk():
     """Whatever the length of the run, and however the atoms rattle in between."""
     rng = np.random.default_rng(4)

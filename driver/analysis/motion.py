@@ -18,10 +18,14 @@ LONGEST_PS = 2.0  # of the autocorrelation shown
 SPECTRUM_PS = 1.0  # longest block: runs of other lengths have the same resolution
 FIT_PS = (1.0, 2.0)  # where the mean square displacement is a straight line, whatever the run
 LAGS = 25  # in it
+FOLDED = 0.1  # of the mean density, in the last tenth of a spectrum
 
 
 def curves(run: Run) -> list[Curve]:
-    """Density of states and velocity autocorrelation, where velocities are written."""
+    """Density of states and velocity autocorrelation, where velocities are written.
+
+    Without the former where they are written too rarely for the fastest motions.
+    """
     frames = run.frames("v_centroid") if run.beads > 1 else run.frames("velocities")
     if frames is None or len(frames.times) < BLOCKS * FEW:
         return []
@@ -38,17 +42,27 @@ def curves(run: Run) -> list[Curve]:
         return density_of_states(weighted[part][:length], step_ps)
 
     y, error = blocked(len(weighted), spectrum, blocks)
-    x, y, error = (values[x <= HIGHEST] for values in (x, y, error))
     times = step_ps * np.arange(min(length // 2, round(LONGEST_PS / step_ps)))
 
     def correlation(part: slice) -> NDArray[np.float64]:
         return autocorrelation(weighted[part], len(times))
 
     c, c_error = blocked(len(weighted), correlation, blocks)
-    return [
-        Curve("vibrations", "all", "wave number (1/cm)", "density of states (cm)", x, y, error),
-        Curve("autocorrelation", "all", "time (ps)", "velocity correlation", times, c, c_error),
-    ]
+    labels = ("autocorrelation", "all", "time (ps)", "velocity correlation")
+    found = [Curve(*labels, times, c, c_error)]
+    if not folded(y):
+        x, y, error = (values[x <= HIGHEST] for values in (x, y, error))
+        labels = ("vibrations", "all", "wave number (1/cm)", "density of states (cm)")
+        found.insert(0, Curve(*labels, x, y, error))
+    return found
+
+
+def folded(density: NDArray[np.float64]) -> bool:
+    """Whether a spectrum goes on beyond its end, so that faster motions are folded into it.
+
+    Of a few sharp lines it cannot tell.
+    """
+    return float(density[-max(1, len(density) // 10) :].mean()) > FOLDED * float(density.mean())
 
 
 def density_of_states(weighted: NDArray[np.float64], step_ps: float) -> NDArray[np.float64]:
