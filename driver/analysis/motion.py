@@ -18,7 +18,7 @@ LONGEST_PS = 2.0  # of the autocorrelation shown
 SPECTRUM_PS = 1.0  # longest block: runs of other lengths have the same resolution
 FIT_PS = (1.0, 2.0)  # where the mean square displacement is a straight line, whatever the run
 LAGS = 25  # in it
-FOLDED = 0.1  # of the mean density, in the last tenth of a spectrum
+FOLDED = 0.2  # of the mean density, in the last twentieth of a spectrum
 
 
 def curves(run: Run) -> list[Curve]:
@@ -62,7 +62,7 @@ def folded(density: NDArray[np.float64]) -> bool:
 
     Of a few sharp lines it cannot tell.
     """
-    return float(density[-max(1, len(density) // 10) :].mean()) > FOLDED * float(density.mean())
+    return float(density[-max(1, len(density) // 20) :].mean()) > FOLDED * float(density.mean())
 
 
 def density_of_states(weighted: NDArray[np.float64], step_ps: float) -> NDArray[np.float64]:
