@@ -180,7 +180,8 @@ def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
         atoms = read(path)
     except Exception as error:
         raise ConfigError(
-            f"expected a structure that ASE reads, '{path}' is none: {error!r}"
+            f"expected a structure that ASE reads, '{path}' is none: "
+            f"{str(error) or type(error).__name__}"
         ) from error
     silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
     pbc = np.ones(3, dtype=bool) if silent else np.array(atoms.pbc, dtype=bool)

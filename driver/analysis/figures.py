@@ -24,18 +24,35 @@ class Analysis:
     scalars: list[Scalar]
     curves: list[Curve]
 
+    def scalar(self, name: str) -> Scalar | None:
+        """The figure of that name, if there is one."""
+        return next((s for s in self.scalars if s.name == name), None)
+
+    def curve(self, group: str, name: str) -> Curve | None:
+        """The curve of that name, if there is one."""
+        return next((c for c in self.curves if (c.group, c.name) == (group, name)), None)
+
 
 def analyze_together(runs: Sequence[Run]) -> Analysis:
-    """Take all figures and curves of runs of one kind, and the mean of each."""
-    scalars, curves = [], []
-    for run in runs:
-        scalars.append(thermo.scalars(run) + motion.scalars(run))
-        curves.append(thermo.curves(run) + structure.curves(run) + motion.curves(run))
-    label = "+".join(run.label for run in runs)
-    if len(runs) == 1:
-        return Analysis(label, list(runs), scalars[0], curves[0])
+    """Take all figures and curves of runs of one kind, and the mean of each that all have."""
+    one, *others = each = [_analyze(run) for run in runs]
+    if not others:
+        return one
     lengths = np.array([_length(run) for run in runs])
-    return Analysis(label, list(runs), _scalars(scalars, lengths), _curves(curves, lengths))
+    scalars = [[a.scalar(s.name) for a in each] for s in one.scalars]
+    curves = [[a.curve(c.group, c.name) for a in each] for c in one.curves]
+    return Analysis(
+        "+".join(run.label for run in runs),
+        list(runs),
+        [_scalar(same, lengths) for same in scalars if None not in same],
+        [_curve(same, lengths) for same in curves if None not in same],
+    )
+
+
+def _analyze(run: Run) -> Analysis:
+    scalars = thermo.scalars(run) + motion.scalars(run)
+    curves = thermo.curves(run) + structure.curves(run) + motion.curves(run)
+    return Analysis(run.label, [run], scalars, curves)
 
 
 def pooled(
@@ -61,34 +78,23 @@ def pooled(
     return mean, error * np.sqrt(max(1.0, float(chi.mean()) / (len(values) - 1)))
 
 
-def _scalars(found: Sequence[list[Scalar]], lengths: NDArray[np.float64]) -> list[Scalar]:
-    together = []
-    for scalar in found[0]:
-        same = [next((s for s in of_run if s.name == scalar.name), None) for of_run in found]
-        if None in same:
-            continue
-        values = np.array([[s.value] for s in same])
-        errors = np.array([[np.nan if s.error is None else s.error] for s in same])
-        (value,), (error,) = pooled(values, errors, lengths)
-        error = float(error) if np.isfinite(error) else None
-        together.append(replace(scalar, value=float(value), error=error))
-    return together
+def _scalar(same: Sequence[Scalar], lengths: NDArray[np.float64]) -> Scalar:
+    values = np.array([[s.value] for s in same])
+    errors = np.array([[np.nan if s.error is None else s.error] for s in same])
+    (value,), (error,) = pooled(values, errors, lengths)
+    error = float(error) if np.isfinite(error) else None
+    return replace(same[0], value=float(value), error=error)
 
 
-def _curves(found: Sequence[list[Curve]], lengths: NDArray[np.float64]) -> list[Curve]:
-    together = []
-    for curve in found[0]:
-        key = curve.group, curve.name
-        same = [next((c for c in of_run if (c.group, c.name) == key), None) for of_run in found]
-        if None in same:
-            continue
-        inside = [(curve.x >= c.x[0]) & (curve.x <= c.x[-1]) for c in same]
-        x = curve.x[np.all(inside, axis=0)]
-        values = np.array([np.interp(x, c.x, c.y) for c in same])
-        errors = np.array([np.interp(x, c.x, c.error) for c in same])
-        y, error = pooled(values, errors, lengths)
-        together.append(replace(curve, x=x, y=y, error=error))
-    return together
+def _curve(same: Sequence[Curve], lengths: NDArray[np.float64]) -> Curve:
+    """Where all of them have values, at the points of the first."""
+    first = same[0]
+    inside = [(first.x >= c.x[0]) & (first.x <= c.x[-1]) for c in same]
+    x = first.x[np.all(inside, axis=0)]
+    values = np.array([np.interp(x, c.x, c.y) for c in same])
+    errors = np.array([np.interp(x, c.x, c.error) for c in same])
+    y, error = pooled(values, errors, lengths)
+    return replace(first, x=x, y=y, error=error)
 
 
 def _length(run: Run) -> float:

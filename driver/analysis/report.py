@@ -17,6 +17,7 @@ from halfkick.driver.analysis.page import page, picture, section, table
 from halfkick.driver.analysis.values import Scalar, deviation, difference
 from halfkick.driver.analysis.view import view
 from halfkick.driver.run.estimate import with_error
+from halfkick.driver.run.job import labels_of
 from halfkick.models.base import Role
 from halfkick.models.check.gap import compare
 
@@ -65,7 +66,7 @@ class Report:
         """A row of text for each figure: name, unit, one cell for each run."""
         rows = []
         for name in self.names:
-            found = [next((s for s in a.scalars if s.name == name), None) for a in self.analyses]
+            found = [a.scalar(name) for a in self.analyses]
             unit = next(s.unit for s in found if s is not None)
             cells = [_cell(s, found[0] if index else None) for index, s in enumerate(found)]
             rows.append([name, unit, *cells])
@@ -73,15 +74,15 @@ class Report:
 
     def curve_rows(self) -> list[list[str]]:
         """How far the curves of each further run are from those of the first."""
-        first = {(c.group, c.name): c for c in self.analyses[0].curves if c.name != "canonical"}
+        first, *others = self.analyses
         rows = []
-        for key, reference in first.items():
+        for curve in (c for c in first.curves if c.name != "canonical"):
             cells = []
-            for analysis in self.analyses[1:]:
-                other = next((c for c in analysis.curves if (c.group, c.name) == key), None)
-                value = None if other is None else deviation(reference, other)
+            for analysis in others:
+                other = analysis.curve(curve.group, curve.name)
+                value = None if other is None else deviation(curve, other)
                 cells.append("" if value is None else _mark(f"{value:.2f}", value))
-            rows.append([" ".join(key), *cells])
+            rows.append([f"{curve.group} {curve.name}", *cells])
         return rows
 
     def to_json(self) -> str:
@@ -90,7 +91,7 @@ class Report:
         for analysis in self.analyses:
             figures = {}
             for s in analysis.scalars:
-                first = next((f for f in self.analyses[0].scalars if f.name == s.name), None)
+                first = self.analyses[0].scalar(s.name)
                 figures[s.name] = {
                     "value": s.value,
                     "error": s.error,
@@ -113,9 +114,8 @@ def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "
     Raises:
         ConfigError: if frames are to be shown and chemiscope is not installed.
     """
-    labels = [run.label for group in groups for run in group]
-    if len(set(labels)) < len(labels):
-        groups = [[replace(run, label=str(run.job.folder)) for run in group] for group in groups]
+    names = iter(labels_of([run.job for group in groups for run in group]))
+    groups = [[replace(run, label=next(names)) for run in group] for group in groups]
     analyses = [analyze_together(group) for group in groups]
     first = analyses[0].runs[0]
     positions = first.frames("positions") if frames else None

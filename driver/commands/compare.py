@@ -16,20 +16,18 @@ def compare(
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
     from halfkick.driver.config import ConfigError
-    from halfkick.driver.run.job import describe
+    from halfkick.driver.run.job import describe, labels_of
     from halfkick.driver.run.picture import compare as draw
     from halfkick.driver.run.properties import read_properties
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
-    names = [job.folder.name for job in jobs]
     shown = {}
-    for job, name in zip(jobs, names, strict=True):
+    for job, label in zip(jobs, labels_of(jobs), strict=True):
         rows = read_properties(job.properties)
         if not len(rows) or (rows.conserved is None and rows.temperature is None):
             raise ConfigError(
                 f"expected conserved or temperature in a properties file with rows in "
                 f"'{job.folder}', got none; run it first"
             )
-        label = name if names.count(name) == 1 else str(job.folder)
         shown[label] = rows, job.n_atoms
     draw(shown, out)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +14,7 @@ from halfkick.driver.run.conserved import without_energy
 from halfkick.driver.run.outputs import lacking, output_files, output_name, reached
 from halfkick.driver.run.trim import trim
 
-__all__ = ["Job", "describe", "done_steps", "prepare"]
+__all__ = ["Job", "describe", "done_steps", "labels_of", "prepare"]
 
 log = logging.getLogger(__name__)
 
@@ -107,6 +107,12 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
     else:
         _keep([xml.parent / name for name in OWN_FILES] + output_files(root, xml.parent))
     return replace(job, input=input_xml, restarted=restart)
+
+
+def labels_of(jobs: Sequence[Job]) -> list[str]:
+    """What to call runs: their folders' names, or whole paths where two share a name."""
+    names = [job.folder.resolve().name for job in jobs]
+    return names if len(set(names)) == len(names) else [str(job.folder) for job in jobs]
 
 
 def describe(xml: Path) -> Job:

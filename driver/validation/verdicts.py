@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfkick.driver.analysis.figures import Analysis
 from halfkick.driver.analysis.report import Report
 from halfkick.driver.analysis.values import Scalar, deviation, difference
 from halfkick.driver.run.estimate import with_error
@@ -56,7 +55,7 @@ def answer(verdict: Verdict) -> str:
 
 
 def _isolated(report: Report) -> list[Verdict]:
-    conservative, direct, mts = (_figures(a)["drift"] for a in report.analyses)
+    conservative, direct, mts = (a.scalar("drift") for a in report.analyses)
     return [
         _near("nve, MTS: drifts as conservative forces do", mts, conservative),
         _heats(direct, mts),
@@ -65,19 +64,16 @@ def _isolated(report: Report) -> list[Verdict]:
 
 
 def _thermal(ensemble: str, report: Report, targets: Mapping[str, float]) -> list[Verdict]:
-    conservative, _, mts = (_figures(a) for a in report.analyses)
+    conservative, _, mts = report.analyses
     found = []
     for species, kelvin in sorted(targets.items()):
         name = f"temperature({species})"
         target = Scalar(name, "K", kelvin, 0.0)
         what = f"{ensemble}, MTS: {name}"
-        found.append(_near(f"{what} is the target", mts[name], target))
-        found.append(_near(f"{what} is that of conservative forces", mts[name], conservative[name]))
+        one, other = mts.scalar(name), conservative.scalar(name)
+        found.append(_near(f"{what} is the target", one, target))
+        found.append(_near(f"{what} is that of conservative forces", one, other))
     return found + _alike(ensemble, report, "radial distribution")
-
-
-def _figures(analysis: Analysis) -> dict[str, Scalar]:
-    return {s.name: s for s in analysis.scalars}
 
 
 def _near(claim: str, one: Scalar, other: Scalar) -> Verdict:
@@ -100,11 +96,10 @@ def _heats(direct: Scalar, mts: Scalar) -> Verdict:
 
 def _alike(ensemble: str, report: Report, group: str) -> list[Verdict]:
     conservative, _, mts = report.analyses
-    other = {c.name: c for c in mts.curves if c.group == group}
     found = []
-    for curve in conservative.curves:
-        if curve.group == group and curve.name in other:
-            value = deviation(curve, other[curve.name])
+    for curve in (c for c in conservative.curves if c.group == group):
+        if (other := mts.curve(group, curve.name)) is not None:
+            value = deviation(curve, other)
             claim = f"{ensemble}, MTS: {group} {curve.name} is that of conservative forces"
             text = "" if value is None else f"RMS difference {value:.2f} of its error"
             found.append(Verdict(claim, text, None if value is None else value < ALIKE))
