@@ -26,6 +26,9 @@ from halfkick.driver.commands.watch import watch
 OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors that are no fault of the program: a full or broken disk, no permission."""
 
+UsageError = typer.BadParameter.__base__
+"""Click's; older versions of typer import it, newer ones have one of their own."""
+
 app = typer.Typer(
     name="halfkick",
     add_completion=False,
@@ -64,7 +67,13 @@ def main() -> None:
     logging.basicConfig(format="halfkick: %(message)s", level=logging.WARNING, stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
     try:
-        app()
+        raise SystemExit(app(standalone_mode=False))
+    except UsageError as error:
+        said = error.format_message().rstrip(".")
+        if said:  # without any arguments the help has been shown
+            name = error.ctx.command_path if error.ctx else "halfkick"
+            print(f"halfkick: error: {said}; see {name} --help", file=sys.stderr)
+        raise SystemExit(2) from None
     except GuardError as error:
         print(f"halfkick: stopped: {' '.join(str(error).split())}", file=sys.stderr)
         raise SystemExit(3) from None

@@ -1,0 +1,46 @@
+"""A command line that cannot be right: one line on standard error, and nothing done."""
+
+import subprocess
+import sys
+
+import pytest
+
+
+def halfkick(*words):
+    return subprocess.run(
+        [sys.executable, "-m", "halfkick.driver", *words], capture_output=True, text=True
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["train"], "Missing argument"),
+        (["run", "--bogus"], "No such option: --bogus"),
+        (["nosuch"], "No such command 'nosuch'"),
+        (["tune", "input.xml", "--threads", "0"], "'--threads'"),
+        (["train", "data.xyz", "--minutes", "long"], "'--minutes'"),
+        (["train", "data.xyz", "--out"], "'--out' requires an argument"),
+    ],
+)
+def test_usage_errors_are_one_line(words, said):
+    ended = halfkick(*words)
+    (line,) = ended.stderr.splitlines()
+    assert ended.returncode == 2
+    assert ended.stdout == ""
+    assert line.startswith("halfkick: error: ")
+    assert said in line
+    assert line.endswith("--help")
+
+
+def test_no_words_show_the_commands():
+    ended = halfkick()
+    assert ended.returncode == 2
+    assert ended.stderr == ""
+    assert "distill" in ended.stdout
+
+
+def test_a_command_line_that_is_right():
+    ended = halfkick("--version")
+    assert (ended.returncode, ended.stderr) == (0, "")
+    assert ended.stdout.startswith("halfkick ")
