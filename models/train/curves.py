@@ -3,28 +3,55 @@
 ::
 
     python -m halfkick.models.train.curves hybrid conservative --out curves.png
+
+A folder with what ``mtt train`` left (its ``outputs``) will do as well.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import re
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 __all__ = ["draw", "read_history", "time_to_reach"]
 
 PANELS = {"forces": "conservative forces", "direct": "direct forces"}
+START = re.compile(r"\[(?P<time>[-:\d ]+)\]\[INFO\] - Starting training$")
+EPOCH = re.compile(
+    r"\[(?P<time>[-:\d ]+)\]\[INFO\] - Epoch: .* validation forces RMSE: *(?P<rmse>[\d.]+) meV/A"
+)
+"""Lines of metatrain's log."""
 
 
 def read_history(folder: Path) -> list[dict[str, Any]]:
-    """Return the reports of a training, ``time_s`` (CPU time) counted through all stages."""
+    """Return the reports of a training, ``time_s`` (CPU time) counted through all stages.
+
+    Of metatrain's own training, with one thread, the time is that of the clock.
+    """
+    for log in sorted(folder.rglob("train.log")):
+        return read_log(log)
     history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     before = 0.0
     for last, line in zip([None, *history[:-1]], history, strict=True):
         if last is not None and last["stage"] != line["stage"]:
             before += last["cpu_seconds"]
         line["time_s"] = before + line["cpu_seconds"]
+    return history
+
+
+def read_log(path: Path) -> list[dict[str, Any]]:
+    """Return the epochs of a log of ``mtt train``."""
+    history, begin = [], None
+    for line in path.read_text().splitlines():
+        if found := START.match(line) or EPOCH.match(line):
+            now = datetime.fromisoformat(found["time"])
+            begin = begin or now
+            if found.re is EPOCH:
+                errors = {"forces": float(found["rmse"])}
+                history.append({"time_s": (now - begin).total_seconds(), "errors": errors})
     return history
 
 
@@ -44,10 +71,12 @@ def draw(folders: list[Path], path: Path) -> None:
         for folder in folders:
             found = [(h["time_s"], h["errors"][key]) for h in read_history(folder)
                      if key in h["errors"]]  # fmt: skip
-            axis.semilogy(*zip(*found, strict=True), ".-", ms=3, lw=1, label=folder.name)
+            if found:
+                axis.semilogy(*zip(*found, strict=True), ".-", ms=3, lw=1, label=folder.name)
         axis.set(title=title, xlabel="CPU time, s")
         axis.grid(which="both", lw=0.3)
-        axis.legend()
+        if axis.lines:
+            axis.legend()
     figure.axes[0].set_ylabel("validation RMSE, meV/Å")
     figure.savefig(path, dpi=110)
 

@@ -37,7 +37,7 @@ def optimizers(model: PET, learning_rate: float) -> list[torch.optim.Optimizer]:
         (matrices if inner else others).append(parameter)
     return [
         Muon(matrices, lr=learning_rate),
-        torch.optim.Adam(others, lr=learning_rate, betas=(0.9, 0.98)),
+        torch.optim.Adam(others, lr=learning_rate, betas=(0.9, 0.98), fused=True),
     ]
 
 

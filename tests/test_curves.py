@@ -1,0 +1,66 @@
+"""Errors against time, of metatrain's own training: read from what a real one leaves."""
+
+import csv
+import subprocess
+import sys
+
+import labelled
+import pytest
+from simulation import ENVIRONMENT
+
+from halfkick.models.train.curves import draw, read_history, time_to_reach
+
+OPTIONS = """
+architecture:
+  name: pet
+  model: {cutoff: 3.0, d_pet: 8, d_head: 8, d_node: 8, d_feedforward: 8, num_heads: 1,
+          num_attention_layers: 1, num_gnn_layers: 1}
+  training: {batch_size: 8, num_epochs: 3, learning_rate: 0.001}
+device: cpu
+"""
+PART = """
+PART_set:
+  systems: {read_from: PART.xyz, length_unit: angstrom}
+  targets: {energy: {key: energy, unit: eV, forces: {key: forces}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("metatrain")
+    options = OPTIONS
+    for seed, part in enumerate(("training", "validation", "test")):
+        labelled.write(path / f"{part}.xyz", labelled.frames(16, seed=seed))
+        options += PART.replace("PART", part)
+    (path / "options.yaml").write_text(options)
+    command = [sys.executable, "-m", "metatrain", "train", "options.yaml"]
+    done = subprocess.run(command, cwd=path, env=ENVIRONMENT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return path
+
+
+def test_history_of_metatrain(folder):
+    """The errors are those of the table that it leaves beside its log, which has no times."""
+    (table,) = folder.rglob("train.csv")
+    rows = list(csv.DictReader(table.read_text().splitlines()))
+    told = [float(row["validation forces RMSE"]) for row in rows[1:]]  # the first has units
+    history = read_history(folder)
+    assert [h["errors"]["forces"] for h in history] == pytest.approx(told)
+    assert len(told) == 3
+    times = [h["time_s"] for h in history]
+    assert times == sorted(times)
+    assert times[0] >= 0
+
+
+def test_time_to_reach(folder):
+    history = read_history(folder)
+    best = min(h["errors"]["forces"] for h in history)
+    first = next(h for h in history if h["errors"]["forces"] == best)
+    assert time_to_reach(history, "forces", best) == first["time_s"]
+    assert time_to_reach(history, "forces", 0.99 * best) is None
+    assert time_to_reach(history, "direct", 1e9) is None
+
+
+def test_picture(folder, tmp_path):
+    draw([folder], tmp_path / "curves.png")
+    assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")
