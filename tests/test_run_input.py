@@ -126,16 +126,27 @@ def test_an_ipi_that_never_comes(tmp_path):
     assert_nothing_left(tmp_path)
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [(("--restart",), "RESTART"), (("--steps", "0"), "steps left")],
-)
-def test_nothing_to_do(tmp_path, arguments, said):
+def test_nothing_to_go_on_from(tmp_path):
     write(tmp_path, Case(steps=4))
-    code, _, err = run(tmp_path, *arguments)
+    refused(tmp_path, "RESTART")
+
+
+def test_nothing_left_to_do(tmp_path):
+    write(tmp_path, Case(steps=4))
+    code, _, err = run(tmp_path)
+    assert code == 0, err
+    refused(tmp_path, "4 done of 4")
+    refused(tmp_path, "4 done of 2", "--steps", "2")
+
+
+def refused(folder, said, *arguments):
+    """To go on is refused in one line, and nothing is touched."""
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    code, _, err = run(folder, "--restart", *arguments)
     assert code not in (0, None)
     assert err.startswith("halfkick: error: ") and err.count("\n") == 1
     assert said in err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
 def test_a_scenario_that_is_not_there(tmp_path):

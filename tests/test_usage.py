@@ -6,10 +6,9 @@ import sys
 import pytest
 
 
-def halfkick(*words):
-    return subprocess.run(
-        [sys.executable, "-m", "halfkick.driver", *words], capture_output=True, text=True
-    )
+def halfkick(folder, *words):
+    command = [sys.executable, "-m", "halfkick.driver", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
 
 
 @pytest.mark.parametrize(
@@ -19,28 +18,30 @@ def halfkick(*words):
         (["run", "--bogus"], "No such option: --bogus"),
         (["nosuch"], "No such command 'nosuch'"),
         (["tune", "input.xml", "--threads", "0"], "'--threads'"),
+        (["run", "water_nve_mts", "--steps", "-3"], "'--steps'"),
         (["train", "data.xyz", "--minutes", "long"], "'--minutes'"),
         (["train", "data.xyz", "--out"], "'--out' requires an argument"),
     ],
 )
-def test_usage_errors_are_one_line(words, said):
-    ended = halfkick(*words)
+def test_usage_errors_are_one_line(words, said, tmp_path):
+    ended = halfkick(tmp_path, *words)
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 2
     assert ended.stdout == ""
     assert line.startswith("halfkick: error: ")
     assert said in line
     assert line.endswith("--help")
+    assert not list(tmp_path.iterdir())
 
 
-def test_no_words_show_the_commands():
-    ended = halfkick()
+def test_no_words_show_the_commands(tmp_path):
+    ended = halfkick(tmp_path)
     assert ended.returncode == 2
     assert ended.stderr == ""
     assert "distill" in ended.stdout
 
 
-def test_a_command_line_that_is_right():
-    ended = halfkick("--version")
+def test_a_command_line_that_is_right(tmp_path):
+    ended = halfkick(tmp_path, "--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("halfkick ")

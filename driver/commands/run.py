@@ -16,7 +16,9 @@ def run(
     what: Annotated[
         str, typer.Argument(help="An i-PI input file, or the name of a scenario to copy here.")
     ] = "water_nvt_mts",
-    steps: Annotated[int | None, typer.Option(help="Steps to do, instead of the XML's.")] = None,
+    steps: Annotated[
+        int | None, typer.Option(min=1, help="Steps to do, instead of the XML's.")
+    ] = None,
     restart: Annotated[bool, typer.Option("--restart", help="Go on from RESTART.")] = False,
     driver_only: Annotated[
         bool, typer.Option("--driver-only", help="Start the driver, not i-PI.")

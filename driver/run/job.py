@@ -92,14 +92,15 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
     """
     read_input(input_xml)  # says what is wrong with it
     xml = _furthest(input_xml) if restart else input_xml
+    job = describe(xml)
+    total = job.total_steps if steps is None else steps
+    if total <= job.step:
+        raise ConfigError(
+            f"expected steps left to do, got {job.step} done of {total}; give --steps with more"
+        )
     if steps is not None:
         xml = _with_total_steps(xml, input_xml, steps)
-    job = describe(xml)
-    if job.total_steps <= job.step:
-        raise ConfigError(
-            f"expected steps left to do, got {job.step} done of {job.total_steps}; "
-            f"give --steps with more"
-        )
+        job = replace(job, xml=xml, total_steps=steps)
     root = ElementTree.parse(xml).getroot()
     if restart:
         for path in output_files(root, xml.parent, "properties", "trajectory"):

@@ -31,8 +31,8 @@ def read_history(folder: Path) -> list[dict[str, Any]]:
 
     Of metatrain's own training, with one thread, the time is that of the clock.
     """
-    for log in sorted(folder.rglob("train.log")):
-        return read_log(log)
+    if logs := sorted(folder.rglob("train.log")):
+        return read_log(logs[-1])
     history = [json.loads(line) for line in (folder / "history.jsonl").read_text().splitlines()]
     before = 0.0
     for last, line in zip([None, *history[:-1]], history, strict=True):
