@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -231,6 +232,21 @@ def test_progress_sees_rows_come(tmp_path):
         assert (progress.first[1], progress.last[1]) == (0.0, 4.0)
         assert progress.pace[1] == 4.0
     assert "0/9 steps  0.000 ps  300 K" in console.export_text()
+
+
+@pytest.mark.parametrize(("lacking", "told"), [(None, True), ("direct", False)])
+def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, lacking, told):
+    from rich.console import Console
+
+    console = Console(record=True, force_terminal=False)
+    found = replace(job(tmp_path), without_energy=lacking)
+    found.__dict__["n_atoms"] = 3
+    (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
+    with Progress(found, console) as progress:
+        progress.update(at_once=True)
+    said = console.export_text()
+    assert "290 K" in said
+    assert ("drift" in said) == told
 
 
 SOCKETS = """<simulation>

@@ -101,7 +101,8 @@ class Progress:
                 parts.append(f"{(row.time[-1] - self._start.time[-1]) / seconds * DAY:.0f} ps/day")
         if row.temperature is not None:
             parts.append(f"{row.temperature[-1]:.0f} K")
-        if row.conserved is not None and self._start.conserved is not None and self._job.n_atoms:
+        told = row.conserved is not None and self._start.conserved is not None
+        if told and self._job.without_energy is None and self._job.n_atoms:
             change = (row.conserved[-1] - self._start.conserved[-1]) / self._job.n_atoms * 1e3
             parts.append(f"drift {change:+.2f} meV/atom")
         return "  ".join(parts)

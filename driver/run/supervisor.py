@@ -204,7 +204,9 @@ class Supervisor:
             state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
         )
         summary.write(folder / "summary.json")
-        draw(rows, self.job.n_atoms, folder.name, folder / "energy.png")
+        lacking = self.job.without_energy
+        title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
+        draw(rows, self.job.n_atoms, title, folder / "energy.png")
         if len(rows):
             console.print(str(summary), highlight=False)
             if state != "finished":
