@@ -11,17 +11,17 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.analyze import analyze
-from halfkick.driver.commands.bench import bench
-from halfkick.driver.commands.check import check
-from halfkick.driver.commands.compare import compare
-from halfkick.driver.commands.distill import distill
-from halfkick.driver.commands.run import run
-from halfkick.driver.commands.serve import serve
-from halfkick.driver.commands.train import train
-from halfkick.driver.commands.tune import tune
-from halfkick.driver.commands.validate import validate
-from halfkick.driver.commands.watch import watch
+from .commands.analyze import analyze
+from .commands.bench import bench
+from .commands.check import check
+from .commands.compare import compare
+from .commands.distill import distill
+from .commands.run import run
+from .commands.serve import serve
+from .commands.train import train
+from .commands.tune import tune
+from .commands.validate import validate
+from .commands.watch import watch
 
 OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors that are no fault of the program: a full or broken disk, no permission."""
@@ -59,10 +59,10 @@ def halfkick(
 
 def main() -> None:
     """Run the command; whatever a user can mend ends in one line and exit code 2 (3: a guard)."""
-    from halfkick.driver.config import ConfigError
-    from halfkick.driver.guards.guard import GuardError
-    from halfkick.driver.wire.protocol import ProtocolError
-    from halfkick.models.base import ModelError
+    from ..models.base import ModelError
+    from .ipi.input import ConfigError
+    from .server.guards.guard import GuardError
+    from .server.wire.protocol import ProtocolError
 
     logging.basicConfig(format="halfkick: %(message)s", level=logging.WARNING, stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)

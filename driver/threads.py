@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 
-from halfkick.models.memory import keep_memory
+from ..models.backends.malloc import keep_memory
 
 __all__ = ["settle"]
 

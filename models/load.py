@@ -4,7 +4,7 @@
 ``water``                             a model that ships: ``halfkick.models.NAME/NAME.pt``
 ``path/to/file.pt``                   an exported metatomic model
 ``path/to/file.ckpt?engine=kokkos``   a PET, conservative forces only, run by pet-kokkos
-``so3lr``, ``tblite:…``, ``mace:…``   see :mod:`halfkick.models.calculators`
+``so3lr``, ``tblite:…``, ``mace:…``   see :mod:`halfkick.models.backends.calculators`
 ``ase:module:factory?key=value``      any ASE calculator; conservative forces only
 ``python:module:factory?key=value``   a factory that returns a ``ForceModel``
 ====================================  ==========================================================
@@ -24,10 +24,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from halfkick.models.base import ForceModel, ModelError
-from halfkick.models.calculators import SHORTCUTS
-from halfkick.models.expected import read_expected_gap
-from halfkick.models.spread import Spread
+from .backends.calculators import SHORTCUTS
+from .backends.multi_device import Spread
+from .base import ForceModel, ModelError
+from .card import read_expected_gap
 
 __all__ = ["find_checkpoint", "load_model"]
 
@@ -74,7 +74,7 @@ def load_model(spec: str, *, device: str = "cpu", dtype: str | None = None) -> F
         )
     path = find_file(target)
 
-    from halfkick.models.metatomic import MetatomicModel  # with torch: only for a model that exists
+    from .backends.metatomic import MetatomicModel  # with torch: only for a model that exists
 
     model = MetatomicModel(path, device=device, dtype=dtype, **options)
     model.expected_gap = read_expected_gap(path)
@@ -89,7 +89,7 @@ def load_checkpoint(path: Path, options: dict[str, Any]) -> ForceModel:
             f"expected '{path.name}?engine=kokkos' or '{path.name}?engine=kokkos&tf32=True' for a "
             f"checkpoint, got {options or engine}; to run it with PyTorch name the exported .pt"
         )
-    from halfkick.models.kokkos import KokkosModel
+    from .backends.kokkos import KokkosModel
 
     return KokkosModel(path, tf32=tf32)
 
@@ -101,7 +101,7 @@ def load_python(
     factory = find_factory(target)
     options = device_and_dtype(factory, options, device, dtype) | options
     if kind == "ase":
-        from halfkick.models.ase import AseModel
+        from .backends.ase import AseModel
 
         return AseModel(target, factory, options)
     try:
@@ -128,7 +128,7 @@ def load_calculator(
     target, given = SHORTCUTS[kind](argument, device, options.pop("dtype", dtype))
     factory = find_factory(target)
 
-    from halfkick.models.ase import AseModel
+    from .backends.ase import AseModel
 
     return AseModel(f"{kind}:{argument}".rstrip(":"), factory, given | options)
 

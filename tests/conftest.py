@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).parent))
+for folder in ("helpers", "tools"):
+    sys.path.insert(0, str(Path(__file__).parent / folder))
 
 # before torch is imported: threads of two workers on two cores would wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, ThreadsOption
+from .options import DeviceOption, ThreadsOption
 
 __all__ = ["analyze"]
 
@@ -33,11 +33,11 @@ def analyze(
     from rich.console import Console
     from rich.table import Table
 
-    from halfkick.driver.threads import settle
+    from ..threads import settle
 
     settle(threads)
-    from halfkick.driver.analysis.outputs import open_run
-    from halfkick.driver.analysis.report import analyze, html
+    from ..study.analysis.report import analyze, html
+    from ..study.analysis.run_data import open_run
 
     names = [[run] if Path(run).exists() else run.split("+") for run in runs]
     groups = [[open_run(Path(name), skip_ps=skip) for name in group] for group in names]

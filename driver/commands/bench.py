@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, ThreadsOption
+from .options import DeviceOption, ThreadsOption
 
 __all__ = ["bench"]
 
@@ -37,9 +37,9 @@ def bench(
     """Time halfkick against i-PI's own drivers, on the same input and in one run."""
     from rich.console import Console
 
-    from halfkick.driver.bench.run import bench as run_bench
-    from halfkick.driver.bench.run import read_options
-    from halfkick.driver.threads import settle
+    from ..study.bench.run import bench as run_bench
+    from ..study.bench.run import read_options
+    from ..threads import settle
 
     settle(threads)
     options = read_options(input_xml, modes, beads, atoms, repeats, quick, in_a_row)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption
+from .options import DeviceOption, DtypeOption, ThreadsOption
 
 __all__ = ["check"]
 
@@ -31,14 +31,14 @@ def check(
     """Measure a model's two forces and the gap between them; recommend a step and a stride."""
     from rich.console import Console
 
-    from halfkick.driver.threads import settle
+    from ..threads import settle
 
     settle(threads)
-    from halfkick.models.base import Role
-    from halfkick.models.check.pair import Pair
-    from halfkick.models.check.report import check, read_structures
-    from halfkick.models.check.tables import tables
-    from halfkick.models.load import load_model
+    from ...models.base import Role
+    from ...models.check.report import check, read_structures
+    from ...models.check.tables import tables
+    from ...models.load import load_model
+    from ...models.pair import Pair
 
     structures = read_structures(structure)
     loaded = load_model(model, device=device, dtype=dtype)

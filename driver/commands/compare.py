@@ -15,10 +15,10 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
-    from halfkick.driver.config import ConfigError
-    from halfkick.driver.run.job import describe, labels_of
-    from halfkick.driver.run.picture import compare as draw
-    from halfkick.driver.run.properties import read_properties
+    from ..ipi.input import ConfigError
+    from ..ipi.properties import read_properties
+    from ..run.job import describe, labels_of
+    from ..run.picture import compare as draw
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
     shown = {}

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, ThreadsOption
+from .options import DeviceOption, ThreadsOption
 
 __all__ = ["distill"]
 
@@ -49,11 +49,11 @@ def distill(
     threads: ThreadsOption = None,
 ) -> None:
     """Teach a small, fast model the forces of any potential; repeated, it goes on."""
-    from halfkick.driver.threads import settle
+    from ..threads import settle
 
     settle(threads)
-    from halfkick.models.distill import DistillOptions
-    from halfkick.models.distill import distill as start
+    from ...models.distill import DistillOptions
+    from ...models.distill import distill as start
 
     logging.getLogger("halfkick.models.distill").setLevel(logging.INFO)
     options = DistillOptions(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+from .options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
 
 __all__ = ["run"]
 
@@ -31,8 +31,8 @@ def run(
     """Run i-PI and the driver on an input or on a scenario."""
     from rich.console import Console
 
-    from halfkick.driver.run import launch
-    from halfkick.driver.run.processes import Machine
+    from ..run import launch
+    from ..run.processes import Machine
 
     path = Path(what)
     if not path.suffix and not path.exists():

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+from .options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
 
 __all__ = ["serve"]
 
@@ -41,10 +41,10 @@ def serve(
     ] = False,
 ) -> None:
     """Serve force fields to an i-PI that is started elsewhere."""
-    from halfkick.driver.config import ConfigError, Input, collect, read_input
-    from halfkick.driver.serve import ServeOptions, Server
-    from halfkick.driver.threads import settle
-    from halfkick.models.load import load_model
+    from ...models.load import load_model
+    from ..ipi.input import ConfigError, Input, collect, read_input
+    from ..server.serve import ServeOptions, Server
+    from ..threads import settle
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
     addresses = {"unix": unix or [], "shm": shm or [], "inet": inet or []}

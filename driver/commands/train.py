@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import ThreadsOption
+from .options import ThreadsOption
 
 __all__ = ["train"]
 
@@ -47,9 +47,9 @@ def train(
     """Train a model with direct and conservative forces on labelled frames."""
     from rich.console import Console
 
-    from halfkick.models.load import find_checkpoint
-    from halfkick.models.train import TrainOptions
-    from halfkick.models.train import train as run_training
+    from ...models.load import find_checkpoint
+    from ...models.train import TrainOptions
+    from ...models.train import train as run_training
 
     options = TrainOptions(
         recipe=recipe, size=size, seed=seed, minutes=minutes, epochs=epochs,

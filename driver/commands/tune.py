@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption
+from .options import DeviceOption, DtypeOption, ThreadsOption
 
 __all__ = ["tune"]
 
@@ -32,16 +32,16 @@ def tune(
     """Find the stride: short runs at constant energy, a picture with the knee, a better input."""
     from rich.console import Console
 
-    from halfkick.driver.threads import settle
+    from ..threads import settle
 
     settle(threads)
-    from halfkick.driver.analysis.forces import load_pair
-    from halfkick.driver.run.job import describe
-    from halfkick.driver.run.processes import Machine
-    from halfkick.driver.tuning import knee
-    from halfkick.driver.tuning import tune as tuning
-    from halfkick.driver.tuning.runner import quiet_runner
-    from halfkick.driver.tuning.variants import Template, recommended
+    from ..ipi.edit import Template, recommended
+    from ..run.job import describe
+    from ..run.processes import Machine
+    from ..run.runner import quiet_runner
+    from ..study.analysis.forces import load_pair
+    from ..study.tuning import plot as knee
+    from ..study.tuning import tune as tuning
 
     template, pair = Template(input_xml), load_pair(describe(input_xml), device, dtype)
     defaults = tuning.Options()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from halfkick.driver.commands.options import DeviceOption, DtypeOption, ThreadsOption
+from .options import DeviceOption, DtypeOption, ThreadsOption
 
 __all__ = ["validate"]
 
@@ -30,16 +30,16 @@ def validate(
     from rich.console import Console
     from rich.table import Table
 
-    from halfkick.driver.threads import settle
+    from ..threads import settle
 
     settle(threads)
-    from halfkick.driver.run.processes import Machine
-    from halfkick.driver.tuning.runner import quiet_runner
-    from halfkick.driver.validation import validate as validation
-    from halfkick.driver.validation.verdicts import answer, verdicts
-    from halfkick.models.base import Role
-    from halfkick.models.check.pair import Pair
-    from halfkick.models.load import load_model
+    from ...models.base import Role
+    from ...models.load import load_model
+    from ...models.pair import Pair
+    from ..run.processes import Machine
+    from ..run.runner import quiet_runner
+    from ..study.validation import validate as validation
+    from ..study.validation.verdicts import answer, verdicts
 
     chosen = tuple(ensemble or validation.TAU_FS)
     plan = validation.Plan(model, molecules, length, equilibrate, optimise, chosen)

@@ -17,6 +17,6 @@ def watch(
     """Show how a run goes that was started elsewhere."""
     from rich.console import Console
 
-    from halfkick.driver.run.watch import watch as show
+    from ..run.watch import watch as show
 
     show(run, Console(), once=once)

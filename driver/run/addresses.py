@@ -7,7 +7,7 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from halfkick.driver.config import Address, ConfigError, Endpoint
+from ..ipi.input import Address, ConfigError, Endpoint
 
 __all__ = ["claim", "release"]
 

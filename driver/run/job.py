@@ -9,10 +9,10 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
-from halfkick.driver.config import ConfigError, Endpoint, read_input
-from halfkick.driver.run.conserved import without_energy
-from halfkick.driver.run.outputs import lacking, output_files, output_name, reached
-from halfkick.driver.run.trim import trim
+from ..ipi.energy_balance import without_energy
+from ..ipi.input import ConfigError, Endpoint, read_input
+from ..ipi.outputs import lacking, output_files, output_name, reached
+from ..ipi.truncate import trim
 
 __all__ = ["Job", "describe", "done_steps", "labels_of", "prepare"]
 

@@ -8,11 +8,11 @@ from pathlib import Path
 from shutil import copy2
 from typing import TYPE_CHECKING
 
-from halfkick.driver.config import ConfigError
-from halfkick.driver.run.addresses import claim
-from halfkick.driver.run.job import describe, prepare
-from halfkick.driver.run.processes import Machine, driver_command, environment
-from halfkick.driver.run.supervisor import Supervisor
+from ..ipi.input import ConfigError
+from .addresses import claim
+from .job import describe, prepare
+from .processes import Machine, driver_command, environment
+from .supervisor import Supervisor
 
 if TYPE_CHECKING:
     from rich.console import Console

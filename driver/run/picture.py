@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.driver.run.properties import Properties
+from ..ipi.properties import Properties
 
 __all__ = ["compare", "draw"]
 

@@ -12,8 +12,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from halfkick.driver.config import ConfigError
-from halfkick.driver.run.tether import tethered
+from ..ipi.input import ConfigError
+from .die_with_parent import tethered
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 

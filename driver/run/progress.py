@@ -11,8 +11,8 @@ from rich.progress import BarColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 from rich.table import Column
 
-from halfkick.driver.run.job import Job
-from halfkick.driver.run.properties import Properties, read_last
+from ..ipi.properties import Properties, read_last
+from .job import Job
 
 __all__ = ["Progress"]
 

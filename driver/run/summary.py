@@ -9,9 +9,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from halfkick.driver.run.estimate import mean, slope, with_error
-from halfkick.driver.run.job import Job
-from halfkick.driver.run.properties import Properties
+from ..ipi.properties import Properties
+from ..statistics import mean, slope, with_error
+from .job import Job
 
 __all__ = ["Summary", "summarize"]
 

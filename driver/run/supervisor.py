@@ -12,15 +12,15 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from halfkick.driver.run.addresses import release
-from halfkick.driver.run.job import Job, done_steps, prepare
-from halfkick.driver.run.processes import Child, Machine, driver_command, ipi_command
-from halfkick.driver.run.pulse import Pulse
+from .addresses import release
+from .heartbeat import Pulse
+from .job import Job, done_steps, prepare
+from .processes import Child, Machine, driver_command, ipi_command
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from halfkick.driver.run.progress import Progress
+    from .progress import Progress
 
 __all__ = ["Supervisor"]
 
@@ -63,7 +63,7 @@ class Supervisor:
 
     def run(self, console: Console) -> int:
         """Start both, see them through, sum up."""
-        from halfkick.driver.run.progress import Progress
+        from .progress import Progress
 
         start = time.monotonic()
         with self._listening(), Progress(self.job, console) as progress:
@@ -194,9 +194,9 @@ class Supervisor:
         return "finished" if done_steps(root) >= self.job.total_steps else "interrupted"
 
     def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
-        from halfkick.driver.run.picture import draw
-        from halfkick.driver.run.properties import read_properties
-        from halfkick.driver.run.summary import summarize
+        from ..ipi.properties import read_properties
+        from .picture import draw
+        from .summary import summarize
 
         folder = self.job.folder
         rows = read_properties(self.job.properties)

@@ -12,9 +12,9 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from halfkick.driver.config import ConfigError
-from halfkick.driver.run.job import Job, describe
-from halfkick.driver.run.properties import Properties, read_last
+from ..ipi.input import ConfigError
+from ..ipi.properties import Properties, read_last
+from .job import Job, describe
 
 __all__ = ["watch"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from halfkick.models.check.cost import Cost, speed_up
-from halfkick.models.check.heating import Heating
-from halfkick.models.check.modes import Block, Vibration, stride_growth
-from halfkick.models.check.stability import strides_within
+from .cost import Cost, speed_up
+from .heating import Heating
+from .modes import Block, Vibration, stride_growth
+from .stability import strides_within
 
 __all__ = ["STRIDES", "Advice", "StrideRow", "advise", "inner_step"]
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from halfkick.models.base import Role
-from halfkick.models.check.probe import Probe
+from ..base import Role
+from .probe import Probe
 
 __all__ = ["Cost", "cost", "speed_up"]
 

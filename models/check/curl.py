@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from halfkick.models.base import Role
-from halfkick.models.check.probe import Probe
+from ..base import Role
+from .probe import Probe
 
 __all__ = ["Curl", "Loop", "curl", "exact_curl", "loop_work"]
 

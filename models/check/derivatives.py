@@ -8,8 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from halfkick.models.base import Role
-from halfkick.models.check.probe import TINY, Probe
+from ..base import Role
+from .probe import TINY, Probe
 
 __all__ = ["Derivative", "Jump", "force_error", "jumps", "virial_error"]
 

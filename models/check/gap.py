@@ -9,8 +9,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from halfkick.models.base import Role, without_mean_force
-from halfkick.models.check.probe import Probe
+from ..base import Role, without_mean_force
+from .probe import Probe
 
 __all__ = ["Gap", "SpeciesGap", "compare", "gap"]
 

@@ -16,9 +16,9 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from halfkick.models.base import ModelError
-from halfkick.models.check.probe import Probe
-from halfkick.models.check.trajectory import Trajectory, follow
+from ..base import ModelError
+from .probe import Probe
+from .trajectory import Trajectory, follow
 
 __all__ = ["Heating", "foresee", "heating", "spread", "temperature_of"]
 

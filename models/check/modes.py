@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from halfkick.models.base import ModelError, Role
-from halfkick.models.check.probe import Probe
-from halfkick.models.check.stability import growth, period_fs
+from ..base import ModelError, Role
+from .probe import Probe
+from .stability import growth, period_fs
 
 __all__ = ["Block", "Vibration", "stiff_block", "stiffest", "stride_growth"]
 

@@ -15,7 +15,7 @@ import numpy as np
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
-from halfkick.models.base import ForceModel, ForceResult, Role, Structure, without_mean_force
+from ..base import ForceModel, ForceResult, Role, Structure, without_mean_force
 
 __all__ = ["TINY", "Forces", "Probe"]
 

@@ -6,14 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from halfkick.models.base import ForceModel, ModelError, Role, Structure
-from halfkick.models.check import curl as curls
-from halfkick.models.check import derivatives, modes
-from halfkick.models.check.advice import STRIDES, Advice, StrideRow, advise, inner_step
-from halfkick.models.check.cost import Cost, cost
-from halfkick.models.check.gap import Gap, gap
-from halfkick.models.check.heating import foresee, spread
-from halfkick.models.check.probe import Probe
+from ..base import ForceModel, ModelError, Role, Structure
+from . import curl as curls
+from . import derivatives, modes
+from .advice import STRIDES, Advice, StrideRow, advise, inner_step
+from .cost import Cost, cost
+from .gap import Gap, gap
+from .heating import foresee, spread
+from .probe import Probe
 
 __all__ = ["Report", "check", "read_structures"]
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
-from halfkick.models.check.report import Report
+from .report import Report
 
 __all__ = ["tables"]
 

@@ -11,9 +11,9 @@ from ase.units import kB
 from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array
 
-from halfkick.models.base import Role, Structure
-from halfkick.models.check.probe import Probe
-from halfkick.models.check.stability import EV_PER_A2_AMU
+from ..base import Role, Structure
+from .probe import Probe
+from .stability import EV_PER_A2_AMU
 
 __all__ = ["Trajectory", "follow"]
 

@@ -1,6 +1,6 @@
 """``halfkick distill``: a small, fast student of any potential, for the inside of MTS."""
 
-from halfkick.models.distill.options import DistillOptions
-from halfkick.models.distill.run import distill
+from .options import DistillOptions
+from .run import distill
 
 __all__ = ["DistillOptions", "distill"]

@@ -10,9 +10,9 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from halfkick.models.distill.options import DistillOptions
-from halfkick.models.distill.record import Record, write_atomically
-from halfkick.models.distill.store import Store
+from .options import DistillOptions
+from .record import Record, write_atomically
+from .store import Store
 
 __all__ = ["DistillCard"]
 

@@ -23,12 +23,12 @@ import ase.io
 import numpy as np
 from ase import Atoms, units
 
-from halfkick.models.base import ForceModel, Role
-from halfkick.models.distill.dynamics import Dynamics
-from halfkick.models.distill.gap import gap_by_species
-from halfkick.models.distill.ring import RingPolymer, thermal_velocities
-from halfkick.models.distill.sample import Force
-from halfkick.models.load import load_model
+from ..base import ForceModel, Role
+from ..dynamics.mts import Dynamics
+from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from ..load import load_model
+from .gap import gap_by_species
+from .sample import Force
 
 ROLES = {"direct": Role.DIRECT, "conservative": Role.CONSERVATIVE}
 TEMPERATURE = 300.0
@@ -45,7 +45,7 @@ class Trial:
 
     def train(self, data: Path, out: Path, minutes: float) -> Force:
         """The student, trained unless that was done before."""
-        from halfkick.models.train import TrainOptions, train
+        from ..train import TrainOptions, train
 
         path = out / f"{self.kind}-{self.size}-{self.seed}.pt"
         if not path.with_suffix(".card.json").is_file():

@@ -11,9 +11,9 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from halfkick.models.base import ModelError
-from halfkick.models.distill.sample import Force
-from halfkick.models.distill.store import Store, rounded
+from ..base import ModelError
+from .sample import Force
+from .store import Store, rounded
 
 __all__ = ["read_structures", "take_labels"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from halfkick.models.base import ModelError, Role
+from ..base import ModelError, Role
 
 __all__ = ["DistillOptions"]
 

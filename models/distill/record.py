@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from halfkick.models.base import ModelError
+from ..base import ModelError
 
 __all__ = ["Record", "write_atomically"]
 

@@ -14,13 +14,13 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from halfkick.models.base import ForceModel, ModelError
-from halfkick.models.distill.gap import gap_by_species
-from halfkick.models.distill.options import DistillOptions
-from halfkick.models.distill.record import Record, write_atomically
-from halfkick.models.distill.sample import Force, Walker, run_segment
-from halfkick.models.distill.select import pick
-from halfkick.models.distill.store import Store, key, labelled
+from ..base import ForceModel, ModelError
+from .gap import gap_by_species
+from .options import DistillOptions
+from .record import Record, write_atomically
+from .sample import Force, Walker, run_segment
+from .select import pick
+from .store import Store, key, labelled
 
 __all__ = ["Rounds", "Teach"]
 

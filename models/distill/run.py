@@ -9,14 +9,14 @@ from pathlib import Path
 
 from ase import Atoms
 
-from halfkick.models.base import ModelError, Role
-from halfkick.models.distill.card import DistillCard
-from halfkick.models.distill.given import read_structures, take_labels
-from halfkick.models.distill.options import DistillOptions
-from halfkick.models.distill.record import Record
-from halfkick.models.distill.rounds import Rounds, Teach
-from halfkick.models.distill.sample import Force, make_walkers
-from halfkick.models.load import load_model
+from ..base import ModelError, Role
+from ..load import load_model
+from .card import DistillCard
+from .given import read_structures, take_labels
+from .options import DistillOptions
+from .record import Record
+from .rounds import Rounds, Teach
+from .sample import Force, make_walkers
 
 __all__ = ["distill"]
 
@@ -107,8 +107,8 @@ def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
 
 def _check_training(options: DistillOptions) -> None:
     """Raise ModelError for what would end a training, before hours of sampling."""
-    from halfkick.models.train.labels.check import FEWEST
-    from halfkick.models.train.network import import_pet
+    from ..backends.pet.metatrain import import_pet
+    from ..train.labels.check import FEWEST
 
     import_pet()
     if options.frames < FEWEST:
@@ -129,7 +129,7 @@ def _train(
     threads: int | None,
 ) -> None:
     """Train a student with halfkick's own recipes."""
-    from halfkick.models.train import TrainOptions, train
+    from ..train import TrainOptions, train
 
     recipe = "conservative" if options.conservative else "direct"
     how = TrainOptions(

@@ -10,11 +10,11 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from halfkick.models.base import ForceModel, ForceResult, Role, Structure, without_mean_force
-from halfkick.models.distill.dynamics import Dynamics
-from halfkick.models.distill.options import DistillOptions
-from halfkick.models.distill.ring import RingPolymer, thermal_velocities
-from halfkick.models.distill.store import labelled, rounded
+from ..base import ForceModel, ForceResult, Role, Structure, without_mean_force
+from ..dynamics.mts import Dynamics
+from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from .options import DistillOptions
+from .store import labelled, rounded
 
 __all__ = ["Force", "Walker", "make_walkers", "run_segment"]
 

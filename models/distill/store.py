@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
-from halfkick.models.base import ForceResult, ModelError
+from ..base import ForceResult, ModelError
 
 __all__ = ["Store", "key", "labelled", "rounded"]
 

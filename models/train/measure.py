@@ -12,8 +12,8 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from halfkick.models.base import Role, Structure
-from halfkick.models.metatomic import MetatomicModel
+from ..backends.metatomic import MetatomicModel
+from ..base import Role, Structure
 
 __all__ = ["Predictions", "by_species", "errors_of", "gap_of", "predict_frames"]
 

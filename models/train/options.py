@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from halfkick.models.base import ModelError
+from ..base import ModelError
 
 __all__ = ["RECIPES", "SIZES", "TrainOptions"]
 

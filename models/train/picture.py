@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from halfkick.models.base import Role
-from halfkick.models.train.measure import Predictions, by_species, rms
+from ..base import Role
+from .measure import Predictions, by_species, rms
 
 __all__ = ["draw_parity"]
 

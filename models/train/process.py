@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halfkick.models.base import ModelError
+from ..base import ModelError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,14 +10,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from halfkick.models.base import ModelError
-from halfkick.models.train.card import Card
-from halfkick.models.train.options import TrainOptions
+from ..base import ModelError
+from .card import Card
+from .options import TrainOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from halfkick.models.train.labels.prepare import Prepared
+    from .labels.prepare import Prepared
 
 __all__ = ["train"]
 
@@ -68,10 +68,10 @@ def train(
     if options.minutes is None and options.epochs is None:
         options = replace(options, minutes=MINUTES)
 
-    from halfkick.models.load import check_device
-    from halfkick.models.train.labels.prepare import prepare
-    from halfkick.models.train.network import check_installed
-    from halfkick.models.train.process import run_worker
+    from ..backends.pet.metatrain import check_installed
+    from ..load import check_device
+    from .labels.prepare import prepare
+    from .process import run_worker
 
     check_installed()
     check_device(options.device)
@@ -137,9 +137,9 @@ def finish(folder: Path, prepared: Prepared, card: Card, out: Path, device: str)
     """Export, measure, and put everything in its place; the model itself comes last."""
     import ase.io
 
-    from halfkick.models.train import network
-    from halfkick.models.train.measure import errors_of, gap_of, predict_frames
-    from halfkick.models.train.picture import draw_parity
+    from ..backends.pet import metatrain as network
+    from .measure import errors_of, gap_of, predict_frames
+    from .picture import draw_parity
 
     exported = folder / "model.pt"
     network.export(network.read(folder / "model.ckpt"), exported)

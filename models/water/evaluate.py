@@ -15,7 +15,7 @@ import ase.io
 import numpy as np
 import torch
 
-from halfkick.models.train.measure import BAR, by_species, errors_of, gap_of, predict_frames
+from ..train.measure import BAR, by_species, errors_of, gap_of, predict_frames
 
 HERE = Path(__file__).parent
 

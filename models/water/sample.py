@@ -36,12 +36,12 @@ from ase.geometry import find_mic
 from ase.optimize import BFGS
 from so3krates_torch.calculator.so3 import SO3LRCalculator
 
-from halfkick.models.base import Role
-from halfkick.models.distill.dynamics import Dynamics
-from halfkick.models.distill.ring import RingPolymer, thermal_velocities
-from halfkick.models.distill.sample import Force
-from halfkick.models.load import load_model
-from halfkick.models.water.spcfw import PointChargeWater, lattice_water
+from ..base import Role
+from ..distill.sample import Force
+from ..dynamics.mts import Dynamics
+from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from ..load import load_model
+from .spcfw import PointChargeWater, lattice_water
 
 AMU_PER_A3_IN_G_PER_CM3 = 1.66053907
 WATER_MASS = 18.01528

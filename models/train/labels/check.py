@@ -8,8 +8,8 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from halfkick.models.base import ModelError
-from halfkick.models.train.labels.frames import Keys
+from ...base import ModelError
+from .frames import Keys
 
 __all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]
 

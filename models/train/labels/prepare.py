@@ -14,20 +14,14 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from halfkick.models.base import ModelError
-from halfkick.models.train.labels.baseline import find_baseline, residuals
-from halfkick.models.train.labels.check import (
-    check_forces,
-    check_labels,
-    check_periodicity,
-    check_species,
-    find_outliers,
-)
-from halfkick.models.train.labels.frames import Keys, find_keys, is_lone_atom, label, read_frames
-from halfkick.models.train.labels.split import split
-from halfkick.models.train.labels.unit import check_units
-from halfkick.models.train.network import DIRECT, ENERGY, STRESS
-from halfkick.models.train.options import TrainOptions
+from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
+from ...base import ModelError
+from ..options import TrainOptions
+from .baseline import find_baseline, residuals
+from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers
+from .frames import Keys, find_keys, is_lone_atom, label, read_frames
+from .split import split
+from .unit import check_units
 
 __all__ = ["Prepared", "prepare"]
 

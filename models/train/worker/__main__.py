@@ -10,10 +10,10 @@ import logging
 import sys
 from pathlib import Path
 
-from halfkick.models.base import ModelError
-from halfkick.models.memory import keep_memory
-from halfkick.models.train.worker.loop import out_of_memory
-from halfkick.models.train.worker.training import Training
+from ...backends.malloc import keep_memory
+from ...base import ModelError
+from .loop import out_of_memory
+from .training import Training
 
 __all__ = ["main"]
 

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from ase import Atoms
 
-from halfkick.models.base import Structure
-from halfkick.models.pet.edges import Edges, VerletList
+from ...backends.pet.edges import Edges, VerletList
+from ...base import Structure
 
 __all__ = ["Batch", "Frame", "rotations"]
 

@@ -13,8 +13,8 @@ from ase import Atoms, units
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
-from halfkick.models.train.worker.batch import Batch, Frame
-from halfkick.models.train.worker.predict import predict
+from .batch import Batch, Frame
+from .predict import predict
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 import torch
 
-from halfkick.models.train.worker.batch import Batch, Frame, rotations
-from halfkick.models.train.worker.muon import Muon
-from halfkick.models.train.worker.passage import LENGTH, Passage, fast_part, in_order
-from halfkick.models.train.worker.predict import errors, predict
-from halfkick.models.train.worker.stage import Stage, loss_of
+from .batch import Batch, Frame, rotations
+from .muon import Muon
+from .passage import LENGTH, Passage, fast_part, in_order
+from .predict import errors, predict
+from .stage import Stage, loss_of
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import torch
 from ase.data import atomic_masses
 
-from halfkick.models.train.worker.batch import Frame
+from .batch import Frame
 
 __all__ = ["LENGTH", "Passage", "fast_part", "in_order"]
 

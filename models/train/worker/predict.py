@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from halfkick.models.pet.network import Network
-from halfkick.models.pet.shape import Shape
-from halfkick.models.train.network import DIRECT, ENERGY, STRESS
-from halfkick.models.train.worker.batch import Batch
+from ...backends.pet.config import Shape
+from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
+from ...backends.pet.network import Network
+from .batch import Batch
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

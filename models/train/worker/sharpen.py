@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from halfkick.models.train.worker.batch import Frame
+from .batch import Frame
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

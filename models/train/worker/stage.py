@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import torch
 
-from halfkick.models.train.options import TrainOptions
+from ..options import TrainOptions
 
 __all__ = ["Stage", "loss_of", "stages_of"]
 

@@ -13,15 +13,15 @@ import ase.io
 import torch
 from ase import Atoms
 
-from halfkick.models.train import network
-from halfkick.models.train.options import TrainOptions
-from halfkick.models.train.worker.batch import Batch, Frame
-from halfkick.models.train.worker.dynamics import own_frames
-from halfkick.models.train.worker.loop import Loop
-from halfkick.models.train.worker.passage import LENGTH, Passage
-from halfkick.models.train.worker.predict import errors, predict
-from halfkick.models.train.worker.sharpen import sharpen
-from halfkick.models.train.worker.stage import Stage, stages_of
+from ...backends.pet import metatrain as network
+from ..options import TrainOptions
+from .batch import Batch, Frame
+from .dynamics import own_frames
+from .loop import Loop
+from .passage import LENGTH, Passage
+from .predict import errors, predict
+from .sharpen import sharpen
+from .stage import Stage, stages_of
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

@@ -1,0 +1,1 @@
+"""i-PI's input and output files."""

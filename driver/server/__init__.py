@@ -1,0 +1,1 @@
+"""The driver process: i-PI's requests in, forces out."""

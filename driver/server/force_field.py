@@ -1,0 +1,188 @@
+"""One i-PI force field: the model and role it names, its numbers in and out of atomic units."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ...models.base import (
+    ExpectedGap,
+    ForceModel,
+    ForceResult,
+    Role,
+    Structure,
+    all_finite,
+    without_mean_force,
+)
+from ..ipi.input import ConfigError
+from .limits import GAP, MOVE, Limits
+from .units import BOHR, HARTREE
+
+__all__ = ["ForceField", "Numbers"]
+
+Numbers = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Energies (B,), forces (B, N, 3) and virials (B, 3, 3) of as many structures."""
+
+KNOWN = ("model", "role", "template", "mean_force", "energy", *Limits.names())
+
+
+class ForceField:
+    """The forces of one role of one model, for the atoms of one template.
+
+    Args:
+        parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
+            (default: direct forces lose their mean, which would push the whole system) or ``keep``;
+            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; limits as
+            in :mod:`halfkick.driver.server.guards.guard`.
+        load: gives the model of a specification; the same one each time it is asked.
+        needs_virial: whether the ensemble uses the virial.
+        is_dynamics: whether atoms move by nothing but dynamics.
+
+    Raises:
+        ConfigError: if a parameter is missing, unknown or wrong.
+        ModelError: if the model cannot do what is asked.
+    """
+
+    def __init__(
+        self,
+        parameters: dict[str, str],
+        load: Callable[[str], ForceModel],
+        needs_virial: bool,
+        is_dynamics: bool = False,
+    ) -> None:
+        for key in parameters:
+            if key not in KNOWN:
+                raise ConfigError(f"expected <parameters> {', '.join(KNOWN)}, got '{key}'")
+        for key in ("model", "role", "template"):
+            if not parameters.get(key):
+                raise ConfigError(
+                    f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
+                )
+        self.role = _role(parameters["role"])
+        self.numbers, self.pbc = read_template(Path(parameters["template"]))
+        self.template = parameters["template"]
+        direct = self.role is Role.DIRECT
+        self.removes_mean = direct & (
+            _choice(parameters, "mean_force", "remove", "keep") == "remove"
+        )
+        self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
+        self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
+        try:
+            limits = Limits.read(parameters)
+        except ValueError as error:
+            raise ConfigError(f"{error}; correct <parameters>") from error
+        self.model = load(parameters["model"])
+        expected = self.expected_gap
+        usual = {"max_move": MOVE} if is_dynamics else {}
+        if expected is not None and expected.p999 is not None:
+            usual["max_gap"] = GAP * expected.p999
+        given = parameters.keys()
+        self.limits = replace(limits, **{k: v for k, v in usual.items() if k not in given})
+        for role in self.roles:
+            self.model.check(self.numbers, role)
+        self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())
+        if needs_virial and self.role not in self.model.capabilities.stress:
+            raise ConfigError(
+                f"expected a model with {self.role} stress, since the ensemble uses the virial, "
+                f"but '{self.model.name}' has none; use a constant-volume ensemble or another model"
+            )
+
+    @property
+    def expected_gap(self) -> ExpectedGap | None:
+        """What the model's card says of these forces' distance from those that correct them."""
+        expected = self.model.expected_gap
+        return expected if expected is not None and expected.role is self.role else None
+
+    def structures(
+        self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: str
+    ) -> list[Structure]:
+        """Turn what i-PI sent into structures.
+
+        Args:
+            cells: shape (B, 3, 3), bohr, vectors in columns.
+            positions: shape (B, N, 3), bohr.
+            slot: names the connection; the place in the batch is added to it.
+
+        Raises:
+            ConfigError: if the number of atoms is not the template's, or a number is not finite.
+        """
+        if positions.shape[1] != len(self.numbers):
+            raise ConfigError(
+                f"expected {len(self.numbers)} atoms as in template '{self.template}', got "
+                f"{positions.shape[1]} from i-PI; use the structure that i-PI starts from"
+            )
+        if not all_finite(positions, cells):
+            raise ConfigError(
+                "expected finite positions and cell, got NaN or infinity from i-PI; the "
+                "trajectory has broken down: go back to a checkpoint, with a smaller stride"
+            )
+        positions = positions * BOHR
+        cells = np.multiply(cells.transpose(0, 2, 1), BOHR, order="C")
+        return [
+            Structure(self.numbers, p, c, self.pbc, f"{slot}, place {bead}")
+            for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
+        ]
+
+    def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> Numbers:
+        """What this force field serves of the results, eV and eV/Å."""
+        source = Role.CONSERVATIVE if self.with_energy else self.role
+        energies = np.array([r[source].energy for r in results])
+        own = [r[self.role] for r in results]
+        if len(own) == 1:
+            return energies, own[0].forces[None], own[0].virial[None]
+        forces = np.concatenate([r.forces for r in own]).reshape(len(own), -1, 3)
+        return energies, forces, np.concatenate([r.virial for r in own]).reshape(-1, 3, 3)
+
+    def reply(self, numbers: Numbers, total: int) -> Numbers:
+        """The same in atomic units, the last one repeated up to ``total``: i-PI pads batches."""
+        energies, forces, virials = numbers
+        if self.removes_mean:
+            forces = without_mean_force(forces)
+        reply = energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
+        missing = total - len(energies)
+        if missing:
+            reply = tuple(np.concatenate([a, a[-1:].repeat(missing, axis=0)]) for a in reply)
+        return reply
+
+
+def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:
+    value = parameters.get(key, default)
+    if value not in (default, other):
+        raise ConfigError(f"expected {key} '{default}' or '{other}' in <parameters>, got '{value}'")
+    return value
+
+
+def _role(text: str) -> Role:
+    try:
+        return Role(text)
+    except ValueError:
+        names = " or ".join(role.value for role in Role)
+        raise ConfigError(f"expected role {names} in <parameters>, got '{text}'") from None
+
+
+def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+    """Atomic numbers (N,) and periodic directions (3,) of a structure file that ASE reads.
+
+    A file that says nothing about periodicity (a plain xyz) counts as periodic: i-PI always has
+    a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule.
+    """
+    from ase.io import read
+
+    if not path.is_file():
+        raise ConfigError(
+            f"expected the template structure '{path}', found no such file in {Path.cwd()}"
+        )
+    try:
+        atoms = read(path)
+    except Exception as error:
+        raise ConfigError(
+            f"expected a structure that ASE reads, '{path}' is none: "
+            f"{str(error) or type(error).__name__}"
+        ) from error
+    silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
+    pbc = np.ones(3, dtype=bool) if silent else np.array(atoms.pbc, dtype=bool)
+    return np.array(atoms.numbers), pbc

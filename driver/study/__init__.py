@@ -1,0 +1,1 @@
+"""What is learnt from runs: analysis, tuning, validation, benchmarks."""

@@ -1,0 +1,179 @@
+"""What ``halfkick analyze`` finds in one run, and in which ways several differ."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+
+import numpy as np
+
+from ....models.base import Role
+from ....models.check.gap import compare
+from ...run.job import labels_of
+from ...statistics import with_error
+from . import plots as pictures
+from .collect import Analysis, analyze_together
+from .forces import both_forces, load_pair
+from .html import page, picture, section, table
+from .observables import Scalar, deviation, difference
+from .run_data import Frames, Run
+from .view import view
+
+__all__ = ["Report", "analyze", "html", "sections"]
+
+FAR = 3.0  # standard errors: beyond it a difference stands out
+ERRORS = (
+    "± is one standard error: by block averages (Flyvbjerg and Petersen 1989) for means, by blocks "
+    "of the run, joined up to its halves, for curves, by groups of atoms for diffusion, as of a "
+    "walk with scatter for the drift. What lasts longer than the run is in none of them."
+)
+TOGETHER = (
+    "Of several runs (+) it is the mean by their lengths; where they differ by more than their "
+    "errors, these are scaled by the root of chi² for each degree of freedom."
+)
+SIGMAS = (
+    "In brackets, differences to the first run in units of their standard error; beyond "
+    f"{FAR:g} they stand out."
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Report:
+    """Several runs side by side; differences are to the first.
+
+    Attributes:
+        view: HTML that shows frames of the first run; empty for none.
+    """
+
+    analyses: list[Analysis]
+    view: str = ""
+
+    @property
+    def names(self) -> list[str]:
+        """Names of all figures, in order."""
+        return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
+
+    @cached_property
+    def pictures(self) -> dict[str, bytes]:
+        """All of them by name, as PNG: first that of the energies."""
+        energies = pictures.energies([run for a in self.analyses for run in a.runs])
+        curves = {a.label: a.curves for a in self.analyses}
+        return {"energies": energies, **dict(pictures.groups(curves))}
+
+    def rows(self) -> list[list[str]]:
+        """A row of text for each figure: name, unit, one cell for each run."""
+        rows = []
+        for name in self.names:
+            found = [a.scalar(name) for a in self.analyses]
+            unit = next(s.unit for s in found if s is not None)
+            cells = [_cell(s, found[0] if index else None) for index, s in enumerate(found)]
+            rows.append([name, unit, *cells])
+        return rows
+
+    def curve_rows(self) -> list[list[str]]:
+        """How far the curves of each further run are from those of the first."""
+        first, *others = self.analyses
+        rows = []
+        for curve in (c for c in first.curves if c.name != "canonical"):
+            cells = []
+            for analysis in others:
+                other = analysis.curve(curve.group, curve.name)
+                value = None if other is None else deviation(curve, other)
+                cells.append("" if value is None else _mark(f"{value:.2f}", value))
+            rows.append([f"{curve.group} {curve.name}", *cells])
+        return rows
+
+    def to_json(self) -> str:
+        """Figures and differences of all runs as JSON."""
+        runs = []
+        for analysis in self.analyses:
+            figures = {}
+            for s in analysis.scalars:
+                first = self.analyses[0].scalar(s.name)
+                figures[s.name] = {
+                    "value": s.value,
+                    "error": s.error,
+                    "unit": s.unit,
+                    "sigmas_from_first": None if first is None else difference(s, first),
+                }
+            folders = [str(run.job.folder) for run in analysis.runs]
+            runs.append({"runs": folders, "figures": figures})
+        return json.dumps(runs, indent=2)
+
+
+def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "cpu") -> Report:
+    """Take all figures and curves.
+
+    Args:
+        groups: of runs of one kind, each taken together; at least one.
+        frames: of the first run, on which to evaluate both forces and which to show.
+        device: where the models run that give the forces.
+
+    Raises:
+        ConfigError: if frames are to be shown and chemiscope is not installed.
+    """
+    names = iter(labels_of([run.job for group in groups for run in group]))
+    groups = [[replace(run, label=next(names)) for run in group] for group in groups]
+    analyses = [analyze_together(group) for group in groups]
+    first = analyses[0].runs[0]
+    positions = first.frames("positions") if frames else None
+    if positions is None:
+        return Report(analyses)
+    gaps, shown = _with_forces(first, positions, frames, device)
+    analyses[0].scalars.extend(gaps)
+    return Report(analyses, shown)
+
+
+def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[list[Scalar], str]:
+    """The gap on frames of the run itself, and a view of them with both forces as arrows."""
+    chosen = np.unique(np.linspace(0, len(frames.times) - 1, count).astype(int))
+    some = [frames.beads[0][i] for i in chosen]
+    forces = both_forces(load_pair(run.job, device), some)
+    found = []
+    if len(forces) == 2:
+        numbers = np.concatenate([frame.numbers for frame in some])
+        pair = (np.concatenate(forces[role]) for role in (Role.CONSERVATIVE, Role.DIRECT))
+        for name, g in compare(*pair, numbers).items():
+            found.append(Scalar(f"gap, RMSE ({name})", "meV/Å", g.rmse_meV_per_A, None))
+            found.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", g.p999_meV_per_A, None))
+    return found, view(run.label, some, frames.times[chosen], forces)
+
+
+def sections(report: Report) -> list[str]:
+    """Parts of a page: all tables and pictures, and the view if there is one."""
+    labels = [analysis.label for analysis in report.analyses]
+    notes = [ERRORS]
+    notes += [TOGETHER] if any(len(a.runs) > 1 for a in report.analyses) else []
+    notes += [SIGMAS] if len(labels) > 1 else []
+    parts = [section("Figures", " ".join(notes))]
+    parts.append(table(["", "unit", *labels], report.rows()))
+    (name, energies), *curves = report.pictures.items()
+    parts += [section("Energy and temperature"), picture(energies, name)]
+    if len(labels) > 1 and report.curve_rows():
+        note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
+        parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
+    for group, png in curves:
+        parts += [section(group.capitalize()), picture(png, group)]
+    if report.view:
+        note = "Blue: conservative forces. Red: direct forces."
+        parts += [section(f"Frames of {labels[0]}", note), report.view]
+    return parts
+
+
+def html(report: Report) -> str:
+    """One page with everything."""
+    return page(" / ".join(analysis.label for analysis in report.analyses), sections(report))
+
+
+def _cell(scalar: Scalar | None, reference: Scalar | None) -> str:
+    if scalar is None:
+        return ""
+    text = with_error(scalar.value, scalar.error)
+    sigmas = None if reference is None else difference(scalar, reference)
+    return text if sigmas is None else _mark(f"{text} ({sigmas:+.1f})", sigmas)
+
+
+def _mark(text: str, sigmas: float) -> str:
+    return f"{text}!" if abs(sigmas) > FAR else text

@@ -1,0 +1,76 @@
+"""Radial distribution functions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations_with_replacement
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .observables import Curve, blocked
+from .run_data import Run
+
+if TYPE_CHECKING:
+    from ase import Atoms
+
+__all__ = ["curves", "radial_distribution"]
+
+WIDTH = 0.05  # Å
+RANGE = 8.0  # Å, or half the smallest height of the cell
+
+
+def curves(run: Run) -> list[Curve]:
+    """One for each pair of species of a periodic system, all beads together."""
+    frames = run.frames("positions")
+    if frames is None:
+        return []
+    first = frames.beads[0][0]
+    if first.cell.rank != 3:
+        return []
+    reach = min(RANGE, *(0.5 * _height(frame) for frame in frames.beads[0]))
+    edges = np.arange(0.0, reach, WIDTH)
+    if len(edges) < 3:
+        return []
+    found = []
+    labels = ("distance (Å)", "g(r)")
+    for a, b in combinations_with_replacement(sorted(set(first.get_chemical_symbols())), 2):
+
+        def measure(part: slice, pair: tuple[str, str] = (a, b)) -> NDArray[np.float64]:
+            chosen = [frame for bead in frames.beads for frame in bead[part]]
+            return radial_distribution(chosen, pair, edges)
+
+        y, error = blocked(len(frames.times), measure)
+        x = 0.5 * (edges[1:] + edges[:-1])
+        found.append(Curve("radial distribution", f"{a}-{b}", *labels, x, y, error))
+    return found
+
+
+def radial_distribution(
+    frames: Sequence[Atoms], pair: tuple[str, str], edges: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """``g(r)`` between two species, averaged over frames.
+
+    Args:
+        frames: periodic in all directions.
+        pair: chemical symbols.
+        edges: of the bins, Å, shape (bins + 1,).
+    """
+    from vesin import ase_neighbor_list
+
+    shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
+    result = np.zeros(len(edges) - 1)
+    for frame in frames:
+        symbols = np.array(frame.get_chemical_symbols())
+        first, second = symbols == pair[0], symbols == pair[1]
+        i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
+        counts = np.histogram(d[first[i] & second[j]], edges)[0]
+        pairs = first.sum() * (second.sum() - (pair[0] == pair[1]))
+        result += counts / max(pairs, 1) * frame.get_volume() / shells
+    return result / len(frames)
+
+
+def _height(atoms: Atoms) -> float:
+    """The smallest distance between opposite faces of the cell, Å."""
+    return float(1.0 / np.linalg.norm(atoms.cell.reciprocal(), axis=1).max())

@@ -1,0 +1,58 @@
+"""Draws where the time of an inner step goes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from .ratios import shares
+from .results import Measured
+
+__all__ = ["draw"]
+
+COLORS = {
+    "model": "#1b6ca8",
+    "neighbour lists": "#3b8554",
+    "driver and sockets": "#c0392b",
+    "i-PI": "#e0a030",
+}
+MARKERS = {"halfkick": "o", "ffdirect": "s", "two drivers": "D"}
+
+
+def draw(measured: Measured, path: Path) -> None:
+    """One bar for each simulation with multiple time steps: shares, and runs as measured.
+
+    Nothing is drawn without such a simulation.
+    """
+    setups = [setup for setup in measured.times if setup.mode == "mts"]
+    if not setups:
+        return
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(2.4 + 2.2 * len(setups), 4.2), layout="constrained", dpi=150)
+    FigureCanvasAgg(figure)
+    panels = figure.subplots(1, len(setups), squeeze=False)[0]
+    for axis, setup in zip(panels, setups, strict=True):
+        bottom = 0.0
+        for name, height in shares(measured, setup).items():
+            axis.bar(0.0, height, 0.5, bottom, color=COLORS[name], label=name)
+            bottom += height
+        for way, marker in MARKERS.items():
+            if way in measured.times[setup]:
+                times = np.array(measured.times[setup][way]) / measured.stride
+                low, middle, high = np.percentile(times, [25, 50, 75])
+                spread = [[middle - low], [high - middle]]
+                style = {"color": "0.15", "marker": marker, "linestyle": "none", "capsize": 3}
+                axis.errorbar(0.5, middle, spread, label=way, mfc="white", **style)
+        beads = f"{setup.beads} beads" if setup.beads > 1 else "1 bead"
+        axis.set_title(f"{setup.atoms} atoms, {beads}", fontsize=9)
+        axis.set_xlim(-0.5, 0.9)
+        axis.set_xticks([])
+        axis.spines[["top", "right"]].set_visible(False)
+    panels[0].set_ylabel("ms per inner step")
+    handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
+    figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False)
+    figure.suptitle(f"stride {measured.stride}; bars: parts alone", fontsize=10)
+    figure.savefig(path)

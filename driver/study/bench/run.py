@@ -1,0 +1,131 @@
+"""``halfkick bench``: measures, prints the table, writes ``bench.json`` and ``bench.png``."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from ....models.load import load_model
+from ...ipi.input import ConfigError, read_input
+from .inputs import MODES, Base
+from .measure import measure
+from .plot import draw
+from .ratios import figures
+from .results import Measured, Options
+from .simulation import Machine
+from .timing import Statistics
+
+__all__ = ["bench", "read_options"]
+
+STRIDE = 8  # of the comparison with i-PI's own drivers, where no input says otherwise
+CHUNK = 64  # more than is ever timed in one pass
+
+
+def bench(
+    input_xml: Path | None,
+    stride: int | None,
+    options: Options,
+    device: str,
+    threads: int | None,
+    out: Path,
+    console: Console,
+) -> None:
+    """Measure, report, and leave the figures in the folder ``out``.
+
+    Raises:
+        ConfigError: if the input is not one that can be compared.
+        ModelError: if its model cannot be used.
+    """
+    machine = Machine(device, threads)
+    base = Base(input_xml, stride or (None if input_xml else STRIDE))
+    model = load_model(in_one_pass(base.model), device=machine.device)
+    out.mkdir(parents=True, exist_ok=True)
+
+    def keep(measured: Measured) -> None:
+        measured.write(out / "bench.json", figures(measured))
+
+    with telling(console) as say:
+        measured = measure(base, model, options, machine, say, keep)
+    found = figures(measured)
+    draw(measured, out / "bench.png")
+    report(measured, found, console)
+
+
+@contextmanager
+def telling(console: Console) -> Iterator[Callable[[str], None]]:
+    """Tells what is being done: in place on a terminal, else line by line on standard error."""
+    if console.is_terminal:
+        with console.status("") as status:
+            yield status.update
+    else:
+        yield partial(print, file=sys.stderr, flush=True)
+
+
+def read_options(
+    input_xml: Path | None,
+    modes: str,
+    beads: str | None,
+    atoms: str | None,
+    repeats: int,
+    quick: bool,
+    in_a_row: int = 0,
+) -> Options:
+    """Options from the command line; ConfigError if they are none.
+
+    What is left out is the input's; without an input 1 and 8 beads and up to 6144 atoms.
+    """
+    given = tuple(filter(None, modes.split(",")))
+    if not given or set(given) - set(MODES):
+        raise ConfigError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
+    full = input_xml is None and not quick
+    if beads is None:
+        beads = "1,8" if full else str(read_input(input_xml).replicas if input_xml else 1)
+    if atoms is None and full:
+        atoms = "192,6144"
+    return Options(
+        modes=given,
+        beads=numbers("beads", beads),
+        atoms=None if atoms is None else numbers("atoms", atoms),
+        repeats=1 if quick else repeats,
+        seconds=0.3 if quick else 1.5,
+        in_a_row=in_a_row,
+    )
+
+
+def numbers(name: str, text: str) -> tuple[int, ...]:
+    """Read ``1,8,32``; ConfigError if it is something else."""
+    try:
+        values = tuple(int(item) for item in text.split(","))
+    except ValueError:
+        values = ()
+    if not values or min(values) < 1:
+        raise ConfigError(f"expected --{name} as positive numbers like 1,8, got '{text}'")
+    return values
+
+
+def in_one_pass(model: str) -> str:
+    """The name of a metatomic model with an option not to cut batches; others as they are."""
+    if ":" in model:
+        return model
+    return f"{model}{'&' if '?' in model else '?'}chunk={CHUNK}"
+
+
+def report(measured: Measured, found: dict[str, float], console: Console) -> None:
+    """Print all times and figures."""
+    for setup, times in measured.times.items():
+        title = f"{setup.mode}, {setup.beads} bead(s), {setup.atoms} atoms"
+        table = Table("", "median", "quartiles", "n", title=f"{title}: ms", title_justify="left")
+        for name, values in times.items():
+            s = Statistics.of(values)
+            table.add_row(name, f"{s.median:.4g}", f"{s.low:.4g} … {s.high:.4g}", str(s.count))
+        console.print(table)
+    table = Table("figure", "", title="of this run", title_justify="left")
+    for name, value in found.items():
+        table.add_row(name, f"{value:.3g}")
+    console.print(table)

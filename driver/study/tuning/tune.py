@@ -1,0 +1,150 @@
+"""Short runs over strides and inner steps: which of them hold, and which of those is fastest."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ....models.base import Role
+from ....models.check.heating import foresee
+from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
+from ....models.check.probe import Probe
+from ....models.pair import Pair
+from ...ipi.edit import Template, Variant
+from ...ipi.input import ConfigError
+from ...run.runner import Runner
+from ..analysis.forces import structure_of
+from ..analysis.run_data import Run, open_run
+from .result import Foreseen, Row, measure
+
+__all__ = ["Options", "best", "equilibrate", "tune", "write_json"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to try.
+
+    Attributes:
+        strides: M.
+        inner_fs: inner steps; empty for the input's own.
+        seeds: runs of each setting, with velocities of their own.
+        ps: length of each.
+        equilibrate_ps: before all of them, at the input's temperature.
+        limit: of the drift that is accepted, meV/atom/ps.
+        frames: of each run at which the configurational temperature is taken; 0 for none.
+    """
+
+    strides: Sequence[int] = (1, 2, 4, 6, 8)
+    inner_fs: Sequence[float] = ()
+    seeds: int = 2
+    ps: float = 0.5
+    equilibrate_ps: float = 0.2
+    limit: float = 0.5
+    frames: int = 4
+
+
+def tune(
+    template: Template, folder: Path, pair: Pair, options: Options, run: Runner
+) -> Iterator[Row]:
+    """Equilibrate, then run all settings one after the other; yields each as it is known.
+
+    Args:
+        template: the input.
+        folder: for the runs; what has been run there already is not run again.
+        pair: the input's models.
+        options: what to try.
+        run: runs an input.
+
+    Raises:
+        ConfigError: if the equilibration fails.
+    """
+    inner_steps = options.inner_fs or (template.inner_fs,)
+    variant = Variant(
+        "mts", min(inner_steps), options.equilibrate_ps, stride=min(options.strides),
+        ensemble="svr", every=1,
+    )  # fmt: skip
+    start = equilibrate(template, variant, folder / "start", run)
+    first = open_run(folder / "start")
+    frames = first.frames("positions").beads[0]
+    species = sorted(set(frames[-1].get_chemical_symbols()))
+    probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
+    both = len(pair.capabilities.roles) == len(Role)
+    blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
+    for inner in inner_steps:
+        foreseen = _foresee(probes, blocks, inner, options, first.target_K) if both else {}
+        for stride in options.strides:
+            variants = [
+                Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
+                for seed in range(1, options.seeds + 1)
+            ]
+            runs = []
+            for variant in variants:
+                place = folder / f"inner{inner:g}_M{stride}_seed{variant.seed}"
+                xml = template.write(variant, place, start=start, species=species)
+                runs.append(_run(xml, variant, run))
+            yield measure(
+                inner, stride, runs, pair,
+                frames=options.frames, limit=options.limit, foreseen=foreseen.get(stride),
+            )  # fmt: skip
+
+
+def _foresee(
+    probes: Sequence[Probe], blocks: Sequence[Block], inner: float, options: Options, kelvin: float
+) -> dict[int, Foreseen]:
+    """What theory says of each stride."""
+    growth = stride_growth(blocks, inner, options.strides)
+    drifts, found = foresee(probes, inner, options.strides, temperature_K=kelvin)
+    atoms = probes[0].shape[0]
+    return {
+        stride: Foreseen(drifts[stride].rms(atoms, found, options.ps), rate)
+        for stride, rate in zip(options.strides, growth, strict=True)
+        if stride in drifts
+    }
+
+
+def equilibrate(template: Template, variant: Variant, folder: Path, run: Runner) -> Path:
+    """Run a variant, unless that has been done, and return its RESTART.
+
+    Raises:
+        ConfigError: if it does not end well.
+    """
+    if run(template.write(variant, folder, start=None)) != 0:
+        raise ConfigError(f"expected the run in '{folder}' to end well; see its driver.log")
+    return folder / "RESTART"
+
+
+def best(rows: Sequence[Row]) -> Row | None:
+    """The fastest that holds with all shorter strides at its inner step; ``None`` if none does."""
+    failed: dict[float, int] = {}
+    for row in rows:
+        if not row.holds:
+            failed[row.inner_fs] = min(row.stride, failed.get(row.inner_fs, row.stride))
+    held = [r for r in rows if r.holds and r.stride < failed.get(r.inner_fs, r.stride + 1)]
+    return min(held, key=lambda r: (r.ms_per_ps or 0.0, -r.stride), default=None)
+
+
+def write_json(rows: Sequence[Row], path: Path) -> None:
+    """Write all rows."""
+    path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
+
+
+def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:
+    """The run, or ``None`` if it did not reach its end with finite numbers."""
+    code = run(xml)
+    try:
+        done = open_run(xml)
+    except ConfigError:
+        return None
+    finite = all(np.isfinite(column).all() for column in done.columns.values())
+    whole = done.columns["step"][-1] >= variant.steps
+    if code != 0 or not finite or not whole:
+        log.warning("%s ended early", xml.parent.name)
+        return None
+    return done

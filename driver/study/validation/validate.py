@@ -1,0 +1,189 @@
+"""The dark side and its cure: a model's direct, conservative and corrected forces, side by side."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+
+from ....models.base import Role
+from ....models.pair import Pair
+from ...ipi.edit import Template, Variant
+from ...ipi.input import ConfigError
+from ...run.launch import copy_scenario
+from ...run.runner import Runner
+from ..analysis.forces import both_forces
+from ..analysis.html import page, section, table
+from ..analysis.report import Report, analyze, sections
+from ..analysis.run_data import open_run
+from ..tuning.tune import equilibrate
+from .boxes import clusters, water_box
+from .equipartition import species_temperatures
+from .optimise import Optimised, optimise, rates
+from .verdicts import NEAR, Verdict, answer
+
+__all__ = ["Plan", "geometries", "html", "results", "simulate", "targets", "to_json"]
+
+SCENARIO = "water_nve_mts"
+FORCES = ("conservative", "direct", "mts")
+TAU_FS = {"nve": 0.0, "svr": 10.0, "langevin": 100.0}
+DIRECT_PS = 0.5  # at constant energy: longer, direct forces leave what the model knows
+CLUSTER_SIZES = (2, 3, 4, 5, 6, 8)
+SKIP = 0.1  # of a run with a thermostat
+FEW = 20  # frames that tell how stiff the atoms are held
+FRAMES_FS = {"nve": 4.0, "svr": 40.0, "langevin": 40.0}  # between frames; vibrations need few
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to run.
+
+    Attributes:
+        model: as in ``<parameters> model``; of water.
+        molecules: in the box.
+        length_ps: of each run; direct forces at constant energy are run for half a ps at most.
+        equilibrate_ps: with corrected forces, before all of them.
+        optimise_steps: most steps of an optimisation; 0 leaves optimisations out.
+        ensembles: of ``nve``, ``svr`` and ``langevin``.
+    """
+
+    model: str = "water"
+    molecules: int = 32
+    length_ps: float = 5.0
+    equilibrate_ps: float = 1.0
+    optimise_steps: int = 200
+    ensembles: Sequence[str] = tuple(TAU_FS)
+
+    def __post_init__(self) -> None:
+        unknown = [name for name in self.ensembles if name not in TAU_FS]
+        if unknown:
+            raise ConfigError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
+
+
+def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) -> dict[str, Path]:
+    """Run three forces in three ensembles from one state; what has been run is not run again.
+
+    Returns:
+        ``ensemble_forces`` -> folder.
+
+    Raises:
+        ConfigError: if the equilibration fails.
+    """
+    template = _template(plan, folder)
+    step, stride = template.inner_fs, template.stride
+    say("equilibration")
+    first = Variant("mts", step, plan.equilibrate_ps, stride=stride, ensemble="langevin")
+    start = equilibrate(template, first, folder / "start", run)
+    places = {}
+    for ensemble in plan.ensembles:
+        for forces in FORCES:
+            name = f"{ensemble}_{forces}"
+            say(name)
+            m = stride if forces == "mts" else 1
+            alone = ensemble == "nve" and forces == "direct"
+            variant = Variant(
+                forces, step, min(plan.length_ps, DIRECT_PS) if alone else plan.length_ps,
+                stride=m, ensemble=ensemble, tau_fs=TAU_FS[ensemble], seed=17,
+                every=max(1, round(FRAMES_FS[ensemble] / (m * step))),
+            )  # fmt: skip
+            run(template.write(variant, folder / name, start=start, species=("H", "O")))
+            places[name] = folder / name
+    return places
+
+
+def _template(plan: Plan, folder: Path) -> Template:
+    """The scenario with the plan's model and box."""
+    from ase.io import write
+
+    box = water_box(plan.molecules)
+    scenario = copy_scenario(SCENARIO, folder)
+    write(scenario / "init.xyz", box)
+    path = scenario / "input.xml"
+    path.write_text(path.read_text().replace("{model: water,", f"{{model: {plan.model},"))
+    return Template(path)
+
+
+def geometries(
+    plan: Plan, folder: Path, pair: Pair, run: Runner, say: Callable[[str], None]
+) -> list[Optimised]:
+    """Optimise perturbed clusters and a perturbed box by each recipe."""
+    box = water_box(32)
+    rng = np.random.default_rng(1)
+    shaken = box.copy()
+    shaken.positions += rng.normal(scale=0.1, size=shaken.positions.shape)
+    cut = clusters(box, CLUSTER_SIZES, seed=2)
+    structures = {f"cluster{len(c) // 3}": c for c in cut} | {"box": shaken}
+    found = []
+    for name, atoms in structures.items():
+        say(f"optimisation of {name}")
+        found += optimise(
+            {name: atoms}, plan.model, pair, folder / "optimise", run, plan.optimise_steps
+        )
+    return found
+
+
+def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
+    """Analyse the runs of each ensemble, the conservative one first."""
+    found = {}
+    for ensemble in plan.ensembles:
+        # a thermostat takes its time to what the forces make of it
+        skip_ps = 0.0 if ensemble == "nve" else SKIP * plan.length_ps
+        folders = [places[f"{ensemble}_{forces}"] for forces in FORCES]
+        found[ensemble] = analyze([[open_run(folder, skip_ps=skip_ps)] for folder in folders])
+    return found
+
+
+def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float]]:
+    """Kinetic temperatures of species (K) that each thermostat should give with this step."""
+    found = {}
+    for ensemble, report in reports.items():
+        (run,) = report.analyses[0].runs
+        frames = run.frames("positions")
+        if ensemble == "nve" or frames is None:
+            continue
+        some = frames.beads[0][:: max(1, len(frames.times) // FEW)]
+        step_fs = 1e3 * run.timestep_ps if ensemble == "svr" else 0.0
+        forces = both_forces(pair, some)[Role.CONSERVATIVE]
+        found[ensemble] = species_temperatures(some, forces, step_fs, run.target_K)
+    return found
+
+
+def html(
+    plan: Plan,
+    reports: dict[str, Report],
+    judged: Sequence[Verdict],
+    optimised: Sequence[Optimised],
+) -> str:
+    """One page: what holds, optimisations, and all figures and pictures of each ensemble."""
+    note = (
+        f"Model {plan.model}, {plan.molecules} molecules, {plan.length_ps:g} ps for each run. "
+        f"± is one standard error; a claim of equality holds within {NEAR:g} of them. Under SVR, "
+        "which holds the total kinetic energy only, the finite step makes atoms in stiff bonds "
+        "colder and others hotter, whatever the forces: that is in the targets."
+    )
+    rows = [[v.claim, v.found, answer(v)] for v in judged]
+    parts = [section("What holds", note), table(["claim", "found", ""], rows)]
+    if optimised:
+        head = ["forces", "succeeded", "steps (median)", "largest force left, eV/Å"]
+        parts += [section("Geometry optimisation"), table(head, rates(optimised))]
+    for ensemble, report in reports.items():
+        parts += [f"<h1>{ensemble.upper()}</h1>", *sections(report)]
+    return page("Direct, conservative and corrected forces", parts)
+
+
+def to_json(
+    plan: Plan, reports: dict[str, Report], judged: Sequence[Verdict], done: Sequence[Optimised]
+) -> str:
+    """All of it as JSON."""
+    return json.dumps(
+        {
+            "plan": asdict(plan),
+            "verdicts": [asdict(v) for v in judged],
+            "optimised": [asdict(o) for o in done],
+            "runs": {name: json.loads(report.to_json()) for name, report in reports.items()},
+        },
+        indent=2,
+    )

@@ -1,0 +1,116 @@
+"""What is claimed of multiple time stepping, and whether runs bear it out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ...statistics import with_error
+from ..analysis.observables import Scalar, deviation, difference
+from ..analysis.report import Report
+from .optimise import RECIPES, Optimised, rates
+
+__all__ = ["NEAR", "Verdict", "answer", "verdicts"]
+
+NEAR = 2.0  # standard errors
+ALIKE = 1.5  # RMS difference of two curves in units of its error, beyond which they differ
+HEATS = 100.0  # times the drift of MTS
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what was found, and whether it holds; ``None`` where the runs do not tell."""
+
+    claim: str
+    found: str
+    holds: bool | None
+
+
+def verdicts(
+    reports: Mapping[str, Report],
+    targets: Mapping[str, Mapping[str, float]],
+    optimised: Sequence[Optimised] = (),
+) -> list[Verdict]:
+    """Compare what was found with what is claimed.
+
+    Args:
+        reports: of each ensemble, with the runs of conservative, direct and corrected forces.
+        targets: of each ensemble with a thermostat, kinetic temperatures of species, K.
+        optimised: optimisations.
+    """
+    found = []
+    for ensemble, report in reports.items():
+        if ensemble == "nve":
+            found += _isolated(report)
+        else:
+            found += _thermal(ensemble, report, targets.get(ensemble, {}))
+    return found + _optimised(optimised)
+
+
+def answer(verdict: Verdict) -> str:
+    """In a word or two."""
+    return {True: "holds", False: "does not hold!", None: "not known"}[verdict.holds]
+
+
+def _isolated(report: Report) -> list[Verdict]:
+    conservative, direct, mts = (a.scalar("drift") for a in report.analyses)
+    return [
+        _near("nve, MTS: drifts as conservative forces do", mts, conservative),
+        _heats(direct, mts),
+        *_alike("nve", report, "vibrations"),
+    ]
+
+
+def _thermal(ensemble: str, report: Report, targets: Mapping[str, float]) -> list[Verdict]:
+    conservative, _, mts = report.analyses
+    found = []
+    for species, kelvin in sorted(targets.items()):
+        name = f"temperature({species})"
+        target = Scalar(name, "K", kelvin, 0.0)
+        what = f"{ensemble}, MTS: {name}"
+        one, other = mts.scalar(name), conservative.scalar(name)
+        found.append(_near(f"{what} is the target", one, target))
+        found.append(_near(f"{what} is that of conservative forces", one, other))
+    return found + _alike(ensemble, report, "radial distribution")
+
+
+def _near(claim: str, one: Scalar, other: Scalar) -> Verdict:
+    sigmas = difference(one, other)
+    against = with_error(other.value, other.error) if other.error else f"{other.value:.1f}"
+    text = f"{with_error(one.value, one.error)} against {against} {one.unit}"
+    if sigmas is None:
+        return Verdict(claim, text, None)
+    return Verdict(claim, f"{text}: {sigmas:+.1f} σ", abs(sigmas) < NEAR)
+
+
+def _heats(direct: Scalar, mts: Scalar) -> Verdict:
+    """Judged by what the drift of MTS may be at most: its value or its error."""
+    most = max(abs(mts.value), mts.error or 0.0)
+    ratio = abs(direct.value) / most if most else float("inf")
+    text = f"{with_error(direct.value, direct.error)} meV/atom/ps, {ratio:.0f} times MTS"
+    claim = f"nve: direct forces alone heat {HEATS:g} times faster than MTS drifts"
+    return Verdict(claim, text, ratio >= HEATS)
+
+
+def _alike(ensemble: str, report: Report, group: str) -> list[Verdict]:
+    conservative, _, mts = report.analyses
+    found = []
+    for curve in (c for c in conservative.curves if c.group == group):
+        if (other := mts.curve(group, curve.name)) is not None:
+            value = deviation(curve, other)
+            claim = f"{ensemble}, MTS: {group} {curve.name} is that of conservative forces"
+            text = "" if value is None else f"RMS difference {value:.2f} of its error"
+            found.append(Verdict(claim, text, None if value is None else value < ALIKE))
+    return found
+
+
+def _optimised(optimised: Sequence[Optimised]) -> list[Verdict]:
+    if not optimised:
+        return []
+    (_, conservative, *_), (_, direct, *_), (_, both, *_) = rates(optimised)
+    claim = "optimisation by direct, then conservative forces succeeds as often as by the latter"
+    text = f"{both} against {conservative}; direct forces alone {direct}"
+    alone, _, after = (np.mean([o.success for o in optimised if o.recipe == r]) for r in RECIPES)
+    return [Verdict(claim, text, bool(after >= alone))]

@@ -1,0 +1,1 @@
+"""Everything that makes an evaluation happen."""

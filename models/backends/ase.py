@@ -1,0 +1,134 @@
+"""Any ASE calculator as a source of conservative forces."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from ase import Atoms
+from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
+
+from ..base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+
+__all__ = ["AseModel"]
+
+logger = logging.getLogger(__name__)
+
+
+class AseModel(ForceModel):
+    """Serves an ASE calculator, one structure after the other.
+
+    There is one calculator for all slots: what it caches (neighbour lists, wavefunctions) it
+    renews by its own rules.
+
+    Args:
+        name: for messages.
+        factory: returns the calculator.
+        options: keyword arguments of the factory.
+
+    Raises:
+        ModelError: if the factory fails or what it returns is no calculator with forces.
+    """
+
+    def __init__(
+        self, name: str, factory: Callable[..., Any], options: Mapping[str, Any] | None = None
+    ) -> None:
+        self.name = name
+        self._default_dtype: Any = None
+        with self._own_torch_default(), quiet():
+            try:
+                self.calculator = factory(**(options or {}))
+            except Exception as error:
+                raise ModelError(
+                    f"expected '{name}' to return an ASE calculator, got "
+                    f"{type(error).__name__}: {error}; check its options"
+                ) from error
+        listed = getattr(self.calculator, "implemented_properties", ())
+        if not (isinstance(self.calculator, BaseCalculator) and {"energy", "forces"} <= {*listed}):
+            raise ModelError(
+                f"expected '{name}' to return an ASE calculator with energy and forces, got "
+                f"{type(self.calculator).__name__}; name its class or a function that returns one"
+            )
+        self._free_energy = "free_energy" in listed
+        roles = frozenset({Role.CONSERVATIVE})
+        # Calculators of SO3LR list the stress even where they are told not to compute it.
+        stress = "stress" in listed and getattr(self.calculator, "compute_stress", True)
+        self.capabilities = Capabilities(roles, roles if stress else frozenset())
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Evaluate the structures in turn.
+
+        The virial is zero unless it is needed and all directions are periodic.
+
+        The energy is the one that belongs to the forces: ASE's ``free_energy`` where offered.
+
+        Raises:
+            ModelError: if a role is not offered or the calculator fails.
+        """
+        for role in roles:
+            self.check((), role)
+        with self._own_torch_default():
+            return [{Role.CONSERVATIVE: self._evaluate(s)} for s in structures]
+
+    def _evaluate(self, structure: Structure) -> ForceResult:
+        atoms = Atoms(
+            structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
+        )
+        atoms.calc = self.calculator
+        virial = np.zeros((3, 3))
+        wants_virial = self.needs_virial and bool(self.capabilities.stress)
+        if hasattr(self.calculator, "compute_stress"):  # SO3LR and its like compute it unasked
+            self.calculator.compute_stress = wants_virial
+        try:
+            forces = np.array(atoms.get_forces(), dtype=np.float64)
+            energy = float(atoms.get_potential_energy(force_consistent=self._free_energy))
+            if wants_virial and structure.pbc.all():
+                virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
+        except PropertyNotImplementedError as error:
+            raise ModelError(
+                f"expected '{self.name}' to compute the properties it lists, got none for {error}; "
+                f"switch it on in the model's options, or take it from implemented_properties"
+            ) from error
+        except Exception as error:
+            raise ModelError(
+                f"expected '{self.name}' to evaluate {atoms.get_chemical_formula()}, got "
+                f"{type(error).__name__}: {error}; check the structure and the model's options"
+            ) from error
+        return ForceResult(energy, forces, np.array(virial, dtype=np.float64))
+
+    @contextlib.contextmanager
+    def _own_torch_default(self) -> Iterator[None]:
+        """Run with the torch default dtype that the calculator has set, then put back the other.
+
+        torch need not be there, and may be imported by the calculator only.
+        """
+        torch = sys.modules.get("torch")
+        before = torch.get_default_dtype() if torch else None
+        if torch and self._default_dtype is not None:
+            torch.set_default_dtype(self._default_dtype)
+        try:
+            yield
+        finally:
+            torch = sys.modules.get("torch")
+            if torch:
+                self._default_dtype = torch.get_default_dtype()
+                torch.set_default_dtype(before or torch.float32)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Send what is printed to the log: standard output belongs to the command line."""
+    printed = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(printed):
+            yield
+    finally:
+        for line in printed.getvalue().splitlines():
+            logger.info("%s", line)

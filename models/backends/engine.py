@@ -1,0 +1,80 @@
+"""What one pass through a model gives: direct forces at once, conservative ones on request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from ..base import ForceResult, Role, Structure
+
+__all__ = ["Engine", "Outputs", "cut", "symmetric", "to_numpy"]
+
+
+class Engine(Protocol):
+    """Something that runs a model."""
+
+    def run(
+        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+    ) -> Outputs:
+        """Pass once through the model.
+
+        Args:
+            structures: any number, of any sizes.
+            kinds: what to compute, of ``energy``, ``force``, ``stress``, and the model's name
+                for it.
+            virial: whether to differentiate energies by strain too.
+        """
+
+    def find_neighbors(self, structures: Sequence[Structure]) -> None:
+        """Do only what comes before the model: for measuring it."""
+
+
+class Outputs:
+    """The outputs of a model for some structures.
+
+    Args:
+        direct: results of direct forces, if they were asked for.
+        differentiate: makes the conservative results, if energies were asked for.
+    """
+
+    def __init__(
+        self,
+        structures: Sequence[Structure],
+        direct: Iterable[ForceResult] | None,
+        differentiate: Callable[[], Iterable[ForceResult]] | None,
+    ) -> None:
+        self._differentiate = differentiate
+        self.direct: list[dict[Role, ForceResult]] = [{} for _ in structures]
+        if direct is not None:
+            for results, found in zip(self.direct, direct, strict=True):
+                results[Role.DIRECT] = found
+
+    def conservative(self) -> Iterable[ForceResult]:
+        """The conservative results, if there are energies."""
+        return () if self._differentiate is None else self._differentiate()
+
+    def complete(self) -> list[dict[Role, ForceResult]]:
+        """The direct results and, if there are energies, the conservative ones."""
+        if self._differentiate is None:
+            return self.direct
+        pairs = zip(self.direct, self.conservative(), strict=True)
+        return [{**direct, Role.CONSERVATIVE: found} for direct, found in pairs]
+
+
+def cut(rows: NDArray[np.float64], structures: Sequence[Structure]) -> list[NDArray[np.float64]]:
+    """Cut what belongs to the atoms of all structures into the parts of each."""
+    return np.split(rows, np.cumsum([len(s.numbers) for s in structures])[:-1])
+
+
+def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
+    """Return the values as float64 on the CPU."""
+    return tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
+
+
+def symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the symmetric part of the last two axes."""
+    return 0.5 * (matrix + matrix.swapaxes(-1, -2))

@@ -1,0 +1,59 @@
+"""One model on several devices: structures are spread over a copy on each."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from ..base import ForceModel, ForceResult, Role, Structure
+from .batch_size import divide
+
+__all__ = ["Spread"]
+
+
+class Spread(ForceModel):
+    """Evaluates parts of a batch at the same time, each with one of several copies of a model.
+
+    Args:
+        copies: equal models, each with a device of its own.
+    """
+
+    def __init__(self, copies: Sequence[ForceModel]) -> None:
+        self.name = copies[0].name
+        self.capabilities = copies[0].capabilities
+        self.expected_gap = copies[0].expected_gap
+        self._copies = copies
+        self._pool = ThreadPoolExecutor(len(copies), thread_name_prefix="halfkick-device")
+
+    @property
+    def needs_virial(self) -> bool:
+        """As of all copies."""
+        return self._copies[0].needs_virial
+
+    @needs_virial.setter
+    def needs_virial(self, value: bool) -> None:
+        for copy in self._copies:
+            copy.needs_virial = value
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Evaluate; a structure of the same place in the batch goes to the same device."""
+        return [*self.evaluate_in_parts(structures, roles)][-1] if structures else []
+
+    def evaluate_in_parts(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> Iterator[list[Mapping[Role, ForceResult]]]:
+        """Evaluate, and yield whenever each copy knows more."""
+        parts = divide(structures, len(self._copies))
+        streams = [
+            copy.evaluate_in_parts(part, roles)
+            for copy, part in zip(self._copies, parts, strict=False)
+        ]
+        known: list[list[Mapping[Role, ForceResult]]] = [[] for _ in streams]
+        while True:
+            news = list(self._pool.map(lambda stream: next(stream, None), streams))
+            if all(new is None for new in news):
+                return
+            known = [old if new is None else new for old, new in zip(known, news, strict=True)]
+            yield [result for part in known for result in part]

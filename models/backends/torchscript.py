@@ -1,0 +1,120 @@
+"""Runs any exported model as it is: TorchScript through metatomic, gradients by autograd."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import islice
+
+import metatomic.torch as mta
+import numpy as np
+import torch
+from vesin.metatomic import NeighborList
+
+from ..base import ForceResult, Structure
+from .engine import Outputs, cut, symmetric, to_numpy
+from .slots import Slots
+
+__all__ = ["Script"]
+
+UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
+
+Leaves = tuple[torch.Tensor, ...]
+"""What to differentiate by: the positions, and the strain if the virial is needed."""
+
+
+class Script:
+    """An exported model.
+
+    Args:
+        model: on its device.
+        dtype: of its weights.
+        device: where it is.
+        skin: of the neighbour lists, Å.
+    """
+
+    def __init__(
+        self, model: mta.AtomisticModel, dtype: torch.dtype, device: torch.device, skin: float
+    ) -> None:
+        self._model = model
+        self._to = {"dtype": dtype, "device": device}
+        self._optimised = device.type != "cpu"
+        if self._optimised:  # kernels for any shape: it is another in each step
+            torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
+        wanted = model.requested_neighbor_lists()
+        self.lists: Slots[list[NeighborList]] = Slots(
+            lambda kept: [NeighborList(o, "Angstrom", skin=skin * kept) for o in wanted]
+        )
+
+    def run(
+        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+    ) -> Outputs:
+        """Pass once through the model."""
+        gradients = "energy" in kinds
+        with torch.set_grad_enabled(gradients):
+            prepared = [self._prepare(s, gradients, gradients and virial) for s in structures]
+            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU.
+            with torch.jit.optimized_execution(self._optimised):
+                outputs = self._model(
+                    [system for system, _ in prepared], options(kinds), check_consistency=False
+                )
+        values = {kind: outputs[name].block().values for kind, name in kinds.items()}
+        direct = direct_results(structures, values) if "force" in values else None
+        if not gradients:
+            return Outputs(structures, direct, None)
+        leaves = [leaves for _, leaves in prepared]
+        return Outputs(structures, direct, lambda: derivatives(values["energy"], leaves))
+
+    def find_neighbors(self, structures: Sequence[Structure]) -> None:
+        """Make the neighbour lists."""
+        for structure in structures:
+            self._prepare(structure, gradients=False, virial=False)
+
+    def _prepare(
+        self, structure: Structure, gradients: bool, virial: bool
+    ) -> tuple[mta.System, Leaves]:
+        """Return the system with its neighbour lists, and what to differentiate by."""
+        positions = torch.tensor(structure.positions, requires_grad=gradients, **self._to)
+        strain = torch.eye(3, requires_grad=True, **self._to) if virial else None
+        # A System wants zero vectors along directions that are not periodic.
+        cell = torch.tensor(structure.cell * structure.pbc[:, None], **self._to)
+        system = mta.System(
+            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self._to["device"]),
+            positions=positions if strain is None else positions @ strain,
+            cell=cell if strain is None else cell @ strain,
+            pbc=torch.tensor(structure.pbc, device=self._to["device"]),
+        )
+        for neighbors in self.lists[structure.slot]:
+            neighbors.add_neighbor_list(system)
+        return system, (positions,) if strain is None else (positions, strain)
+
+
+def options(kinds: Mapping[str, str]) -> mta.ModelEvaluationOptions:
+    """Say to metatomic what is to be computed, in our units."""
+    outputs = {
+        name: mta.ModelOutput(unit=UNITS[kind], sample_kind="atom" if kind == "force" else "system")
+        for kind, name in kinds.items()
+    }
+    return mta.ModelEvaluationOptions(length_unit="Angstrom", outputs=outputs)
+
+
+def direct_results(
+    structures: Sequence[Structure], values: Mapping[str, torch.Tensor]
+) -> Iterable[ForceResult]:
+    """Cut the forces of all structures, which come in one array."""
+    forces = cut(to_numpy(values["force"]).reshape(-1, 3), structures)
+    stresses = np.zeros((len(structures), 3, 3))
+    if "stress" in values:
+        stresses = to_numpy(values["stress"]).reshape(-1, 3, 3)
+    for structure, force, stress in zip(structures, forces, stresses, strict=True):
+        volume = abs(np.linalg.det(structure.cell)) if structure.pbc.all() else 0.0
+        yield ForceResult(0.0, force, -volume * symmetric(stress))
+
+
+def derivatives(energies: torch.Tensor, leaves: Sequence[Leaves]) -> Iterable[ForceResult]:
+    """Differentiate the energies."""
+    inputs = [leaf for some in leaves for leaf in some]
+    # lone atoms: an energy may not depend on all of them, nor on the strain
+    gradients = iter(torch.autograd.grad(-energies.sum(), inputs, materialize_grads=True))
+    for energy, some in zip(to_numpy(energies.reshape(-1)), leaves, strict=True):
+        forces, *rest = map(to_numpy, islice(gradients, len(some)))
+        yield ForceResult(float(energy), forces, symmetric(rest[0]) if rest else np.zeros((3, 3)))

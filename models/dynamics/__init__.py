@@ -1,0 +1,1 @@
+"""Short dynamics inside the process."""

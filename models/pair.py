@@ -1,0 +1,31 @@
+"""Two models as one: the conservative forces of the one, the direct forces of the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from .base import Capabilities, ForceModel, ForceResult, Role, Structure
+
+__all__ = ["Pair"]
+
+
+class Pair(ForceModel):
+    """For each role the model that gives it, as one model."""
+
+    def __init__(self, models: Mapping[Role, ForceModel]) -> None:
+        self._models = dict(models)
+        self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
+        stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
+        self.capabilities = Capabilities(frozenset(self._models), stress)
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Ask each model for its roles, one that has all of them in one pass."""
+        results: list[dict[Role, ForceResult]] = [{} for _ in structures]
+        for model in {id(m): m for m in self._models.values()}.values():
+            own = frozenset(role for role in roles if self._models[role] is model)
+            if own:
+                for result, given in zip(results, model.evaluate(structures, own), strict=True):
+                    result.update(given)
+        return results

@@ -1,0 +1,278 @@
+"""``halfkick check``: each figure against one known beforehand, each with a twin that differs."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+
+import ase.io
+import finite
+import numpy as np
+import pytest
+import toy
+from ase.data import atomic_masses
+from simulation import ENVIRONMENT, HALFKICK
+
+from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
+from halfkick.models.check import modes, report
+from halfkick.models.check.cost import cost
+from halfkick.models.check.curl import curl, exact_curl, loop_work
+from halfkick.models.check.derivatives import force_error, jumps, virial_error
+from halfkick.models.check.gap import gap
+from halfkick.models.check.heating import spread
+from halfkick.models.check.probe import Probe
+from halfkick.models.check.stability import period_fs
+from halfkick.models.pair import Pair
+
+BOTH = frozenset(Role)
+
+
+class Springs(ForceModel):
+    """Forces ``-K x`` about the origin with a matrix for each role, plus a push on every atom."""
+
+    name = "springs"
+
+    def __init__(self, conservative, direct, push=0.0):
+        self.capabilities = Capabilities(BOTH)
+        self.matrices = {Role.CONSERVATIVE: conservative, Role.DIRECT: direct}
+        self.push = {Role.CONSERVATIVE: 0.0, Role.DIRECT: push}
+
+    def evaluate(self, structures, roles):
+        return [{role: self.one(s.positions.ravel(), role) for role in roles} for s in structures]
+
+    def one(self, x, role):
+        forces = -(self.matrices[role] @ x).reshape(-1, 3) + self.push[role]
+        return ForceResult(0.5 * x @ self.matrices[role] @ x, forces, np.zeros((3, 3)))
+
+
+def bond(k):
+    """Stiffness of one bond along x between two atoms, shape (6, 6)."""
+    along = np.array([1.0, 0, 0, -1.0, 0, 0])
+    return k * np.outer(along, along)
+
+
+def springs_probe(conservative, direct, *, push=0.0, numbers=(8, 1)):
+    n = len(numbers)
+    positions = np.random.default_rng(3).normal(size=(n, 3))
+    structure = Structure(np.array(numbers), positions, np.zeros((3, 3)), np.zeros(3, bool))
+    return Probe(Springs(conservative, direct, push), structure)
+
+
+@pytest.fixture(scope="module")
+def toy_probe():
+    return Probe(toy.toy(), finite.structure_of(toy.atoms()))
+
+
+@pytest.fixture(scope="module")
+def toy_jacobian(toy_probe):
+    return toy_probe.jacobian(range(27))
+
+
+def test_the_jacobian_is_the_matrix():
+    rng = np.random.default_rng(1)
+    conservative, direct = rng.normal(size=(2, 6, 6))
+    jacobian = springs_probe(conservative, direct).jacobian([0, 1])
+    np.testing.assert_allclose(jacobian[Role.CONSERVATIVE], -conservative, atol=1e-8)
+    mean = np.kron(np.full((2, 2), 0.5), np.eye(3))  # direct forces are served without their mean
+    np.testing.assert_allclose(jacobian[Role.DIRECT], -(direct - mean @ direct), atol=1e-8)
+
+
+def test_curl_of_known_matrices():
+    skew = np.array([[0.0, 1.0], [-1.0, 0.0]])
+    assert exact_curl(skew) == pytest.approx(1.0)
+    assert exact_curl(np.eye(2) + skew) == pytest.approx(np.sqrt(0.5))
+    assert exact_curl(np.array([[2.0, 1.0], [1.0, 3.0]])) == 0.0
+
+
+def test_curl_by_probes_is_the_exact_one(toy_probe, toy_jacobian):
+    exact = exact_curl(toy_jacobian[Role.DIRECT])
+    found = [curl(toy_probe, 12, seed)[Role.DIRECT] for seed in range(8)]
+    values, errors = np.array([(c.value, c.error) for c in found]).T
+    assert abs(values.mean() - exact) < 4.0 * values.std(ddof=1) / np.sqrt(len(values))
+    assert 0.4 < np.sqrt(np.mean(errors**2)) / values.std(ddof=1) < 2.5
+    assert abs(values.mean() - exact) < 0.2 * exact
+    assert exact > 0.01
+
+
+def test_a_gradient_has_no_curl(toy_probe):
+    assert curl(toy_probe, 12)[Role.CONSERVATIVE].value < 1e-5
+
+
+def test_few_coordinates_are_done_exactly():
+    rng = np.random.default_rng(5)
+    matrix = rng.normal(size=(6, 6))
+    found = curl(springs_probe(matrix, matrix), 12)[Role.CONSERVATIVE]
+    assert found.error is None
+    assert found.value == pytest.approx(exact_curl(matrix), abs=1e-7)
+
+
+def test_work_around_a_loop_is_area_times_curl():
+    rng = np.random.default_rng(2)
+    matrix = rng.normal(size=(6, 6))
+    probe = springs_probe(matrix, matrix, push=0.3)
+    found = loop_work(probe, amplitude=0.1, paths=1, seed=4)[Role.CONSERVATIVE]
+    a, b = 0.1 * np.random.default_rng(4).normal(size=(2, 6))
+    expected = 1e3 * np.pi * (a @ matrix @ b - b @ matrix @ a) / 2
+    assert found.largest_meV == pytest.approx(abs(expected), rel=1e-9)
+    symmetric = springs_probe(matrix + matrix.T, matrix)
+    assert loop_work(symmetric, amplitude=0.1)[Role.CONSERVATIVE].largest_meV < 1e-9
+
+
+class Off(toy.Toy):
+    """The toy model with forces a hundredth too large, and with a step in them at 2 Å if asked."""
+
+    def __init__(self, factor=1.0, step=0.0):
+        super().__init__()
+        self.factor, self.step = factor, step
+
+    def _evaluate(self, structure, role):
+        result = super()._evaluate(structure, role)
+        i, j, d = toy.pairs(structure)
+        inside = (np.linalg.norm(d, axis=1) < 2.0)[:, None] * d * self.step
+        forces = self.factor * result.forces
+        np.add.at(forces, i, inside)
+        np.add.at(forces, j, -inside)
+        return replace(result, forces=forces, virial=self.factor * result.virial)
+
+
+def test_forces_and_virial_are_what_the_energy_says(toy_probe):
+    for found in (force_error(toy_probe), virial_error(toy_probe)):
+        assert found.agrees
+        assert found.deviation < 1e-4 * found.size
+    off = Probe(Off(factor=1.01), toy_probe.structure)
+    for found in (force_error(off), virial_error(off)):
+        assert not found.agrees
+        assert found.deviation > 3e-3 * found.size
+
+
+class Far(Off):
+    """Energies in single precision, 4000 eV from zero, as total energies are."""
+
+    def _evaluate(self, structure, role):
+        result = super()._evaluate(structure, role)
+        return replace(result, energy=float(np.float32(result.energy - 4000.0)))
+
+
+def test_rounding_of_large_energies_is_no_error(toy_probe):
+    found = force_error(Probe(Far(), toy_probe.structure))
+    assert found.agrees and found.rounding > 0.1
+    assert not force_error(Probe(Far(factor=1.1), toy_probe.structure)).agrees
+
+
+def test_a_step_in_the_force_is_seen(toy_probe):
+    assert all(found.smooth for found in jumps(toy_probe).values())
+    found = jumps(Probe(Off(step=0.01), toy_probe.structure))
+    assert not any(jump.smooth for jump in found.values())
+    # 0.01 eV/Å² times 2 Å of a pair, along one direction or another
+    assert 5.0 < found[Role.CONSERVATIVE].largest_meV_per_A < 40.0
+
+
+def test_the_stiffest_vibration_of_a_bond():
+    k, softer = 44.0, 0.95
+    probe = springs_probe(bond(k), bond(softer * k))
+    (found, *_), atom = modes.stiffest(probe, count=1)
+    m_o, m_h = atomic_masses[[8, 1]]
+    stiffness = k * (1 / m_o + 1 / m_h)
+    assert found.period_fs == pytest.approx(period_fs(stiffness), rel=1e-6)
+    assert found.frequency_cm == pytest.approx(521.47 * stiffness**0.5, rel=1e-4)
+    assert found.gap_stiffness == pytest.approx(1 - softer, rel=1e-6)
+    assert atom == 1
+    slow, fast = modes.stiff_block(probe, atom)
+    np.testing.assert_allclose(slow, [[(1 - softer) * stiffness]], rtol=1e-6)
+    np.testing.assert_allclose(fast, [[softer * stiffness]], rtol=1e-6)
+
+
+def test_cost_times_every_kind(toy_probe):
+    found = cost(toy_probe, seconds=0.0, at_least=3)
+    assert set(found) == {"conservative", "direct", "both"}
+    assert all(c.repeats == 3 and 0 < c.low_ms <= c.median_ms <= c.high_ms for c in found.values())
+
+
+def test_gap_per_species():
+    """Oxygen and hydrogen are pushed apart by the direct head; a push on all is taken away."""
+    zero = np.zeros((6, 6))
+    probe = springs_probe(zero, zero, push=np.array([[0.3, 0, 0], [0.1, 0, 0]]))
+    found = gap([probe])
+    assert found.net_force_meV_per_A == pytest.approx(200.0 / np.sqrt(3))
+    for name in ("all", "O", "H"):
+        assert found.species[name].rmse_meV_per_A == pytest.approx(100.0 / np.sqrt(3))
+    assert gap([springs_probe(zero, zero, push=0.3)]).species["all"].rmse_meV_per_A < 1e-9
+
+
+def test_two_models_as_one(toy_probe):
+    slow, fast = toy.toy(), toy.toy()
+    pair = Pair({Role.CONSERVATIVE: slow, Role.DIRECT: fast})
+    (found,) = pair.evaluate([toy_probe.structure], BOTH)
+    for role in Role:
+        expected = finite.evaluate(toy.toy(), toy_probe.structure, role).forces
+        np.testing.assert_array_equal(found[role].forces, expected)
+    assert (slow.evaluated, fast.evaluated) == (1, 1)
+    one = Pair({role: slow for role in Role})
+    one.evaluate([toy_probe.structure], BOTH)
+    assert slow.evaluated == 2  # both forces of one model in one pass
+
+
+def test_small_systems_are_followed_from_several_frames():
+    """As many starts as make 50 000 steps of an atom, as far as there are frames."""
+    model, rng = Springs(bond(40.0), bond(39.0)), np.random.default_rng(5)
+    frames = [
+        Structure(
+            np.array([8, 1]), 0.1 * rng.normal(size=(2, 3)), np.zeros((3, 3)), np.zeros(3, bool)
+        )
+        for _ in range(4)
+    ]
+
+    def starts(frames, dynamics):
+        said = []
+        found = report.check(
+            model, frames, probes=3, seconds=0.01, dynamics=dynamics, say=said.append
+        )
+        assert found.dynamics_K > 0.0
+        return [text.split()[-1] for text in said if text.startswith("dynamics")]
+
+    assert starts(frames, 60) == ["0", "1", "2", "3"]
+    assert starts(frames[:1], 60) == ["0"]
+    assert spread(range(100), 3) == [0, 49, 99] and spread(range(9), 1) == [0]
+
+
+def check(folder, *arguments):
+    return subprocess.run(
+        [*HALFKICK, "check", *arguments],
+        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+
+
+def test_the_command(tmp_path):
+    ase.io.write(tmp_path / "init.xyz", toy.atoms())
+    done = check(tmp_path, "python:toy:toy", "init.xyz", "--json", "found.json", "--probes", "8")
+    assert done.returncode == 0, done.stderr
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert found["advice"]["stride"] >= 1
+    assert f"M = {found['advice']['stride']}" in " ".join(done.stdout.split())
+    assert found["force"]["agrees"] and found["virial"]["agrees"]
+    assert len(found["strides"]) == 16
+    drifts = [row["drift"] for row in found["strides"]]
+    assert all(drift["value"] >= 0.0 for drift in drifts) and drifts[7]["value"] > 0.0
+    assert found["dynamics_K"] > 0 and "will scatter by" in " ".join(done.stdout.split())
+    still = check(tmp_path, "python:toy:toy", "init.xyz", "--dynamics", "0", "--json", "still.json")
+    assert still.returncode == 0 and "will scatter by" not in still.stdout
+    rows = json.loads((tmp_path / "still.json").read_text())["strides"]
+    assert [row["drift"] for row in rows] == [None] * 16
+    one = check(tmp_path, "python:toy:toy?direct=False", "init.xyz", "--json", "one.json")
+    assert one.returncode == 0, one.stderr
+    found = json.loads((tmp_path / "one.json").read_text())
+    assert (found["gap"], found["advice"], found["roles"]) == (None, None, ["conservative"])
+
+
+def test_what_cannot_be_checked(tmp_path):
+    ase.io.write(tmp_path / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2]]))
+    (tmp_path / "words.md").write_text("# no structure\n")
+    for arguments, message in (
+        (("python:toy:toy", "nowhere.xyz"), "expected a structure that ASE reads"),
+        (("python:toy:toy", "words.md"), "words.md': StopIteration\n"),
+        (("python:toy:toy", "gold.xyz"), "expected species that model 'toy' knows"),
+    ):
+        done = check(tmp_path, *arguments)
+        assert done.returncode == 2
+        assert message in done.stderr and "Traceback" not in done.stderr

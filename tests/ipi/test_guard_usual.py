@@ -1,0 +1,152 @@
+"""Limits that hold unless they are switched off: what they stop, and what they let pass."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import ase.io
+import numpy as np
+import pytest
+from simulation import HALFKICK, Case, start, write
+from student import Student
+from toy import Toy, atoms
+
+from halfkick.driver.ipi.input import read_input
+from halfkick.driver.server.force_field import ForceField
+from halfkick.driver.server.guards.displacement import Moves
+from halfkick.models.base import ForceModel, Structure
+from halfkick.models.card import read_expected_gap
+
+RNG = np.random.default_rng(8)
+START = atoms()
+
+
+def structure(positions: np.ndarray, slot: object = 0, **changes: object) -> Structure:
+    cell = START.cell.array
+    return replace(Structure(START.numbers, positions, cell, START.pbc, slot), **changes)
+
+
+def ways(remember: int, *structures: Structure) -> list[float]:
+    """The longest way of an atom that each of the structures made, one after the other."""
+    moves = Moves(remember)
+    return [moves.see([s], 1.0)[0] for s in structures]
+
+
+def walk(start: np.ndarray, steps: int) -> list[np.ndarray]:
+    """Positions of a sane run."""
+    return [start + 0.05 * i * np.ones(3) for i in range(steps)]
+
+
+def test_a_sane_run_and_one_that_jumps():
+    steps = walk(START.positions, 6)
+    assert max(ways(1, *map(structure, steps))) < 0.2
+    steps[3] = steps[3].copy()
+    steps[3][7, 1] += 1.2
+    assert ways(1, *map(structure, steps))[3] > 1.0
+
+
+@pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, False, False)])
+def test_wrapped_atoms_have_not_moved(pbc):
+    steps = walk(START.positions, 6)
+    for i, step in enumerate(steps):
+        step[i] += START.cell.array[i % 3] - START.cell.array[(i + 1) % 3]
+    assert max(ways(1, *[structure(p, pbc=np.array(pbc)) for p in steps])) < 0.2
+
+
+def test_beads_and_systems_that_change_places():
+    """Three systems of two wide ring polymers, contracted now and then, on any connection."""
+    beads = [START.positions + RNG.normal(scale=1.0, size=(27, 3)) for _ in range(6)]
+    contracted = [(beads[i] + beads[i + 1]) / 2 for i in (0, 2, 4)]
+    asked = []
+    for step in range(5):
+        for number in RNG.permutation(6):
+            asked.append(structure(beads[number] + 0.05 * step, slot=int(RNG.integers(2))))
+        asked += [structure(p + 0.05 * step, slot=0) for p in contracted]
+    assert max(ways(3 * 6, *asked)) < 0.2
+    assert max(ways(6, *asked)) > 1.0  # remembering less would not do
+    jump = structure(beads[2] + RNG.normal(scale=1.0, size=(27, 3)))
+    assert ways(3 * 6, *asked, jump)[-1] > 1.0
+
+
+def test_ipi_may_begin_anew():
+    moves = Moves(1)
+    moves.see([structure(START.positions)], 1.0)
+    moves.forget()
+    assert moves.see([structure(START.positions + 2.0)], 1.0) == [0.0]
+
+
+def field(folder: Path, model: ForceModel, is_dynamics: bool, **limits: str) -> ForceField:
+    ase.io.write(folder / "init.xyz", START)
+    parameters = {"model": "m", "role": "direct", "template": str(folder / "init.xyz")}
+    return ForceField(parameters | limits, lambda _: model, False, is_dynamics)
+
+
+def test_what_is_usual(tmp_path):
+    plain, card = Toy(), Student(card=20.0, tail=50.0)
+    assert field(tmp_path, plain, True).limits.max_move == 1.0
+    assert field(tmp_path, plain, False).limits.max_move == np.inf
+    assert field(tmp_path, plain, False, max_move="2").limits.max_move == 2.0
+    assert field(tmp_path, plain, True, max_move="off").limits.max_move == np.inf
+    assert field(tmp_path, plain, True).limits.max_gap == np.inf
+    assert field(tmp_path, card, True).limits.max_gap == pytest.approx(0.5)
+    assert field(tmp_path, card, True, max_gap="off").limits.max_gap == np.inf
+    assert field(tmp_path, Student(card=20.0), True).limits.max_gap == np.inf
+    other = Student(card=20.0, tail=50.0, role="conservative")
+    assert field(tmp_path, other, True).limits.max_gap == np.inf
+
+
+def test_the_card_that_ships():
+    import halfkick.models.water as water
+
+    card = read_expected_gap(Path(water.__file__).with_name("water.pt"))
+    gap = json.loads(Path(water.__file__).with_name("water.card.json").read_text())["gap"]
+    assert card.p999 == pytest.approx(1e-3 * max(gap["H"]["p999"], gap["O"]["p999"]))
+    assert 0.01 < card.rmse < card.p999
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"), [("dynamics", True), ("replay", False), ("minimize", False)]
+)
+def test_only_dynamics_moves_from_where_atoms_are(tmp_path, mode, expected):
+    path = write(tmp_path, Case())
+    path.write_text(path.read_text().replace("motion mode='dynamics'", f"motion mode='{mode}'"))
+    assert read_input(path).is_dynamics is expected
+
+
+def run(folder: Path, case: Case, edit: tuple[str, str] = ("", "")) -> tuple[int, str, str]:
+    """Exit code, what ``halfkick run`` said last and the driver's log."""
+    path = write(folder, case)
+    path.write_text(path.read_text().replace(*edit))
+    code = start([*HALFKICK, "run", "input.xml"], folder, "run.log").wait(120)
+    said = (folder / "run.log").read_text().rstrip().split("\n")[-1]
+    return code, said, (folder / "driver.log").read_text()
+
+
+STOPS = {
+    "max_gap": (Case(steps=30, model="python:student:student?card=1&amp;tail=1"), ("", "")),
+    "max_move": (
+        Case(steps=300, strides=(1, 2), model="python:toy:toy, max_force: off"),
+        ("'femtosecond'> 1.0 <", "'femtosecond'> 150 <"),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", STOPS)
+def test_a_run_is_stopped(tmp_path, name):
+    code, said, log = run(tmp_path, *STOPS[name])
+    assert code == 1
+    assert f"halfkick: stopped: expected {name} " in log
+    assert log.count(f"warning: expected {name} ") >= 2
+    assert said.startswith("halfkick: error: after step "), said
+    assert f"expected {name} " in said and f"set {name} in <parameters>" in said
+    assert (tmp_path / "RESTART").exists()
+    assert len(ase.io.read(tmp_path / "guard.xyz")) == 27
+    assert not [p for p in tmp_path.iterdir() if p.is_socket()]
+
+
+def test_a_run_is_not_stopped(tmp_path):
+    code, said, log = run(tmp_path, Case(model="python:student:student?card=20&amp;tail=100"))
+    assert code == 0, said
+    assert "warning" not in log

@@ -1,0 +1,121 @@
+"""Requests at the same structure are evaluated once, foreseen where they repeat, always right."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
+
+from halfkick.driver.server.predictor import Forecast, regular
+from halfkick.models.base import ForceResult
+
+RESULT = ForceResult(0.0, np.zeros((1, 3)), np.zeros((3, 3)))
+
+
+def play(forecast, directs, conservative, outer_steps):
+    """Direct requests 0…directs-1 an outer step, then conservative ones at some of them."""
+    foreseen = []
+    for step in range(outer_steps):
+        answers = [forecast.direct((step, i)) for i in range(directs)]
+        foreseen.append([i for i, yes in enumerate(answers) if yes])
+        for i in conservative:
+            forecast.conservative((step, i))
+    return foreseen
+
+
+@pytest.mark.parametrize(
+    ("directs", "conservative"),
+    [(1, [0]), (8, [7]), (32, [28, 29, 30, 31]), (12, [0, 11])],
+)
+def test_two_outer_steps_teach_the_third(directs, conservative):
+    foreseen = play(Forecast(), directs, conservative, 5)
+    assert foreseen == [[], [], conservative, conservative, conservative]
+
+
+@pytest.mark.parametrize("given", [regular(8, 1), regular(8, 4)], ids=["alone", "beads"])
+def test_a_pattern_that_is_given_holds_from_the_start(given):
+    length, last = given
+    forecast = Forecast(given)
+    for _ in range(2):  # the start, where all beads coincide
+        forecast.direct("start")
+        forecast.conservative("start")
+    assert play(forecast, length, sorted(last), 3) == [sorted(last)] * 3
+
+
+@pytest.mark.parametrize("length", [2, 5, 16])
+def test_a_given_pattern_that_is_wrong_gives_way(length):
+    forecast = Forecast(regular(8, 1))
+    foreseen = play(forecast, length, [length - 1], 6)
+    assert foreseen[3:] == [[length - 1]] * 3
+    assert sum(place != length - 1 for step in foreseen for place in step) <= 1
+
+
+def test_a_broken_pattern_is_forgotten():
+    forecast = Forecast()
+    play(forecast, 4, [3], 3)
+    assert play(forecast, 6, [5], 4) == [[3], [], [5], [5]]
+
+
+def test_without_conservative_requests_nothing_is_foreseen_or_remembered():
+    forecast = Forecast()
+    assert not any(forecast.direct(i) for i in range(100_000))
+    assert len(forecast._places) < 20_000
+
+
+def test_what_is_kept_serves_exactly_its_structure_and_one_outer_step():
+    forecast = Forecast()
+    forecast.direct("a")
+    forecast.keep("a", RESULT)
+    assert forecast.take("b") is None
+    assert forecast.take("a") is RESULT
+    assert forecast.take("a") is None
+    forecast.keep("a", RESULT)
+    forecast.conservative("a")
+    forecast.direct("c")  # the next outer step begins
+    assert forecast.take("a") is None
+    assert forecast.wasted == 1
+
+
+def report(folder, case):
+    write(folder, case)
+    ipi = start([*IPI, "input.xml"], folder, "i-pi.log")
+    driver = start([*HALFKICK, "serve", "input.xml", "--report", "r.json"], folder, "driver.log")
+    try:
+        assert [ipi.wait(120), driver.wait(120)] == [0, 0]
+    finally:
+        for process in (ipi, driver):
+            process.kill()
+            process.wait()
+    return json.loads((folder / "r.json").read_text())
+
+
+@pytest.mark.parametrize(
+    ("case", "directs"),
+    [
+        (Case("svr", strides=(1, 4), steps=30), 4),
+        (Case("npt", strides=(1, 4), steps=30), 4),
+        (Case("nve", strides=(1, 2, 2), steps=30), 4),
+        (Case("pile", strides=(1, 4), beads=4, batch=4, steps=30), 4),
+        (Case("pile", strides=(1, 4), beads=4, steps=30), 4),
+        (Case("pile", strides=(1, 4), beads=4, batch=3, steps=30), 4),
+    ],
+    ids=["svr", "npt", "nested", "batched", "connections", "short batches"],
+)
+def test_conservative_forces_are_ready_when_asked(tmp_path, case, directs):
+    counts = report(tmp_path, case)
+    evaluations, predictions = counts["evaluations"], counts["predictions"]
+    steps, beads = case.steps, case.beads
+    # at the start all beads coincide, so that between one and all of them are evaluated
+    for role, requests in (("direct", directs * steps), ("conservative", steps)):
+        assert 1 <= evaluations[role] + evaluations["both"] - requests * beads <= beads
+    # foreseen from the first outer step on, as the stride stands in the input
+    assert predictions["hits"] == steps * beads
+    assert predictions["misses"] <= beads  # at the start
+    assert predictions["wasted"] == 0
+    inside = tmp_path / "inside"
+    inside.mkdir()
+    simulate(inside, replace(case, mode=None, batch=1))
+    assert np.abs(last_positions(tmp_path) - last_positions(inside)).max() < 1e-10

@@ -1,0 +1,214 @@
+"""What is read from an i-PI input, and what a force field makes of it."""
+
+from __future__ import annotations
+
+import ase.io
+import numpy as np
+import pytest
+from ipi.utils.units import unit_to_internal
+from simulation import Case, write
+from toy import Toy, atoms
+
+from halfkick.driver.ipi.input import (
+    Address,
+    ConfigError,
+    Input,
+    collect,
+    parse_parameters,
+    read_input,
+)
+from halfkick.driver.server.force_field import ForceField, read_template
+from halfkick.driver.server.units import BOHR, HARTREE
+from halfkick.models.base import ModelError, Role
+
+PARAMETERS = {"model": "toy", "role": "direct", "template": "init.xyz"}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "{model: a.pt?x=1, role: direct , flag: True}",
+        " model : a.pt?x=1 , role : direct , flag : True , ",
+        "{ model:a.pt?x=1,role:direct,flag:True }",
+    ],
+)
+def test_parameters_as_in_the_xml_and_as_in_init(text):
+    assert parse_parameters(text) == {"model": "a.pt?x=1", "role": "direct", "flag": "True"}
+
+
+def test_a_model_may_hold_colons():
+    assert parse_parameters("{model: ase:m:f?a=b:c}") == {"model": "ase:m:f?a=b:c"}
+
+
+def test_a_parameter_needs_a_colon():
+    with pytest.raises(ConfigError, match="expected 'key: value'"):
+        parse_parameters("{model}")
+
+
+@pytest.mark.parametrize(
+    ("case", "connections", "needs_virial"),
+    [
+        (Case(), 1, False),
+        (Case("pile", beads=4), 4, False),
+        (Case("pile", beads=4, batch=4), 1, False),
+        (Case("npt"), 1, True),
+    ],
+)
+def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
+    source = read_input(write(tmp_path, case))
+    assert [e.address.path for e in source.endpoints] == [
+        f"{tmp_path}/conservative",
+        f"{tmp_path}/direct",
+    ]
+    assert {e.connections for e in source.endpoints} == {connections}
+    assert source.endpoints[1].parameters["role"] == "direct"
+    assert source.needs_virial is needs_virial
+    assert (source.inner_steps, source.replicas) == (4, case.beads)
+
+
+@pytest.mark.parametrize(
+    ("edit", "shows"),
+    [
+        (("", ""), False),
+        (("step,", "step, pressure_md{megapascal},"), True),
+        (("positions{ase}", "positions{ase} </trajectory> <trajectory> stress_md"), True),
+        (("<motion mode='dynamics'>", "<motion mode='instanton'>"), True),
+    ],
+    ids=["nve", "pressure", "stress", "another motion"],
+)
+def test_whether_the_virial_shows(tmp_path, edit, shows):
+    path = write(tmp_path, Case())
+    path.write_text(path.read_text().replace(*edit))
+    assert read_input(path).shows_virial is shows
+
+
+def test_the_command_line_adds_to_the_xml(tmp_path):
+    source = read_input(write(tmp_path, Case()))
+    endpoints = collect(source, {"inet": ["host:77"]}, "/elsewhere/", 3)
+    assert endpoints[0].address == Address("unix", "conservative", 0, "/elsewhere/")
+    assert endpoints[2].address.host == "host"
+    assert endpoints[2].address.port == 77
+    assert {e.connections for e in endpoints} == {3}
+
+
+def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
+    path = write(tmp_path, Case())
+    path.write_text(path.read_text().replace("model: python:toy:toy, role: direct", "other: 1"))
+    endpoints = collect(read_input(path), {}, None, None)
+    assert [e.name for e in endpoints] == ["conservative"]
+    path.write_text(path.read_text().replace("model: python:toy:toy", "other: 1"))
+    with pytest.raises(ConfigError, match="expected 'model'"):
+        collect(read_input(path), {}, None, None)
+    assert collect(Input(), {"unix": ["a"]}, None, None)[0].parameters is None
+
+
+def test_units_are_those_of_ipi():
+    assert 1.0 / unit_to_internal("length", "angstrom", 1.0) == BOHR
+    assert 1.0 / unit_to_internal("energy", "electronvolt", 1.0) == HARTREE
+
+
+def test_units_and_cell_vectors(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    start = atoms()
+    ase.io.write("init.xyz", start)
+    model = Toy()
+    field = ForceField(PARAMETERS, lambda spec: model, needs_virial=True)
+    wire_cell = start.cell.array.T[None] / BOHR  # vectors in columns
+    wire_positions = start.positions[None] / BOHR
+    (structure,) = field.structures(wire_cell, wire_positions, slot="s")
+    assert np.allclose(structure.cell, start.cell.array, rtol=0, atol=1e-12)
+    assert np.allclose(structure.positions, start.positions, rtol=0, atol=1e-12)
+    assert not np.allclose(structure.cell, start.cell.array.T)  # the twin: rows and columns differ
+    (results,) = model.evaluate([structure], frozenset({Role.DIRECT}))
+    result = results[Role.DIRECT]
+    energies, forces, virials = field.reply(field.collect([results]), total=3)
+    assert forces.shape == (3, 27, 3)
+    assert np.allclose(forces.sum(axis=1), 0.0, atol=1e-12)
+    assert np.abs(result.forces.sum(axis=0)).max() > 1e-4  # the mean was there, and is removed
+    assert np.allclose(virials[2] * HARTREE, result.virial)
+    assert not energies.any()
+
+
+def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    model = Toy()
+    parameters = PARAMETERS | {"role": "conservative"}
+    field = ForceField(parameters, lambda spec: model, needs_virial=True)
+    cells = np.repeat(atoms().cell.array.T[None] / BOHR, 2, axis=0)
+    positions = np.stack([atoms().positions, 1.01 * atoms().positions]) / BOHR
+    structures = field.structures(cells, positions, "s")
+    numbers = field.collect(model.evaluate(structures, frozenset({Role.CONSERVATIVE})))
+    for reply, padded in zip(field.reply(numbers, 2), field.reply(numbers, 4), strict=True):
+        assert np.array_equal(padded, reply[[0, 1, 1, 1]])
+        assert not np.allclose(reply[0], reply[1])
+
+
+def test_the_mean_force_can_stay(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    model = Toy()
+    field = ForceField(PARAMETERS | {"mean_force": "keep"}, lambda spec: model, False)
+    structure = field.structures(
+        atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
+    )
+    (results,) = model.evaluate(structure, frozenset({Role.DIRECT}))
+    forces = field.reply(field.collect([results]), 1)[1][0] * HARTREE / BOHR
+    assert np.allclose(forces, results[Role.DIRECT].forces)
+
+
+def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    model = Toy()
+    plain = ForceField(PARAMETERS, lambda spec: model, False)
+    field = ForceField(PARAMETERS | {"energy": "model"}, lambda spec: model, False)
+    assert plain.roles == {Role.DIRECT}
+    structure = field.structures(
+        atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
+    )
+    (results,) = model.evaluate(structure, field.roles)
+    energies, forces, _ = field.reply(field.collect([results]), 1)
+    assert np.isclose(energies[0] * HARTREE, results[Role.CONSERVATIVE].energy)
+    assert np.array_equal(forces, plain.reply(plain.collect([results]), 1)[1])
+    assert plain.reply(plain.collect([results]), 1)[0] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"role": ""}, ConfigError, "expected 'role'"),
+        ({"role": "fast"}, ConfigError, "got 'fast'"),
+        ({"template": "none.xyz"}, ConfigError, "no such file"),
+        ({"template": "bad.xyz"}, ConfigError, "structure that ASE reads"),
+        ({"strides": "4"}, ConfigError, "got 'strides'"),
+        ({"mean_force": "no"}, ConfigError, "expected mean_force"),
+        ({"template": "helium.xyz"}, ModelError, "got He"),
+    ],
+)
+def test_wrong_parameters(tmp_path, monkeypatch, change, error, message):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    (tmp_path / "bad.xyz").write_text("this is no structure\n")
+    (tmp_path / "helium.xyz").write_text("1\n\nHe 0 0 0\n")
+    with pytest.raises(error, match=message):
+        ForceField(PARAMETERS | change, lambda spec: Toy(), needs_virial=False)
+
+
+def test_a_template_says_what_is_periodic(tmp_path):
+    plain, molecule, crystal = (tmp_path / f"{n}.xyz" for n in ("plain", "molecule", "crystal"))
+    plain.write_text("1\n# CELL(abcABC): 10 10 10 90 90 90\nH 0 0 0\n")
+    molecule.write_text('1\npbc="F F F"\nH 0 0 0\n')
+    ase.io.write(crystal, atoms())
+    assert read_template(plain)[1].all()
+    assert not read_template(molecule)[1].any()
+    assert read_template(crystal)[1].all()
+
+
+@pytest.mark.parametrize(("n_atoms", "value"), [(26, 1.0), (27, np.nan)])
+def test_structures_that_cannot_be(tmp_path, monkeypatch, n_atoms, value):
+    monkeypatch.chdir(tmp_path)
+    ase.io.write("init.xyz", atoms())
+    field = ForceField(PARAMETERS, lambda spec: Toy(), needs_virial=False)
+    with pytest.raises(ConfigError, match=r"expected 27 atoms|expected finite positions"):
+        field.structures(np.eye(3)[None], np.full((1, n_atoms, 3), value), "s")

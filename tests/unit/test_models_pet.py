@@ -1,0 +1,98 @@
+"""PET edge by edge against metatrain's own TorchScript, whatever its options."""
+
+import logging
+
+import finite
+import labelled
+import numpy as np
+import pytest
+import torch
+from ase import Atoms
+from finite import BOTH, CONSERVATIVE, DIRECT
+
+from halfkick.models.backends.metatomic import MetatomicModel
+from halfkick.models.backends.pet import metatrain as network
+from halfkick.models.backends.pet.config import Shape
+from halfkick.models.backends.pet.engine import PetEngine
+from halfkick.models.backends.torchscript import Script
+from halfkick.models.base import ModelError, Role
+from halfkick.models.load import find_file, load_model
+from halfkick.models.train.options import TrainOptions
+
+SMALL = TrainOptions(size="xs").architecture
+OPTIONS = {
+    "as trained here": {},
+    "as PET-MAD": {
+        "transformer_type": "PostLN", "normalization": "LayerNorm", "activation": "SiLU",
+        "featurizer_type": "residual", "num_attention_layers": 2, "d_node": 32,
+    },
+    "mixed": {
+        "transformer_type": "PostLN", "activation": "SiLU", "cutoff_function": "Cosine",
+        "num_gnn_layers": 3, "attention_temperature": 1.7,
+    },
+    "one layer": {"normalization": "LayerNorm", "d_node": 32, "num_gnn_layers": 1},
+}  # fmt: skip
+HEADS = ("energy", "non_conservative_force", "non_conservative_stress")
+
+
+def export(path, options, heads=HEADS):
+    torch.manual_seed(3)
+    made = network.new([1, 8], heads, SMALL | options, {1: -0.5, 8: -2.0})
+    network.export(made, path)
+    return path
+
+
+def structures():
+    """Of several sizes, one without neighbours, one without a cell."""
+    lone = Atoms("O", cell=np.eye(3) * 20.0, pbc=True)
+    (molecule,) = labelled.frames(1, seed=2)
+    found = [*labelled.frames(2, periodic=True, seed=1), lone, molecule]
+    return [finite.structure_of(atoms, slot) for slot, atoms in enumerate(found)]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+def test_equals_torchscript(name, tmp_path):
+    path = export(tmp_path / "model.pt", OPTIONS[name])
+    edges, script = (
+        MetatomicModel(path, dtype="float64", chunk=4, engine=e) for e in ("edges", "torchscript")
+    )
+    assert isinstance(edges._engine, PetEngine) and isinstance(script._engine, Script)
+    for roles in (DIRECT, CONSERVATIVE, BOTH, BOTH):
+        found = [model.evaluate(structures(), roles) for model in (edges, script)]
+        for one, other in zip(*found, strict=True):
+            for role in roles:
+                assert one[role].energy == pytest.approx(other[role].energy, abs=1e-9)
+                np.testing.assert_allclose(one[role].forces, other[role].forces, atol=1e-9)
+                np.testing.assert_allclose(one[role].virial, other[role].virial, atol=1e-9)
+    assert isinstance(edges._engine, PetEngine)
+    assert np.abs(found[0][0][Role.CONSERVATIVE].forces).max() > 0.01
+
+
+@pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE])
+def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
+    """The twin: a mistake in the arithmetic is found at the first structure."""
+    right = Shape.weight
+    monkeypatch.setattr(Shape, "weight", lambda self, r: 0.9 * right(self, r))
+    model = load_model("water")
+    other = load_model("water?engine=torchscript")
+    (atoms, *_), name = structures(), next(iter(roles))
+    with caplog.at_level(logging.WARNING):
+        found = model.evaluate([atoms], roles)[0][name]
+    assert "edge by edge to equal its TorchScript, got a difference of" in caplog.text
+    assert isinstance(model._engine, Script)
+    np.testing.assert_allclose(
+        found.forces, other.evaluate([atoms], roles)[0][name].forces, atol=1e-4
+    )
+
+
+def test_what_is_not_known_runs_as_torchscript(tmp_path, caplog):
+    path = export(tmp_path / "model.pt", {"num_neighbors_adaptive": 6}, HEADS[:2])
+    with caplog.at_level(logging.INFO):
+        model = MetatomicModel(path)
+    assert "runs as TorchScript, not edge by edge: num_neighbors_adaptive" in caplog.text
+    assert set(model.evaluate(structures()[:1], BOTH)[0]) == BOTH
+
+
+def test_unknown_engine():
+    with pytest.raises(ModelError, match=r"expected engine edges or torchscript .* got 'fast'"):
+        load_model(f"{find_file('water')}?engine=fast")

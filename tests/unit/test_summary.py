@@ -1,0 +1,283 @@
+"""What is read from i-PI's outputs, estimated, cut and drawn."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from ipi.utils.units import unit_to_internal
+
+from halfkick.driver.ipi.energy_balance import without_energy
+from halfkick.driver.ipi.properties import Properties, read_last, read_properties
+from halfkick.driver.ipi.truncate import trim
+from halfkick.driver.run.job import prepare
+from halfkick.driver.run.picture import draw
+from halfkick.driver.run.progress import Progress
+from halfkick.driver.run.summary import summarize
+from halfkick.driver.server.units import HARTREE
+from halfkick.driver.statistics import _line, mean, slope
+
+HEADER = """# column   1     --> step : The current simulation time step.
+# column   2     --> time{femtosecond} : The elapsed simulation time.
+# column   3     --> conserved : The value of the conserved energy quantity.
+# cols.    4-5   --> cell_abcABC : Two numbers of one property.
+# column   6     --> temperature{kelvin} : The current temperature.
+"""
+ROWS = ["  0  0.0  1.0  7 7  300\n", "  2  4.0  1.5  7 7  310\n", "  4  8.0  2.0  7 7  290\n"]
+
+
+def correlated(rng: np.random.Generator, n: int, memory: float) -> np.ndarray:
+    """An AR(1) series of unit variance."""
+    values = np.empty(n)
+    values[0] = rng.normal()
+    kicks = rng.normal(size=n) * np.sqrt(1 - memory**2)
+    for i in range(1, n):
+        values[i] = memory * values[i - 1] + kicks[i]
+    return values
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.9])
+def test_errors_are_the_spread_of_repetitions(memory):
+    rng = np.random.default_rng(1)
+    x = np.linspace(0.0, 5.0, 2000)
+    series = [correlated(rng, len(x), memory) for _ in range(200)]
+    values, errors = np.array([mean(y) for y in series]).T
+    assert 0.75 < np.median(errors) / values.std() < 1.35
+    values, errors = np.array([slope(x, 0.3 * x + y) for y in series]).T
+    assert values.mean() == pytest.approx(0.3, abs=4 * values.std() / 200**0.5)
+    assert 0.9 < np.median(errors) / values.std() < 2.5  # it cannot be sure that nothing walks
+
+
+@pytest.mark.parametrize("scatter", [0.0, 3.0])
+def test_error_of_a_slope_knows_of_a_walk(scatter):
+    """Of a quantity that goes up by chance kicks; the twin, a fitted line, is far too certain."""
+    rng = np.random.default_rng(3)
+    x = np.linspace(0.0, 5.0, 1000)
+    walks = np.cumsum(rng.normal(size=(200, len(x))), axis=1)
+    series = walks + scatter * rng.normal(size=walks.shape)
+    values, errors = np.array([slope(x, y) for y in series]).T
+    assert 0.7 < np.median(errors) / values.std() < 1.35
+    values, errors = np.array([_line(x, y) for y in series]).T
+    assert np.median(errors) / values.std() < 0.4
+
+
+def test_correlation_cannot_be_left_out():
+    """The twin: taken as independent, correlated values seem several times more certain."""
+    rng = np.random.default_rng(2)
+    values = np.array([correlated(rng, 2000, 0.9) for _ in range(200)])
+    naive = values.std(axis=1) / np.sqrt(2000)
+    assert np.median(naive) / values.mean(axis=1).std() < 0.3
+
+
+def test_a_slope_is_the_fitted_one():
+    x, y = np.array([0.0, 1.0, 3.0, 4.0]), np.array([1.0, 2.0, 2.5, 5.0])
+    assert slope(x, y)[0] == pytest.approx(np.polyfit(x, y, 1)[0])
+
+
+@pytest.mark.parametrize("n", [0, 1, 2])
+def test_few_rows_determine_little(n):
+    values = np.arange(n, dtype=float)
+    assert mean(values) == ((None, None) if n == 0 else (values.mean(), None))
+    assert slope(values, values) == ((1.0, None) if n == 2 else (None, None))
+
+
+@pytest.mark.parametrize("n", range(4))
+def test_columns_and_units(tmp_path, n):
+    path = tmp_path / "out"
+    path.write_text(HEADER + "".join(ROWS[:n]))
+    rows = read_properties(path)
+    assert len(rows) == n
+    assert rows.potential is None
+    if n:
+        assert rows.step.tolist() == [0, 2, 4][:n]
+        np.testing.assert_allclose(rows.time, [0.0, 0.004, 0.008][:n])
+        np.testing.assert_allclose(rows.conserved, np.array([1, 1.5, 2])[:n] * HARTREE)
+        last = read_last(path)
+        assert (last.step[0], last.temperature[0]) == (rows.step[-1], rows.temperature[-1])
+
+
+@pytest.mark.parametrize("unit", ["kilocal/mol", "millielectronvolt", "electronvolt", ""])
+def test_units_are_those_of_ipi(tmp_path, unit):
+    """Whatever the header says; those that the scenarios write are known without i-PI."""
+    header = f"# column   1     --> potential{f'{{{unit}}}' * bool(unit)} : In some unit.\n"
+    (tmp_path / "out").write_text(header + " 1.5\n")
+    (values,) = read_properties(tmp_path / "out").potential
+    expected = 1.5 * unit_to_internal("energy", unit, 1.0) * HARTREE
+    assert values == pytest.approx(expected, rel=1e-12)
+
+
+def test_a_line_that_is_being_written_waits(tmp_path):
+    path = tmp_path / "out"
+    for end in range(len(HEADER), len(HEADER) + len(ROWS[0] + ROWS[1])):
+        text = (HEADER + ROWS[0] + ROWS[1])[:end]
+        path.write_text(text)
+        complete = text.count("\n") - HEADER.count("\n")
+        assert len(read_properties(path)) == complete
+        assert len(read_last(path)) == min(complete, 1)
+
+
+def test_no_file_is_no_rows(tmp_path):
+    assert len(read_properties(tmp_path / "nothing")) == len(read_last(None)) == 0
+
+
+def test_properties_are_cut_at_a_step(tmp_path):
+    path = tmp_path / "out"
+    for torn in ("", "  6  12"):
+        path.write_text(HEADER + "".join(ROWS) + torn)
+        trim(path, 2)
+        assert path.read_text() == HEADER + "".join(ROWS[:2])
+    trim(path, 2)
+    assert path.read_text() == HEADER + "".join(ROWS[:2])
+
+
+def test_trajectories_are_cut_at_a_step(tmp_path):
+    path = tmp_path / "positions_0.extxyz"
+    frames = [f'2\nipi_comment="Step:  {step}  Bead: 0"\nH 0 0 0\nH 0 0 1\n' for step in (0, 5, 10)]
+    for torn in ("", "2\nStep: 15", "2\nStep: 15\nH 0 0 0\nH 0"):
+        path.write_text("".join(frames) + torn)
+        trim(path, 9)
+        assert path.read_text() == "".join(frames[:2])
+
+
+def test_what_cannot_be_cut_stays(tmp_path, caplog):
+    path = tmp_path / "out"
+    for text in ("# column   1     --> potential : Without a step.\n 1.0\n 2.0\n", "anything", ""):
+        path.write_text(text)
+        trim(path, 0)
+        assert path.read_text() == text
+        assert "stay" in caplog.records[-1].message
+
+
+XML = """<simulation><output prefix='o'><properties filename='md'> [potential] </properties>
+<properties filename='p'> [step, conserved] </properties></output>
+<total_steps> 9 </total_steps><ffsocket name='f' mode='unix'><address>a</address></ffsocket>
+<system><motion><dynamics><nmts> [1, 2, 3] </nmts></dynamics></motion></system></simulation>"""
+
+
+def job(folder, xml=XML):
+    (folder / "input.xml").write_text(xml)
+    return prepare(folder / "input.xml", None, False)
+
+
+def test_a_job_is_what_the_input_says(tmp_path):
+    found = job(tmp_path)
+    assert (found.step, found.total_steps, found.inner_steps) == (0, 9, 6)
+    assert found.properties == tmp_path / "o.p"
+    assert found.n_atoms is None
+    assert job(tmp_path, XML.replace("<nmts> [1, 2, 3] </nmts>", "")).inner_steps == 1
+    bare = "<simulation><ffsocket name='f'/></simulation>"
+    assert job(tmp_path, bare).properties is None
+
+
+def test_only_the_outputs_of_a_run_are_kept_aside(tmp_path):
+    for name in ("o.p", "RESTART", "copy_o.p", "o.p_old", "notes"):
+        (tmp_path / name).write_text("precious")
+    job(tmp_path)
+    names = {path.name for path in tmp_path.iterdir()}
+    assert names == {"#o.p#0#", "#RESTART#0#", "copy_o.p", "o.p_old", "notes", "input.xml"}
+
+
+def test_a_summary_without_columns_is_null(tmp_path):
+    summary = summarize("failed", Properties(), job(tmp_path), wall_s=1.0, pace=None)
+    summary.write(tmp_path / "summary.json")
+    content = json.loads((tmp_path / "summary.json").read_text())
+    state, wall_s, drivers = (content.pop(k) for k in ("state", "wall_s", "drivers"))
+    assert (state, wall_s, drivers) == ("failed", 1.0, 1)
+    assert set(content.values()) == {None}
+    assert str(summary) == "failed: 0 steps in 1.0 s"
+
+
+def test_numbers_that_are_none_are_null(tmp_path):
+    rows = Properties(temperature=np.array([300.0, np.nan, 300.0]))
+    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
+    assert summary.temperature_K is None
+    assert summary.ms_per_inner_step == pytest.approx(500.0)
+
+
+def test_figures_end_where_their_error_begins(tmp_path):
+    rows = Properties(temperature=np.array([300.0, 302.0, 301.0, 297.0]))
+    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=None)
+    assert "temperature: 300.0 ± 1.1 K" in str(summary)
+
+
+@pytest.mark.parametrize("n", [1, 2, 100])
+@pytest.mark.parametrize("missing", ["", "time", "conserved", "temperature"])
+def test_a_picture_of_what_there_is(tmp_path, n, missing):
+    names = {"step", "time", "conserved", "temperature"} - {missing}
+    rows = Properties(**{name: np.arange(n, dtype=float) for name in names})
+    draw(rows, 3, "water", tmp_path / "energy.png")
+    assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_no_rows_no_picture(tmp_path):
+    draw(Properties(), None, "water", tmp_path / "energy.png")
+    assert not (tmp_path / "energy.png").exists()
+
+
+def test_progress_sees_rows_come(tmp_path):
+    from rich.console import Console
+
+    path = tmp_path / "o.p"
+    found = job(tmp_path)
+    console = Console(record=True, force_terminal=False)
+    with Progress(found, console) as progress:
+        progress.update(at_once=True)
+        assert progress.first is None and progress.pace is None
+        for end in range(1, 4):
+            path.write_text(HEADER + "".join(ROWS[:end]))
+            progress.update(at_once=True)
+        assert (progress.first[1], progress.last[1]) == (0.0, 4.0)
+        assert progress.pace[1] == 4.0
+    assert "0/9 steps  0.000 ps  300 K" in console.export_text()
+
+
+@pytest.mark.parametrize(("lacking", "told"), [(None, True), ("direct", False)])
+def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, lacking, told):
+    from rich.console import Console
+
+    console = Console(record=True, force_terminal=False)
+    found = replace(job(tmp_path), without_energy=lacking)
+    found.__dict__["n_atoms"] = 3
+    (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
+    with Progress(found, console) as progress:
+        progress.update(at_once=True)
+    said = console.export_text()
+    assert "290 K" in said
+    assert ("drift" in said) == told
+
+
+SOCKETS = """<simulation>
+<ffsocket name='c'> <parameters> {role: conservative} </parameters> </ffsocket>
+<ffsocket name='d'> <parameters> {role: direct%s} </parameters> </ffsocket>
+<system><initialize nbeads='8'/><forces>
+%s</forces></system></simulation>"""
+
+
+def force(field, weights="", beads=""):
+    return f"<force forcefield='{field}' nbeads='{beads}'> {weights} </force>"
+
+
+@pytest.mark.parametrize(
+    ("forces", "lacking"),
+    [
+        (("c", "<mts_weights> [1, 0] </mts_weights>"), None),
+        (("d", ""), "d"),
+        (("d", "<mts_weights> [-1, 1] </mts_weights>"), None),
+        (("d", "<mts_weights> [ -1.0 1.0 ] </mts_weights>"), None),
+        (("d", "<weight> 0.5 </weight>"), "d"),
+    ],
+)
+def test_which_energy_is_missing(forces, lacking):
+    """Direct forces without an energy have to cancel; with one they need not."""
+    for energy, expected in (("", lacking), (", energy: none", lacking), (", energy: model", None)):
+        root = ElementTree.fromstring(SOCKETS % (energy, force("c") + force(*forces)))
+        assert without_energy(root) == expected
+    contracted = force("d", "<mts_weights> [-1, 0] </mts_weights>", "2")
+    contracted += force("d", "<mts_weights> [0, 1] </mts_weights>")
+    assert without_energy(ElementTree.fromstring(SOCKETS % ("", contracted))) == "d"
+    for all_of_them in ("", "0", "8"):
+        whole = contracted.replace("nbeads='2'", f"nbeads='{all_of_them}'")
+        assert without_energy(ElementTree.fromstring(SOCKETS % ("", whole))) is None
