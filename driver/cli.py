@@ -58,11 +58,8 @@ def halfkick(
 
 
 def main() -> None:
-    """Run the command; whatever a user can mend ends in one line and exit code 2 (3: a guard)."""
-    from ..models.base import ModelError
-    from .ipi.input import ConfigError
-    from .server.guards.guard import GuardError
-    from .server.wire.protocol import ProtocolError
+    """Run the command; whatever a user can mend ends in one line and the error's exit code."""
+    from ..models.errors import HalfkickError
 
     logging.basicConfig(format="halfkick: %(message)s", level=logging.WARNING, stream=sys.stderr)
     signal.signal(signal.SIGTERM, _terminate)
@@ -74,12 +71,9 @@ def main() -> None:
             name = error.ctx.command_path if error.ctx else "halfkick"
             print(f"halfkick: error: {said}; see {name} --help", file=sys.stderr)
         raise SystemExit(2) from None
-    except GuardError as error:
-        print(f"halfkick: stopped: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(3) from None
-    except (ConfigError, ModelError, ProtocolError) as error:
-        print(f"halfkick: error: {' '.join(str(error).split())}", file=sys.stderr)
-        raise SystemExit(2) from None
+    except HalfkickError as error:
+        print(f"halfkick: {error.verb}: {' '.join(str(error).split())}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
     except OSError as error:
         if error.errno not in OUTSIDE:
             raise

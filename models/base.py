@@ -17,21 +17,18 @@ from math import isfinite
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import ModelError
+
 __all__ = [
     "Capabilities",
     "ExpectedGap",
     "ForceModel",
     "ForceResult",
-    "ModelError",
     "Role",
     "Structure",
     "all_finite",
     "without_mean_force",
 ]
-
-
-class ModelError(Exception):
-    """A model cannot be loaded or cannot do what is asked; the message is for the user."""
 
 
 class Role(str, Enum):

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from .base import ExpectedGap, ModelError, Role
+from .base import ExpectedGap, Role
+from .errors import ModelError
 
 __all__ = ["read_expected_gap"]
 

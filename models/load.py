@@ -26,8 +26,9 @@ from typing import Any
 
 from .backends.calculators import SHORTCUTS
 from .backends.multi_device import Spread
-from .base import ForceModel, ModelError
+from .base import ForceModel
 from .card import read_expected_gap
+from .errors import ModelError
 
 __all__ = ["find_checkpoint", "load_model"]
 

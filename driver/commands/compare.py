@@ -15,7 +15,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
-    from ..ipi.input import ConfigError
+    from ..errors import InputError
     from ..ipi.properties import read_properties
     from ..run.job import describe, labels_of
     from ..run.picture import compare as draw
@@ -25,7 +25,7 @@ def compare(
     for job, label in zip(jobs, labels_of(jobs), strict=True):
         rows = read_properties(job.properties)
         if not len(rows) or (rows.conserved is None and rows.temperature is None):
-            raise ConfigError(
+            raise InputError(
                 f"expected conserved or temperature in a properties file with rows in "
                 f"'{job.folder}', got none; run it first"
             )

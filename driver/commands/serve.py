@@ -42,16 +42,15 @@ def serve(
 ) -> None:
     """Serve force fields to an i-PI that is started elsewhere."""
     from ...models.load import load_model
-    from ..ipi.input import ConfigError, Input, collect, read_input
+    from ..errors import InputError
+    from ..ipi.input import Input, collect, read_input
     from ..server.serve import ServeOptions, Server
     from ..threads import settle
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
     addresses = {"unix": unix or [], "shm": shm or [], "inet": inet or []}
     if input_xml is None and not any(addresses.values()):
-        raise ConfigError(
-            "expected an i-PI input file, --unix NAME, --shm NAME or --inet HOST:PORT"
-        )
+        raise InputError("expected an i-PI input file, --unix NAME, --shm NAME or --inet HOST:PORT")
     source = Input() if input_xml is None else read_input(input_xml)
     endpoints = collect(source, addresses, prefix, connections)
     settle(threads)

@@ -11,8 +11,9 @@ from xml.etree.ElementTree import Element, SubElement
 from zlib import crc32
 
 from ...models.base import Role
+from ..errors import InputError
 from .energy_balance import without_energy
-from .input import ConfigError, parse_parameters
+from .input import parse_parameters
 
 __all__ = ["Template", "Variant", "keep_or_write", "prefix_of", "recommended"]
 
@@ -61,7 +62,7 @@ class Template:
         path: i-PI's input.
 
     Raises:
-        ConfigError: if the input is another kind of calculation.
+        InputError: if the input is another kind of calculation.
     """
 
     def __init__(self, path: Path) -> None:
@@ -69,12 +70,12 @@ class Template:
         try:
             self.root = ElementTree.parse(path).getroot()
         except (OSError, ElementTree.ParseError) as error:
-            raise ConfigError(f"expected i-PI XML, '{path}' cannot be read: {error}") from error
+            raise InputError(f"expected i-PI XML, '{path}' cannot be read: {error}") from error
         self.fields = self._fields(path)
         text = (self.root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
         levels = [int(n) for n in text.split(",") if n.strip()]
         if len(levels) != 2 or len(self.root.findall(".//system")) != 1:
-            raise ConfigError(
+            raise InputError(
                 f"expected one <system> with <nmts> [1, M] in '{path}', got nmts [{text}]; "
                 f"start from the scenario water_nve_mts"
             )
@@ -89,7 +90,7 @@ class Template:
             if parameters.get("role") in set(map(str, Role)):
                 fields[Role(parameters["role"])] = element
         if len(fields) != len(Role):
-            raise ConfigError(
+            raise InputError(
                 f"expected a direct and a conservative <ffsocket> in '{path}', got "
                 f"{', '.join(fields) or 'neither'}; name their roles in <parameters>"
             )
@@ -174,7 +175,7 @@ class Template:
     def _start(self, root: Element, start: Path | None) -> None:
         initialize = root.find(".//system/initialize")
         if initialize is None:
-            raise ConfigError(
+            raise InputError(
                 "expected <initialize> in <system>, got none; give an input, not a RESTART"
             )
         for file in initialize.iter("file"):

@@ -9,9 +9,10 @@ from math import prod
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..errors import InputError
+
 __all__ = [
     "Address",
-    "ConfigError",
     "Endpoint",
     "Input",
     "collect",
@@ -21,10 +22,6 @@ __all__ = [
 
 DEFAULT_PREFIX = "/tmp/ipi_"
 MAX_CONNECTIONS = 64
-
-
-class ConfigError(Exception):
-    """The XML, an address or a parameter is not what it must be; the message is for the user."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def parse_parameters(text: str) -> dict[str, str]:
     for item in items:
         key, colon, value = item.partition(":")
         if not colon:
-            raise ConfigError(f"expected 'key: value' in <parameters>, got '{item.strip()}'")
+            raise InputError(f"expected 'key: value' in <parameters>, got '{item.strip()}'")
         parameters[key.strip()] = value.strip()
     return parameters
 
@@ -108,23 +105,23 @@ def read_input(path: Path) -> Input:
     """Read an i-PI input (or RESTART) file.
 
     Raises:
-        ConfigError: if the file is missing, is no i-PI XML, or has no ``<ffsocket>``.
+        InputError: if the file is missing, is no i-PI XML, or has no ``<ffsocket>``.
     """
     try:
         root = ElementTree.parse(path).getroot()
     except OSError as error:
-        raise ConfigError(
+        raise InputError(
             f"expected an i-PI input file, cannot read '{path}': {error.strerror}"
         ) from error
     except ElementTree.ParseError as error:
-        raise ConfigError(f"expected i-PI XML, '{path}' cannot be parsed: {error}") from error
+        raise InputError(f"expected i-PI XML, '{path}' cannot be parsed: {error}") from error
     if root.tag != "simulation":
-        raise ConfigError(f"expected <simulation> in '{path}', got <{root.tag}>")
+        raise InputError(f"expected <simulation> in '{path}', got <{root.tag}>")
     prefix = root.get("sockets_prefix", DEFAULT_PREFIX).strip()
     beads = _total_beads(root)
     endpoints = [_endpoint(element, prefix, beads) for element in root.iter("ffsocket")]
     if not endpoints:
-        raise ConfigError(
+        raise InputError(
             f"expected at least one <ffsocket> in '{path}', got none; "
             f"halfkick serves force fields of that kind"
         )
@@ -143,7 +140,7 @@ def _endpoint(element: ElementTree.Element, prefix: str, beads: int) -> Endpoint
     mode = element.get("mode", "inet").strip()
     host = _text(element, "address", "localhost")
     if mode not in ("unix", "inet", "shm"):
-        raise ConfigError(
+        raise InputError(
             f"expected mode unix, inet or shm in <ffsocket name='{name}'>, got '{mode}'"
         )
     try:
@@ -151,7 +148,7 @@ def _endpoint(element: ElementTree.Element, prefix: str, beads: int) -> Endpoint
         batch_size = int(_text(element, "batch_size", "1"))
         timeout_s = float(_text(element, "timeout", "0"))
     except ValueError as error:
-        raise ConfigError(f"expected numbers in <ffsocket name='{name}'>: {error}") from error
+        raise InputError(f"expected numbers in <ffsocket name='{name}'>: {error}") from error
     return Endpoint(
         Address("inet", host, port) if mode == "inet" else Address(mode, host, 0, prefix),
         name,
@@ -182,7 +179,7 @@ def _inner_steps(root: ElementTree.Element) -> int:
     try:
         return prod(int(level) for level in levels.split(",")) if levels else 1
     except ValueError:
-        raise ConfigError(f"expected <nmts> [1, M], got '[{levels}]'") from None
+        raise InputError(f"expected <nmts> [1, M], got '[{levels}]'") from None
 
 
 def _shows_virial(root: ElementTree.Element) -> bool:
@@ -218,11 +215,11 @@ def collect(
         connections: how many to each address, instead of what the XML needs.
 
     Raises:
-        ConfigError: if an address is malformed or nothing is left to serve.
+        InputError: if an address is malformed or nothing is left to serve.
     """
     served = [e for e in source.endpoints if e.parameters is None or "model" in e.parameters]
     if source.endpoints and not served and not any(addresses.values()):
-        raise ConfigError(
+        raise InputError(
             "expected 'model' in the <parameters> of at least one <ffsocket>, got none; "
             "write {model: water, role: direct, template: init.xyz}"
         )
@@ -240,5 +237,5 @@ def _address(mode: str, name: str) -> Address:
         return Address(mode, name)
     host, colon, port = name.rpartition(":")
     if not colon or not port.isdigit():
-        raise ConfigError(f"expected --inet HOST:PORT, got '{name}'")
+        raise InputError(f"expected --inet HOST:PORT, got '{name}'")
     return Address("inet", host or "localhost", int(port))

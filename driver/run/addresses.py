@@ -7,7 +7,8 @@ import socket
 from collections.abc import Sequence
 from pathlib import Path
 
-from ..ipi.input import Address, ConfigError, Endpoint
+from ..errors import InputError
+from ..ipi.input import Address, Endpoint
 
 __all__ = ["claim", "release"]
 
@@ -20,12 +21,12 @@ def claim(endpoints: Sequence[Endpoint]) -> None:
     """Check that i-PI can listen at all addresses; remove socket files that nobody listens to.
 
     Raises:
-        ConfigError: if an address is in use.
+        InputError: if an address is in use.
     """
     for endpoint in endpoints:
         address = endpoint.address
         if _in_use(address):
-            raise ConfigError(
+            raise InputError(
                 f"expected a free address for <ffsocket name='{endpoint.name}'>, got {address}, "
                 f"which is in use; wait for the other run or change <address>"
             )

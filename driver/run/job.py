@@ -9,8 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
 
+from ..errors import InputError
 from ..ipi.energy_balance import without_energy
-from ..ipi.input import ConfigError, Endpoint, read_input
+from ..ipi.input import Endpoint, read_input
 from ..ipi.outputs import lacking, output_files, output_name, reached
 from ..ipi.truncate import trim
 
@@ -88,14 +89,14 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         restart: whether to go on with an earlier run.
 
     Raises:
-        ConfigError: if the input is no input, or there is nothing to continue or left to do.
+        InputError: if the input is no input, or there is nothing to continue or left to do.
     """
     read_input(input_xml)  # says what is wrong with it
     xml = _furthest(input_xml) if restart else input_xml
     job = describe(xml)
     total = job.total_steps if steps is None else steps
     if total <= job.step:
-        raise ConfigError(
+        raise InputError(
             f"expected steps left to do, got {job.step} done of {total}; give --steps with more"
         )
     if steps is not None:
@@ -120,7 +121,7 @@ def describe(xml: Path) -> Job:
     """Read what a file for i-PI says, and leave its folder alone.
 
     Raises:
-        ConfigError: if it is no input.
+        InputError: if it is no input.
     """
     source = read_input(xml)
     root = ElementTree.parse(xml).getroot()
@@ -170,7 +171,7 @@ def _integer(root: ElementTree.Element, tag: str, default: int) -> int:
     try:
         return int(text)
     except ValueError:
-        raise ConfigError(f"expected a whole number in <{tag}>, got '{text}'") from None
+        raise InputError(f"expected a whole number in <{tag}>, got '{text}'") from None
 
 
 def _furthest(input_xml: Path) -> Path:
@@ -187,7 +188,7 @@ def _furthest(input_xml: Path) -> Path:
         except (OSError, ElementTree.ParseError):
             continue  # absent, or cut short when i-PI was killed
     if not found:
-        raise ConfigError(
+        raise InputError(
             f"expected RESTART or a checkpoint in '{folder}', got neither; run without --restart"
         )
     ordered = sorted(found, key=lambda path: found[path], reverse=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from shutil import copy2
 from typing import TYPE_CHECKING
 
-from ..ipi.input import ConfigError
+from ..errors import InputError
 from .addresses import claim
 from .job import describe, prepare
 from .processes import Machine, driver_command, environment
@@ -26,12 +26,12 @@ def copy_scenario(name: str, destination: Path) -> Path:
     Files that are there already stay as they are: they may have been edited, or belong to a run.
 
     Raises:
-        ConfigError: if there is no such scenario.
+        InputError: if there is no such scenario.
     """
     source = files("halfkick.ipi_inputs")
     names = sorted(entry.name for entry in source.iterdir() if (entry / "input.xml").is_file())
     if name not in names:
-        raise ConfigError(
+        raise InputError(
             f"expected an i-PI input file or one of the scenarios {', '.join(names)}, got '{name}'"
         )
     folder = destination / name
@@ -66,7 +66,7 @@ def run(
         Exit code: 0 when i-PI ended by itself, 128 + N after signal N, 1 if something failed.
 
     Raises:
-        ConfigError: if the run cannot start.
+        InputError: if the run cannot start.
     """
     xml = input_xml.resolve()
     xml = xml / "input.xml" if xml.is_dir() else xml

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..ipi.input import ConfigError
+from ..errors import InputError
 from .die_with_parent import tethered
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
@@ -143,7 +143,7 @@ def ipi_command(xml: Path) -> list[str]:
     script = Path(sysconfig.get_path("scripts"), "i-pi")
     found = str(script) if script.exists() else shutil.which("i-pi")
     if found is None:
-        raise ConfigError("expected i-PI's command 'i-pi', found none; pip install ipi")
+        raise InputError("expected i-PI's command 'i-pi', found none; pip install ipi")
     return [sys.executable, found, xml.name]
 
 

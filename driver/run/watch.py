@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from ..ipi.input import ConfigError
+from ..errors import InputError
 from ..ipi.properties import Properties, read_last
 from .job import Job, describe
 
@@ -25,13 +25,13 @@ def watch(folder: Path, console: Console, *, once: bool = False) -> None:
     """Show a table of the run in ``folder`` until it ends, or once.
 
     Raises:
-        ConfigError: if there is no run.
+        InputError: if there is no run.
     """
     xml = folder if folder.is_file() else folder / "input.xml"
     job = describe(xml)
     lines = job.folder / "driver.jsonl"
     if not lines.exists():
-        raise ConfigError(
+        raise InputError(
             f"expected a run with a driver.jsonl in '{job.folder}', got none; "
             f"start it with halfkick run, or give --journal driver.jsonl to halfkick serve"
         )

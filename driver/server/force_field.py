@@ -18,7 +18,7 @@ from ...models.base import (
     all_finite,
     without_mean_force,
 )
-from ..ipi.input import ConfigError
+from ..errors import InputError
 from .limits import GAP, MOVE, Limits
 from .units import BOHR, HARTREE
 
@@ -43,7 +43,7 @@ class ForceField:
         is_dynamics: whether atoms move by nothing but dynamics.
 
     Raises:
-        ConfigError: if a parameter is missing, unknown or wrong.
+        InputError: if a parameter is missing, unknown or wrong.
         ModelError: if the model cannot do what is asked.
     """
 
@@ -56,10 +56,10 @@ class ForceField:
     ) -> None:
         for key in parameters:
             if key not in KNOWN:
-                raise ConfigError(f"expected <parameters> {', '.join(KNOWN)}, got '{key}'")
+                raise InputError(f"expected <parameters> {', '.join(KNOWN)}, got '{key}'")
         for key in ("model", "role", "template"):
             if not parameters.get(key):
-                raise ConfigError(
+                raise InputError(
                     f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
                 )
         self.role = _role(parameters["role"])
@@ -74,7 +74,7 @@ class ForceField:
         try:
             limits = Limits.read(parameters)
         except ValueError as error:
-            raise ConfigError(f"{error}; correct <parameters>") from error
+            raise InputError(f"{error}; correct <parameters>") from error
         self.model = load(parameters["model"])
         expected = self.expected_gap
         usual = {"max_move": MOVE} if is_dynamics else {}
@@ -86,7 +86,7 @@ class ForceField:
             self.model.check(self.numbers, role)
         self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())
         if needs_virial and self.role not in self.model.capabilities.stress:
-            raise ConfigError(
+            raise InputError(
                 f"expected a model with {self.role} stress, since the ensemble uses the virial, "
                 f"but '{self.model.name}' has none; use a constant-volume ensemble or another model"
             )
@@ -108,15 +108,15 @@ class ForceField:
             slot: names the connection; the place in the batch is added to it.
 
         Raises:
-            ConfigError: if the number of atoms is not the template's, or a number is not finite.
+            InputError: if the number of atoms is not the template's, or a number is not finite.
         """
         if positions.shape[1] != len(self.numbers):
-            raise ConfigError(
+            raise InputError(
                 f"expected {len(self.numbers)} atoms as in template '{self.template}', got "
                 f"{positions.shape[1]} from i-PI; use the structure that i-PI starts from"
             )
         if not all_finite(positions, cells):
-            raise ConfigError(
+            raise InputError(
                 "expected finite positions and cell, got NaN or infinity from i-PI; the "
                 "trajectory has broken down: go back to a checkpoint, with a smaller stride"
             )
@@ -152,7 +152,7 @@ class ForceField:
 def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:
     value = parameters.get(key, default)
     if value not in (default, other):
-        raise ConfigError(f"expected {key} '{default}' or '{other}' in <parameters>, got '{value}'")
+        raise InputError(f"expected {key} '{default}' or '{other}' in <parameters>, got '{value}'")
     return value
 
 
@@ -161,7 +161,7 @@ def _role(text: str) -> Role:
         return Role(text)
     except ValueError:
         names = " or ".join(role.value for role in Role)
-        raise ConfigError(f"expected role {names} in <parameters>, got '{text}'") from None
+        raise InputError(f"expected role {names} in <parameters>, got '{text}'") from None
 
 
 def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
@@ -173,13 +173,13 @@ def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
     from ase.io import read
 
     if not path.is_file():
-        raise ConfigError(
+        raise InputError(
             f"expected the template structure '{path}', found no such file in {Path.cwd()}"
         )
     try:
         atoms = read(path)
     except Exception as error:
-        raise ConfigError(
+        raise InputError(
             f"expected a structure that ASE reads, '{path}' is none: "
             f"{str(error) or type(error).__name__}"
         ) from error

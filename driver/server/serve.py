@@ -13,7 +13,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...models.base import ForceModel, Role
-from ..ipi.input import ConfigError, Endpoint, Input, parse_parameters
+from ..errors import InputError
+from ..ipi.input import Endpoint, Input, parse_parameters
 from .force_field import ForceField
 from .guards.guard import Guard
 from .journal import Journal
@@ -98,7 +99,7 @@ class Server:
         """Serve until every connection has ended.
 
         Raises:
-            ConfigError, ModelError, ProtocolError: whatever makes going on impossible.
+            InputError, ModelError, ProtocolError: whatever makes going on impossible.
             GuardError: if forces or positions cannot be right.
         """
         self._reader.start()
@@ -155,7 +156,7 @@ class Server:
         for value in () if known else (parameters.get("template", ""), parameters.get("model", "")):
             file = value.partition("?")[0].rpartition(":")[2]
             if not (self.options.allow_outside or Path(file).resolve().is_relative_to(Path.cwd())):
-                raise ConfigError(
+                raise InputError(
                     f"expected from i-PI files in '{Path.cwd()}', got '{file}'; "
                     f"start the driver there, or with --allow-outside if you trust that i-PI"
                 )

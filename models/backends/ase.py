@@ -13,7 +13,8 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
 
-from ..base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
+from ..errors import ModelError
 
 __all__ = ["AseModel"]
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from ..base import ModelError
+from ..errors import ModelError
 
 __all__ = ["SHORTCUTS"]
 

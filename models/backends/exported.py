@@ -9,7 +9,8 @@ from pathlib import Path
 
 import metatomic.torch as mta
 
-from ..base import Capabilities, ModelError, Role
+from ..base import Capabilities, Role
+from ..errors import ModelError
 
 __all__ = ["capabilities", "check_runs_as_asked", "load_exported", "output_names"]
 

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
+from ..errors import ModelError
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

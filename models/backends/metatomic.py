@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from ..base import ForceModel, ForceResult, ModelError, Role, Structure
+from ..base import ForceModel, ForceResult, Role, Structure
+from ..errors import ModelError
 from .batch_size import ChunkSize
 from .engine import Engine, Outputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names

@@ -16,7 +16,7 @@ import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 
-from ..base import ModelError
+from ..errors import ModelError
 from .probe import Probe
 from .trajectory import Trajectory, follow
 

@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
-from ..base import ModelError, Role
+from ..base import Role
+from ..errors import ModelError
 from .probe import Probe
 from .stability import growth, period_fs
 

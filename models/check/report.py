@@ -6,7 +6,8 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
-from ..base import ForceModel, ModelError, Role, Structure
+from ..base import ForceModel, Role, Structure
+from ..errors import ModelError
 from . import curl as curls
 from . import derivatives, modes
 from .advice import STRIDES, Advice, StrideRow, advise, inner_step

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..base import ModelError
+from ..errors import ModelError
 from .sample import Force
 from .store import Store, rounded
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from ..base import ModelError, Role
+from ..base import Role
+from ..errors import ModelError
 
 __all__ = ["DistillOptions"]
 

@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from ..base import ModelError
+from ..errors import ModelError
 
 __all__ = ["Record", "write_atomically"]
 

@@ -14,7 +14,8 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from ..base import ForceModel, ModelError
+from ..base import ForceModel
+from ..errors import ModelError
 from .gap import gap_by_species
 from .options import DistillOptions
 from .record import Record, write_atomically

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from ase import Atoms
 
-from ..base import ModelError, Role
+from ..base import Role
+from ..errors import ModelError
 from ..load import load_model
 from .card import DistillCard
 from .given import read_structures, take_labels

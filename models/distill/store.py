@@ -15,7 +15,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
-from ..base import ForceResult, ModelError
+from ..base import ForceResult
+from ..errors import ModelError
 
 __all__ = ["Store", "key", "labelled", "rounded"]
 

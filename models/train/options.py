@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..base import ModelError
+from ..errors import ModelError
 
 __all__ = ["RECIPES", "SIZES", "TrainOptions"]
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import ModelError
+from ..errors import ModelError
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..base import ModelError
+from ..errors import ModelError
 from .card import Card
 from .options import TrainOptions
 

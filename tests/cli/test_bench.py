@@ -13,7 +13,8 @@ import pytest
 import toy
 from simulation import ENVIRONMENT, HALFKICK
 
-from halfkick.driver.ipi.input import ConfigError, read_input
+from halfkick.driver.errors import InputError
+from halfkick.driver.ipi.input import read_input
 from halfkick.driver.study.bench.inputs import Base, Setup, repeated
 from halfkick.driver.study.bench.measure import setups
 from halfkick.driver.study.bench.ratios import figures, shares
@@ -92,12 +93,12 @@ def test_all_ways_run_the_same_simulation(tmp_path, mode):
 def test_repeated_cells_stay_near_a_cube():
     atoms = toy.atoms()
     assert np.allclose(repeated(atoms, 8 * 27).cell.lengths(), 2 * atoms.cell.lengths())
-    with pytest.raises(ConfigError, match="expected atoms in multiples of 27"):
+    with pytest.raises(InputError, match="expected atoms in multiples of 27"):
         repeated(atoms, 100)
 
 
 def test_inputs_that_cannot_be_compared(tmp_path):
-    with pytest.raises(ConfigError, match="a direct and a conservative <ffsocket> of one model"):
+    with pytest.raises(InputError, match="a direct and a conservative <ffsocket> of one model"):
         Base(SCENARIO.parent / "water_nve_direct" / "input.xml", None)
 
 

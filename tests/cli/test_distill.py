@@ -18,12 +18,13 @@ from pairfit import PairFit, teach
 from simulation import ENVIRONMENT, HALFKICK
 from toy import Toy, atoms
 
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
 from halfkick.models.distill import distill
 from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
 from halfkick.models.distill.sample import Force, make_walkers
 from halfkick.models.distill.store import Store
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
 
 

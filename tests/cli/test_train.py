@@ -21,7 +21,8 @@ from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.backends.pet import metatrain as network
-from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.base import Role, Structure
+from halfkick.models.errors import ModelError
 from halfkick.models.load import find_checkpoint
 from halfkick.models.train import Card, TrainOptions, train
 from halfkick.models.train.process import run_worker

@@ -11,8 +11,8 @@ import pytest
 from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
+from halfkick.driver.errors import InputError
 from halfkick.driver.ipi.edit import Template, Variant, recommended
-from halfkick.driver.ipi.input import ConfigError
 from halfkick.driver.run.job import describe
 from halfkick.driver.study.tuning.result import (
     Foreseen,
@@ -128,7 +128,7 @@ def test_the_recommended_input_differs_in_steps_alone(template):
 
 @pytest.mark.parametrize("case", [Case(strides=(1, 2, 2)), Case(roles=("direct",), strides=(4,))])
 def test_other_inputs_are_refused(tmp_path, case):
-    with pytest.raises(ConfigError, match="expected"):
+    with pytest.raises(InputError, match="expected"):
         Template(write(tmp_path, case))
 
 

@@ -24,7 +24,8 @@ import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from halfkick.models.base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
+from halfkick.models.errors import ModelError
 
 AMPLITUDE = 4.0  # eV
 CUTOFF = 2.5  # Å

@@ -8,8 +8,9 @@ import pytest
 from simulation import HALFKICK, Case, start, write
 from toy import Toy, atoms
 
+from halfkick.driver.errors import GuardError
 from halfkick.driver.server.force_field import ForceField
-from halfkick.driver.server.guards.guard import Guard, GuardError
+from halfkick.driver.server.guards.guard import Guard
 from halfkick.driver.server.limits import Limits
 from halfkick.models.base import Role, Structure
 

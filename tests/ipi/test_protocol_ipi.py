@@ -18,15 +18,8 @@ from ipi.interfaces.sockets import Driver, InvalidSize, SHMDriver
 from ipi.interfaces.utils import parse_extra
 from wire import WATER, computing
 
-from halfkick.driver.server.wire.protocol import (
-    Exit,
-    Init,
-    Protocol,
-    ProtocolError,
-    Request,
-    Segments,
-    unpadded,
-)
+from halfkick.driver.errors import ProtocolError
+from halfkick.driver.server.wire.protocol import Exit, Init, Protocol, Request, Segments, unpadded
 
 N_ATOMS = 5
 

@@ -7,11 +7,12 @@ import pytest
 from ase.units import kB
 from scipy.sparse import csr_array
 
-from halfkick.models.base import Capabilities, ForceModel, ForceResult, ModelError, Role, Structure
+from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
 from halfkick.models.check.heating import heating, temperature_of
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import EV_PER_A2_AMU
 from halfkick.models.check.trajectory import Trajectory, follow
+from halfkick.models.errors import ModelError
 
 STEP_FS = 4.0
 KELVIN = 600.0

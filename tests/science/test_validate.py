@@ -10,7 +10,7 @@ import toy
 from ase import Atoms
 from wells import OFFSET, STIFFNESS, wells
 
-from halfkick.driver.ipi.input import ConfigError
+from halfkick.driver.errors import InputError
 from halfkick.driver.run.processes import Machine
 from halfkick.driver.run.runner import quiet_runner
 from halfkick.driver.study.analysis.collect import Analysis
@@ -37,12 +37,12 @@ def test_boxes_hold_whole_water(molecules):
 
 @pytest.mark.parametrize("molecules", [0, 31, 100])
 def test_other_boxes_are_refused(molecules):
-    with pytest.raises(ConfigError, match="expected 32, 64"):
+    with pytest.raises(InputError, match="expected 32, 64"):
         water_box(molecules)
 
 
 def test_a_box_that_cannot_be_made_leaves_nothing_behind(run, tmp_path):
-    with pytest.raises(ConfigError, match="expected 32, 64"):
+    with pytest.raises(InputError, match="expected 32, 64"):
         simulate(Plan(molecules=31), tmp_path / "out", run, str)
     assert not (tmp_path / "out").exists()
 

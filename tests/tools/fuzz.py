@@ -17,8 +17,9 @@ from dataclasses import dataclass, field
 import numpy as np
 from wire import CASES, Case, plain
 
+from halfkick.driver.errors import ProtocolError
 from halfkick.driver.server.journal import memory_MB
-from halfkick.driver.server.wire.protocol import Protocol, ProtocolError, State
+from halfkick.driver.server.wire.protocol import Protocol, State
 
 HEADERS = [
     name.ljust(12).encode()

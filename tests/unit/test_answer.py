@@ -19,7 +19,8 @@ from wire import (
     single,
 )
 
-from halfkick.driver.server.wire.protocol import ProtocolError, State, unpadded
+from halfkick.driver.errors import ProtocolError
+from halfkick.driver.server.wire.protocol import State, unpadded
 
 ONES = np.ones(2), np.ones((2, 2, 3)), np.ones((2, 3, 3)), ["", '{"raw_data": 1}']
 

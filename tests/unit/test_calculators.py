@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from ase.build import molecule
 
-from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.base import Role, Structure
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
 
 own_warnings = pytest.mark.filterwarnings("ignore")  # of old interfaces, in these packages

@@ -11,7 +11,7 @@ from finite import BOTH
 
 from halfkick.models.backends.batch_size import ChunkSize
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.base import ModelError
+from halfkick.models.errors import ModelError
 
 
 def learn(chunks, cost, beads, requests=40):

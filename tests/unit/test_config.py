@@ -9,17 +9,12 @@ from ipi.utils.units import unit_to_internal
 from simulation import Case, write
 from toy import Toy, atoms
 
-from halfkick.driver.ipi.input import (
-    Address,
-    ConfigError,
-    Input,
-    collect,
-    parse_parameters,
-    read_input,
-)
+from halfkick.driver.errors import InputError
+from halfkick.driver.ipi.input import Address, Input, collect, parse_parameters, read_input
 from halfkick.driver.server.force_field import ForceField, read_template
 from halfkick.driver.server.units import BOHR, HARTREE
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 
 PARAMETERS = {"model": "toy", "role": "direct", "template": "init.xyz"}
 
@@ -41,7 +36,7 @@ def test_a_model_may_hold_colons():
 
 
 def test_a_parameter_needs_a_colon():
-    with pytest.raises(ConfigError, match="expected 'key: value'"):
+    with pytest.raises(InputError, match="expected 'key: value'"):
         parse_parameters("{model}")
 
 
@@ -97,7 +92,7 @@ def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
     endpoints = collect(read_input(path), {}, None, None)
     assert [e.name for e in endpoints] == ["conservative"]
     path.write_text(path.read_text().replace("model: python:toy:toy", "other: 1"))
-    with pytest.raises(ConfigError, match="expected 'model'"):
+    with pytest.raises(InputError, match="expected 'model'"):
         collect(read_input(path), {}, None, None)
     assert collect(Input(), {"unix": ["a"]}, None, None)[0].parameters is None
 
@@ -177,12 +172,12 @@ def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"role": ""}, ConfigError, "expected 'role'"),
-        ({"role": "fast"}, ConfigError, "got 'fast'"),
-        ({"template": "none.xyz"}, ConfigError, "no such file"),
-        ({"template": "bad.xyz"}, ConfigError, "structure that ASE reads"),
-        ({"strides": "4"}, ConfigError, "got 'strides'"),
-        ({"mean_force": "no"}, ConfigError, "expected mean_force"),
+        ({"role": ""}, InputError, "expected 'role'"),
+        ({"role": "fast"}, InputError, "got 'fast'"),
+        ({"template": "none.xyz"}, InputError, "no such file"),
+        ({"template": "bad.xyz"}, InputError, "structure that ASE reads"),
+        ({"strides": "4"}, InputError, "got 'strides'"),
+        ({"mean_force": "no"}, InputError, "expected mean_force"),
         ({"template": "helium.xyz"}, ModelError, "got He"),
     ],
 )
@@ -210,5 +205,5 @@ def test_structures_that_cannot_be(tmp_path, monkeypatch, n_atoms, value):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     field = ForceField(PARAMETERS, lambda spec: Toy(), needs_virial=False)
-    with pytest.raises(ConfigError, match=r"expected 27 atoms|expected finite positions"):
+    with pytest.raises(InputError, match=r"expected 27 atoms|expected finite positions"):
         field.structures(np.eye(3)[None], np.full((1, n_atoms, 3), value), "s")

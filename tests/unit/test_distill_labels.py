@@ -12,12 +12,13 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from distilling import OPTIONS, frame, rounds
 from toy import Toy
 
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
 from halfkick.models.distill.gap import gap_by_species
 from halfkick.models.distill.given import take_labels
 from halfkick.models.distill.sample import Force
 from halfkick.models.distill.select import farthest, pick
 from halfkick.models.distill.store import Store
+from halfkick.models.errors import ModelError
 
 
 def test_the_store_keeps_each_structure_once(tmp_path):

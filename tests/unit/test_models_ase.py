@@ -13,7 +13,8 @@ from ase.calculators.lj import LennardJones
 from finite import CONSERVATIVE, DIRECT
 
 from halfkick.models.backends.ase import AseModel
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
 
 

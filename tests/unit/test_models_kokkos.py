@@ -7,7 +7,8 @@ import pytest
 from finite import CONSERVATIVE, evaluate, structure_of
 from toy import atoms
 
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
 
 SMALL = {"d_pet": 16, "d_head": 16, "d_node": 32, "d_feedforward": 16, "num_heads": 4}

@@ -9,7 +9,8 @@ import finite
 import pytest
 import toy
 
-from halfkick.models.base import ForceModel, ModelError, Role
+from halfkick.models.base import ForceModel, Role
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model, parse_options
 
 

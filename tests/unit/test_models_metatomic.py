@@ -15,7 +15,8 @@ from ipi.pes.metatomic import MetatomicDriver
 
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.base import ModelError, Role, without_mean_force
+from halfkick.models.base import Role, without_mean_force
+from halfkick.models.errors import ModelError
 from halfkick.models.load import find_file
 
 

@@ -15,7 +15,8 @@ from halfkick.models.backends.pet import metatrain as network
 from halfkick.models.backends.pet.config import Shape
 from halfkick.models.backends.pet.engine import PetEngine
 from halfkick.models.backends.torchscript import Script
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 from halfkick.models.load import find_file, load_model
 from halfkick.models.train.options import TrainOptions
 

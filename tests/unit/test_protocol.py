@@ -26,7 +26,8 @@ from wire import (
     text,
 )
 
-from halfkick.driver.server.wire.protocol import Exit, Protocol, ProtocolError, State
+from halfkick.driver.errors import ProtocolError
+from halfkick.driver.server.wire.protocol import Exit, Protocol, State
 
 
 def whole(turns):

@@ -13,7 +13,8 @@ from finite import BOTH
 from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
 
 from halfkick.models.backends.multi_device import Spread
-from halfkick.models.base import ModelError, Role
+from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
 
 

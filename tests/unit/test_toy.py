@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import toy
 
-from halfkick.models.base import ModelError, Role, without_mean_force
+from halfkick.models.base import Role, without_mean_force
+from halfkick.models.errors import ModelError
 
 EV_PER_A_AMU = 0.009648533  # Å/fs² for 1 eV/Å on 1 amu
 

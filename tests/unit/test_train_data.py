@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from halfkick.models.base import ModelError
+from halfkick.models.errors import ModelError
 from halfkick.models.train.labels.baseline import find_baseline
 from halfkick.models.train.labels.prepare import prepare
 from halfkick.models.train.labels.unit import work_ratio

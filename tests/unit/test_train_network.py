@@ -10,7 +10,8 @@ from ase import units
 
 from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.backends.pet import metatrain as network
-from halfkick.models.base import ModelError, Role, Structure
+from halfkick.models.base import Role, Structure
+from halfkick.models.errors import ModelError
 from halfkick.models.train.options import TrainOptions
 from halfkick.models.train.worker import dynamics
 from halfkick.models.train.worker.batch import Batch, Frame, rotations

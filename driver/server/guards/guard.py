@@ -27,21 +27,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.base import Structure, all_finite
+from ...errors import GuardError
 from ..force_field import ForceField, Numbers
 from .displacement import Moves
 from .gap import Gaps
 from .norm import bound, longest
 
-__all__ = ["Guard", "GuardError"]
+__all__ = [
+    "Guard",
+]
 
 log = logging.getLogger("halfkick")
 
 PATIENCE = 3
 SAVED = Path("guard.xyz")
-
-
-class GuardError(Exception):
-    """The run was stopped; the message says why and where."""
 
 
 UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ....models.base import all_finite
-from .messages import ProtocolError, header, int32
+from ...errors import ProtocolError
+from .messages import header, int32
 
 FORCEREADY = header("FORCEREADY")
 NO_EXTRA = int32(0)

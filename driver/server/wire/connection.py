@@ -12,8 +12,9 @@ from multiprocessing import resource_tracker, shared_memory
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ipi.input import Address, ConfigError
-from .protocol import Event, Protocol, ProtocolError, Request, Segments, State
+from ...errors import InputError, ProtocolError
+from ...ipi.input import Address
+from .protocol import Event, Protocol, Request, Segments, State
 
 __all__ = ["Closed", "Connection"]
 
@@ -42,7 +43,7 @@ class Connection:
         """Try once; False if nobody listens yet.
 
         Raises:
-            ConfigError: if the address can never work.
+            InputError: if the address can never work.
         """
         unix = self.address.mode != "inet"
         target = self.address.path if unix else (self.address.host, self.address.port)
@@ -56,9 +57,7 @@ class Connection:
             return False
         except OSError as error:
             sock.close()
-            raise ConfigError(
-                f"expected i-PI at {self.address}, cannot connect: {error}"
-            ) from error
+            raise InputError(f"expected i-PI at {self.address}, cannot connect: {error}") from error
         if not unix:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(None)

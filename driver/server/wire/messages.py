@@ -14,10 +14,6 @@ SEGMENT_KINDS = ("pos", "h", "ih", "pot", "force", "vir")
 """The shared-memory segments, in the order in which i-PI names them."""
 
 
-class ProtocolError(Exception):
-    """The stream or an answer breaks the protocol; the message names state and header."""
-
-
 @dataclass(frozen=True)
 class Init:
     """i-PI's INIT: the bead it is about to send, ``<parameters>`` as text, structures a batch."""

@@ -14,6 +14,7 @@ from math import prod
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ...errors import ProtocolError
 from .answer import encode_answer
 from .messages import (
     HEADER_SIZE,
@@ -21,7 +22,6 @@ from .messages import (
     Event,
     Exit,
     Init,
-    ProtocolError,
     Request,
     Segments,
     header,
@@ -33,7 +33,6 @@ __all__ = [
     "Exit",
     "Init",
     "Protocol",
-    "ProtocolError",
     "Request",
     "Segments",
     "State",

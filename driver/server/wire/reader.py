@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from queue import SimpleQueue
 
-from ...ipi.input import ConfigError
+from ...errors import InputError
 from .connection import Closed, Connection
 from .protocol import Event, Exit
 
@@ -164,7 +164,7 @@ class Reader:
 
     def _give_up(self, connection: Connection) -> None:
         if not self._met:
-            raise ConfigError(
+            raise InputError(
                 f"expected i-PI at {connection.address}, nobody came within {self._wait_s:g} s; "
                 f"start i-PI, check the address, or give --wait more seconds"
             )

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.base import ForceModel, ModelError, Role, Structure, without_mean_force
+from ....models.base import ForceModel, Role, Structure, without_mean_force
+from ....models.errors import ModelError
 from ....models.pair import Pair
 from ...run.job import Job
 

@@ -112,7 +112,7 @@ def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "
         device: where the models run that give the forces.
 
     Raises:
-        ConfigError: if frames are to be shown and chemiscope is not installed.
+        InputError: if frames are to be shown and chemiscope is not installed.
     """
     names = iter(labels_of([run.job for group in groups for run in group]))
     groups = [[replace(run, label=next(names)) for run in group] for group in groups]

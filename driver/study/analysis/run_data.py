@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 from numpy.typing import NDArray
 
-from ...ipi.input import ConfigError
+from ...errors import InputError
 from ...run.job import Job, describe
 
 if TYPE_CHECKING:
@@ -171,12 +171,12 @@ def open_run(path: Path, *, skip_ps: float = 0.0) -> Run:
     """Open a folder or an input file.
 
     Raises:
-        ConfigError: if it is neither, or nothing was run there.
+        InputError: if it is neither, or nothing was run there.
     """
     job = describe(path / "input.xml" if path.is_dir() else path)
     run = Run(job.folder.resolve().name, job, skip_ps)
     if not run.columns or not len(next(iter(run.columns.values()))):
-        raise ConfigError(
+        raise InputError(
             f"expected a properties file with rows in '{job.folder}', got none; "
             f"run it first, or choose a smaller --skip"
         )

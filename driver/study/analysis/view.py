@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.base import Role
-from ...ipi.input import ConfigError
+from ...errors import InputError
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -55,12 +55,12 @@ def view(
         forces: of each, eV/Å, for the roles there are.
 
     Raises:
-        ConfigError: if chemiscope is not installed.
+        InputError: if chemiscope is not installed.
     """
     try:
         import chemiscope
     except ImportError as error:
-        raise ConfigError(
+        raise InputError(
             "expected chemiscope for the view of the trajectory, got none; install it with: "
             'pip install "halfkick[report]", or leave the view out with --no-view'
         ) from error

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from xml.etree import ElementTree
 
-from ...ipi.input import ConfigError, parse_parameters, read_input
+from ...errors import InputError
+from ...ipi.input import parse_parameters, read_input
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -44,7 +45,7 @@ class Base:
         beads: of the input.
 
     Raises:
-        ConfigError: if it is no such input.
+        InputError: if it is no such input.
     """
 
     def __init__(self, path: Path | None, stride: int | None) -> None:
@@ -55,7 +56,7 @@ class Base:
         self._root = ElementTree.parse(path).getroot()
         found = {e.parameters.get("role"): e.parameters for e in source.endpoints if e.parameters}
         if len({parameters.get("model") for parameters in found.values()}) != 1 or len(found) < 2:
-            raise ConfigError(
+            raise InputError(
                 f"expected a direct and a conservative <ffsocket> of one model in '{path}', got "
                 f"{', '.join(map(str, found)) or 'none'}; begin from the scenario water_nve_mts"
             )
@@ -157,10 +158,10 @@ def _put(parent: ElementTree.Element, tag: str, text: str) -> None:
 
 
 def repeated(structure: Atoms, n_atoms: int) -> Atoms:
-    """Repeat a structure to ``n_atoms``, as close to a cube as it can be; ConfigError if not."""
+    """Repeat a structure to ``n_atoms``, as close to a cube as it can be; InputError if not."""
     times, rest = divmod(n_atoms, len(structure))
     if rest or not times:
-        raise ConfigError(
+        raise InputError(
             f"expected atoms in multiples of {len(structure)}, the template's, got {n_atoms}"
         )
     splits = [

@@ -12,7 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ....models.load import load_model
-from ...ipi.input import ConfigError, read_input
+from ...errors import InputError
+from ...ipi.input import read_input
 from .inputs import MODES, Base
 from .measure import measure
 from .plot import draw
@@ -39,7 +40,7 @@ def bench(
     """Measure, report, and leave the figures in the folder ``out``.
 
     Raises:
-        ConfigError: if the input is not one that can be compared.
+        InputError: if the input is not one that can be compared.
         ModelError: if its model cannot be used.
     """
     machine = Machine(device, threads)
@@ -76,13 +77,13 @@ def read_options(
     quick: bool,
     in_a_row: int = 0,
 ) -> Options:
-    """Options from the command line; ConfigError if they are none.
+    """Options from the command line; InputError if they are none.
 
     What is left out is the input's; without an input 1 and 8 beads and up to 6144 atoms.
     """
     given = tuple(filter(None, modes.split(",")))
     if not given or set(given) - set(MODES):
-        raise ConfigError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
+        raise InputError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
     full = input_xml is None and not quick
     if beads is None:
         beads = "1,8" if full else str(read_input(input_xml).replicas if input_xml else 1)
@@ -99,13 +100,13 @@ def read_options(
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:
-    """Read ``1,8,32``; ConfigError if it is something else."""
+    """Read ``1,8,32``; InputError if it is something else."""
     try:
         values = tuple(int(item) for item in text.split(","))
     except ValueError:
         values = ()
     if not values or min(values) < 1:
-        raise ConfigError(f"expected --{name} as positive numbers like 1,8, got '{text}'")
+        raise InputError(f"expected --{name} as positive numbers like 1,8, got '{text}'")
     return values
 
 

@@ -15,8 +15,8 @@ from ....models.check.heating import foresee
 from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
 from ....models.pair import Pair
+from ...errors import InputError
 from ...ipi.edit import Template, Variant
-from ...ipi.input import ConfigError
 from ...run.runner import Runner
 from ..analysis.forces import structure_of
 from ..analysis.run_data import Run, open_run
@@ -63,7 +63,7 @@ def tune(
         run: runs an input.
 
     Raises:
-        ConfigError: if the equilibration fails.
+        InputError: if the equilibration fails.
     """
     inner_steps = options.inner_fs or (template.inner_fs,)
     variant = Variant(
@@ -113,10 +113,10 @@ def equilibrate(template: Template, variant: Variant, folder: Path, run: Runner)
     """Run a variant, unless that has been done, and return its RESTART.
 
     Raises:
-        ConfigError: if it does not end well.
+        InputError: if it does not end well.
     """
     if run(template.write(variant, folder, start=None)) != 0:
-        raise ConfigError(f"expected the run in '{folder}' to end well; see its driver.log")
+        raise InputError(f"expected the run in '{folder}' to end well; see its driver.log")
     return folder / "RESTART"
 
 
@@ -140,7 +140,7 @@ def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:
     code = run(xml)
     try:
         done = open_run(xml)
-    except ConfigError:
+    except InputError:
         return None
     finite = all(np.isfinite(column).all() for column in done.columns.values())
     whole = done.columns["step"][-1] >= variant.steps

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...ipi.input import ConfigError
+from ...errors import InputError
 from ..analysis.molecules import find_molecules
 
 if TYPE_CHECKING:
@@ -23,14 +23,14 @@ def water_box(molecules: int) -> Atoms:
     """Return a periodic box of liquid water.
 
     Raises:
-        ConfigError: for other numbers than 32, 64 and multiples of 64 by a cube.
+        InputError: for other numbers than 32, 64 and multiples of 64 by a cube.
     """
     from ase.io import read
 
     times = round((molecules / 64) ** (1 / 3))
     base = molecules // max(times, 1) ** 3
     if base not in SHIPPED or base * max(times, 1) ** 3 != molecules:
-        raise ConfigError(
+        raise InputError(
             f"expected 32, 64, 512 or another 64 k³ molecules, got {molecules}; change --molecules"
         )
     name, index = SHIPPED[base]

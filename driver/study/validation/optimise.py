@@ -11,8 +11,8 @@ import numpy as np
 
 from ....models.base import Role
 from ....models.pair import Pair
+from ...errors import InputError
 from ...ipi.edit import keep_or_write, prefix_of
-from ...ipi.input import ConfigError
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
 from ..analysis.run_data import open_run
@@ -86,7 +86,7 @@ def optimise(
         steps: most steps of each phase.
 
     Raises:
-        ConfigError: if i-PI fails.
+        InputError: if i-PI fails.
     """
     found = []
     for name, atoms in structures.items():
@@ -127,7 +127,7 @@ def _phase(
         tolerance=TOLERANCE,
     )
     if run(keep_or_write(folder / "input.xml", text)) != 0:
-        raise ConfigError(f"expected the optimisation in '{folder}' to end well; see driver.log")
+        raise InputError(f"expected the optimisation in '{folder}' to end well; see driver.log")
     done = open_run(folder)
     frame = done.frames("positions").beads[0][-1]
     frame.pbc = atoms.pbc

@@ -11,8 +11,8 @@ import numpy as np
 
 from ....models.base import Role
 from ....models.pair import Pair
+from ...errors import InputError
 from ...ipi.edit import Template, Variant
-from ...ipi.input import ConfigError
 from ...run.launch import copy_scenario
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
@@ -60,7 +60,7 @@ class Plan:
     def __post_init__(self) -> None:
         unknown = [name for name in self.ensembles if name not in TAU_FS]
         if unknown:
-            raise ConfigError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
+            raise InputError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
 
 
 def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) -> dict[str, Path]:
@@ -70,7 +70,7 @@ def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) 
         ``ensemble_forces`` -> folder.
 
     Raises:
-        ConfigError: if the equilibration fails.
+        InputError: if the equilibration fails.
     """
     template = _template(plan, folder)
     step, stride = template.inner_fs, template.stride

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...base import ModelError
+from ...errors import ModelError
 
 if TYPE_CHECKING:
     from metatrain.pet import PET

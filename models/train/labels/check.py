@@ -8,7 +8,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
 
-from ...base import ModelError
+from ...errors import ModelError
 from .frames import Keys
 
 __all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]

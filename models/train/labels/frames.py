@@ -13,7 +13,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ...base import ModelError
+from ...errors import ModelError
 
 __all__ = ["Keys", "find_keys", "is_lone_atom", "label", "read_frames"]
 

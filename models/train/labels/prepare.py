@@ -15,7 +15,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 
 from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
-from ...base import ModelError
+from ...errors import ModelError
 from ..options import TrainOptions
 from .baseline import find_baseline, residuals
 from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers

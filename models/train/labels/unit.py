@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
-from ...base import ModelError
+from ...errors import ModelError
 
 __all__ = ["bond_stiffness", "check_units", "work_ratio"]
 

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ...backends.malloc import keep_memory
-from ...base import ModelError
+from ...errors import ModelError
 from .loop import out_of_memory
 from .training import Training
 
