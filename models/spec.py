@@ -46,14 +46,14 @@ class ModelSpec:
         from .registry import is_kind
 
         target, _, query = text.strip().partition("?")
-        kind, colon, rest = target.partition(":")
+        kind, _, rest = target.partition(":")
         if not is_kind(kind):
             kind, rest = "", target
         return cls(kind, rest, _options(query))
 
     @property
     def runs_named_code(self) -> bool:
-        """Whether the text names code that would be called: such a name is never taken from INIT."""
+        """Whether it names code that would be called: never to be taken from INIT."""
         from .registry import kind_of
 
         return bool(self.kind) and kind_of(self.kind).runs_named_code
