@@ -71,6 +71,15 @@ class ForceField:
         needs_virial: whether the ensemble uses the virial.
         is_dynamics: whether atoms move by nothing but dynamics.
 
+    Attributes:
+        role: which forces it serves.
+        roles: what has to be evaluated for that.
+        numbers: atomic numbers of the template, shape (N,).
+        pbc: periodic directions, shape (3,).
+        model: evaluates; force fields that name the same one share it.
+        limits: beyond which the guard speaks.
+        identity: equal for force fields of the same model and atoms.
+
     Raises:
         InputError: if a parameter is missing, unknown or wrong.
         ModelError: if the model cannot do what is asked.

@@ -55,7 +55,7 @@ class Guard:
             :class:`~halfkick.driver.server.guards.displacement.DisplacementMonitor`.
 
     Attributes:
-        requests: structures seen, by place; messages count with it.
+        requests: structures seen, by slot; messages count with it.
         gaps: between the force fields.
     """
 

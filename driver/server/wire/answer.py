@@ -36,9 +36,17 @@ class Answer:
 
     def padded(self, missing: int) -> Answer:
         """The same, with the last structure's numbers ``missing`` times more."""
-        arrays = self.energies, self.forces, self.virials
-        longer = [np.concatenate([a, a[-1:].repeat(missing, axis=0)]) for a in arrays]
-        return Answer(*longer, self.known_finite)
+        return Answer(
+            _pad(self.energies, missing),
+            _pad(self.forces, missing),
+            _pad(self.virials, missing),
+            self.known_finite,
+        )
+
+
+def _pad(array: NDArray[np.float64], missing: int) -> NDArray[np.float64]:
+    """The array with its last row ``missing`` times more."""
+    return np.concatenate([array, array[-1:].repeat(missing, axis=0)])
 
 
 def encode_answer(

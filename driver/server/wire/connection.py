@@ -27,6 +27,10 @@ class Connection:
 
     One thread reads, another answers; a lock keeps the protocol whole. i-PI sends nothing
     while it waits for an answer, so neither waits for the other.
+
+    Args:
+        address: where i-PI listens.
+        slot: names the connection; its structures follow each other in time.
     """
 
     def __init__(self, address: Address, slot: str) -> None:
