@@ -21,7 +21,6 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +29,7 @@ from ....models.base import Structure
 from ...errors import GuardError
 from ..force_field import ForceField, ServedForces
 from ..limits import max_norm
+from . import GUARD_FILE
 from .displacement import DisplacementMonitor
 from .gap import GapMonitor
 
@@ -38,7 +38,6 @@ __all__ = ["Guard"]
 log = logging.getLogger("halfkick")
 
 MAX_CONSECUTIVE_VIOLATIONS = 3
-GUARD_FILE = Path("guard.xyz")
 LIMIT_UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}
 LIMITED_QUANTITIES = {
     "max_force": "a force",

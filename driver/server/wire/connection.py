@@ -49,11 +49,15 @@ class Connection:
         """
         transport = TRANSPORTS[self.address.mode]
         try:
-            self._socket = transport.connect(self.address)
+            sock = transport.connect(self.address)
+        except (FileNotFoundError, ConnectionRefusedError, BlockingIOError, TimeoutError):
+            return False
         except OSError as error:
             raise InputError(f"expected i-PI at {self.address}, cannot connect: {error}") from error
+        sock.settimeout(None)
+        self._socket = sock
         self.protocol = Protocol(shared=transport.shares_memory)
-        return self._socket is not None
+        return True
 
     def fileno(self) -> int:
         """For selectors."""

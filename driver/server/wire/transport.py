@@ -26,21 +26,21 @@ class Transport(ABC):
     shares_memory = False
 
     @abstractmethod
-    def connect(self, address: Address) -> socket.socket | None:
-        """A blocking socket, connected at the first try; ``None`` if nobody listens yet.
+    def connect(self, address: Address) -> socket.socket:
+        """Connect, once.
 
         Raises:
-            OSError: if the address can never work.
+            OSError: if that fails; FileNotFoundError, ConnectionRefusedError, BlockingIOError or
+                TimeoutError where nobody listens yet.
         """
 
 
 class UnixTransport(Transport):
     """``mode='unix'``: a socket file."""
 
-    def connect(self, address: Address) -> socket.socket | None:
-        """Connect to the socket file."""
-        # i-PI accepts only while it has requests: a full backlog must not block us
-        return _try_once(socket.AF_UNIX, address.path, timeout_s=0.0)
+    def connect(self, address: Address) -> socket.socket:
+        """Without waiting: i-PI accepts only while it has requests, a full backlog would block."""
+        return _connected(socket.AF_UNIX, address.path, timeout_s=0.0)
 
 
 class SharedMemoryTransport(UnixTransport):
@@ -52,12 +52,11 @@ class SharedMemoryTransport(UnixTransport):
 class InetTransport(Transport):
     """``mode='inet'``: a host and a port."""
 
-    def connect(self, address: Address) -> socket.socket | None:
-        """Connect to the port; short messages are sent at once."""
+    def connect(self, address: Address) -> socket.socket:
+        """With small messages sent at once."""
         target = address.host, address.port
-        sock = _try_once(socket.AF_INET, target, timeout_s=INET_CONNECT_TIMEOUT_S)
-        if sock is not None:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock = _connected(socket.AF_INET, target, timeout_s=INET_CONNECT_TIMEOUT_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return sock
 
 
@@ -69,18 +68,14 @@ TRANSPORTS: Mapping[str, Transport] = {
 """The modes by their names in i-PI's input."""
 
 
-def _try_once(
+def _connected(
     family: socket.AddressFamily, target: str | tuple[str, int], timeout_s: float
-) -> socket.socket | None:
+) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.settimeout(timeout_s)
         sock.connect(target)
-    except (FileNotFoundError, ConnectionRefusedError, BlockingIOError, TimeoutError):
-        sock.close()
-        return None
     except OSError:
         sock.close()
         raise
-    sock.settimeout(None)
     return sock
