@@ -33,9 +33,9 @@ def analyze(
     from rich.console import Console
     from rich.table import Table
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ..study.analysis.report import analyze, html
     from ..study.analysis.run_data import open_run
 

@@ -39,8 +39,8 @@ def bench(
 
     from ..study.bench.run import bench as run_bench
     from ..study.bench.run import read_options
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     options = read_options(input_xml, modes, beads, atoms, repeats, quick, in_a_row)
     run_bench(input_xml, stride, options, device, threads, out, Console())

@@ -32,9 +32,9 @@ def tune(
     """Find the stride: short runs at constant energy, a picture with the knee, a better input."""
     from rich.console import Console
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ..ipi.edit import Template, recommended
     from ..run.job import describe
     from ..run.processes import Machine

@@ -30,9 +30,9 @@ def validate(
     from rich.console import Console
     from rich.table import Table
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ...models.base import Role
     from ...models.load import load_model
     from ...models.pair import Pair
