@@ -195,7 +195,7 @@ class Supervisor:
 
     def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
         from ..ipi.properties import read_properties
-        from .picture import draw
+        from .plot import draw_energies
         from .summary import summarize
 
         folder = self.job.folder
@@ -206,7 +206,7 @@ class Supervisor:
         summary.write(folder / "summary.json")
         lacking = self.job.without_energy
         title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
-        draw(rows, self.job.n_atoms, title, folder / "energy.png")
+        draw_energies(rows, self.job.n_atoms, title, folder / "energy.png")
         if len(rows):
             console.print(str(summary), highlight=False)
             if state != "finished":

@@ -15,8 +15,8 @@ from halfkick.driver.run.processes import Machine
 from halfkick.driver.run.runner import quiet_runner
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules
-from halfkick.driver.study.analysis.observables import Curve, Scalar
-from halfkick.driver.study.analysis.report import Report
+from halfkick.driver.study.analysis.observables import Curve, Quantity, Scalar
+from halfkick.driver.study.analysis.report import AnalysisReport
 from halfkick.driver.study.validation.boxes import clusters, water_box
 from halfkick.driver.study.validation.optimise import RECIPES, Optimised, optimise, rates
 from halfkick.driver.study.validation.validate import Plan, html, results, simulate, targets
@@ -66,13 +66,16 @@ def report(drifts=(), temperatures=(), shift=0.0):
     x, error = np.linspace(0, 5, 50), np.full(50, 0.1)
     analyses = []
     for index in range(3):
-        scalars = [Scalar("drift", "meV/atom/ps", drifts[index], 0.01)] if drifts else []
+        scalars = []
+        if drifts:
+            scalars.append(Scalar("drift", "meV/atom/ps", drifts[index], 0.01, Quantity.DRIFT))
         for name, value in zip(("H", "O"), temperatures[index] if temperatures else ()):  # noqa: B905
-            scalars.append(Scalar(f"temperature({name})", "K", value, 1.0))
+            shown = f"temperature({name})"
+            scalars.append(Scalar(shown, "K", value, 1.0, Quantity.TEMPERATURE, name))
         y = np.random.default_rng(index).normal(scale=0.1, size=50) + (shift if index == 2 else 0.0)
         curves = [Curve("radial distribution", "O-O", "", "", x, y, error)]
         analyses.append(Analysis("", [], scalars, curves))
-    return Report(analyses)
+    return AnalysisReport(analyses)
 
 
 def judged(reports, **others):

@@ -6,6 +6,8 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
+from ....models.plotting import RED
+
 __all__ = ["page", "picture", "section", "table"]
 
 STYLE = """
@@ -16,9 +18,9 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: 
   overflow-x: auto; }
 th, td { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
-td.far { color: #c0392b; font-weight: 600; }
+td.far { color: %RED%; font-weight: 600; }
 img { max-width: 100%; } p.note { color: #555; max-width: 46em; }
-"""
+""".replace("%RED%", RED)
 
 
 def page(title: str, parts: Sequence[str]) -> str:

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import numpy as np
 
+from ....models.plotting import BLUE, GREEN, RED, YELLOW, new_figure, style_axes
 from .ratios import shares
 from .results import Measured
 
 __all__ = ["draw"]
 
 COLORS = {
-    "model": "#1b6ca8",
-    "neighbour lists": "#3b8554",
-    "driver and sockets": "#c0392b",
-    "i-PI": "#e0a030",
+    "model": BLUE,
+    "neighbour lists": GREEN,
+    "driver and sockets": RED,
+    "i-PI": YELLOW,
 }
 MARKERS = {"halfkick": "o", "ffdirect": "s", "two drivers": "D"}
 
@@ -28,11 +29,7 @@ def draw(measured: Measured, path: Path) -> None:
     setups = [setup for setup in measured.times if setup.mode == "mts"]
     if not setups:
         return
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(2.4 + 2.2 * len(setups), 4.2), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(2.4 + 2.2 * len(setups), 4.2, dpi=150)
     panels = figure.subplots(1, len(setups), squeeze=False)[0]
     for axis, setup in zip(panels, setups, strict=True):
         bottom = 0.0
@@ -50,7 +47,7 @@ def draw(measured: Measured, path: Path) -> None:
         axis.set_title(f"{setup.atoms} atoms, {beads}", fontsize=9)
         axis.set_xlim(-0.5, 0.9)
         axis.set_xticks([])
-        axis.spines[["top", "right"]].set_visible(False)
+        style_axes(axis, grid=False)
     panels[0].set_ylabel("ms per inner step")
     handles = dict(zip(*reversed(panels[0].get_legend_handles_labels()), strict=True))
     figure.legend(handles.values(), handles.keys(), loc="outside right center", frameon=False)

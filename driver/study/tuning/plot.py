@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from ...run.picture import PALETTE
+from ....models.plotting import PALETTE, new_figure, style_axes
 from ...statistics import with_error
 from .result import Foreseen, Row
 
@@ -27,11 +27,7 @@ def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> N
         chosen: the setting that is recommended.
         path: the picture to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 5.5), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.0, 5.5, dpi=150)
     drift, speed = figure.subplots(2, 1, sharex=True)
     for inner, color in zip(dict.fromkeys(r.inner_fs for r in rows), cycle(PALETTE), strict=False):
         own = [r for r in rows if r.inner_fs == inner]
@@ -58,8 +54,7 @@ def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> N
     speed.set_ylim(bottom=0.0)
     speed.set_xlabel("outer step (fs); dotted: a run that did not reach its end")
     for axis in (drift, speed):
-        axis.grid(color="0.9", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+        style_axes(axis)
     figure.savefig(path)
 
 

@@ -17,7 +17,7 @@ from ...run.launch import copy_scenario
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
 from ..analysis.html import page, section, table
-from ..analysis.report import Report, analyze, sections
+from ..analysis.report import AnalysisReport, analyze, sections
 from ..analysis.run_data import open_run
 from ..tuning.tune import equilibrate
 from .boxes import clusters, water_box
@@ -125,7 +125,7 @@ def geometries(
     return found
 
 
-def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
+def results(plan: Plan, places: dict[str, Path]) -> dict[str, AnalysisReport]:
     """Analyse the runs of each ensemble, the conservative one first."""
     found = {}
     for ensemble in plan.ensembles:
@@ -136,7 +136,7 @@ def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
     return found
 
 
-def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float]]:
+def targets(reports: dict[str, AnalysisReport], pair: Pair) -> dict[str, dict[str, float]]:
     """Kinetic temperatures of species (K) that each thermostat should give with this step."""
     found = {}
     for ensemble, report in reports.items():
@@ -153,7 +153,7 @@ def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float
 
 def html(
     plan: Plan,
-    reports: dict[str, Report],
+    reports: dict[str, AnalysisReport],
     judged: Sequence[Verdict],
     optimised: Sequence[Optimised],
 ) -> str:
@@ -175,7 +175,10 @@ def html(
 
 
 def to_json(
-    plan: Plan, reports: dict[str, Report], judged: Sequence[Verdict], done: Sequence[Optimised]
+    plan: Plan,
+    reports: dict[str, AnalysisReport],
+    judged: Sequence[Verdict],
+    done: Sequence[Optimised],
 ) -> str:
     """All of it as JSON."""
     return json.dumps(
