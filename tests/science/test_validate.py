@@ -19,7 +19,13 @@ from halfkick.driver.study.analysis.observables import Curve, Quantity, Scalar
 from halfkick.driver.study.analysis.report import AnalysisReport
 from halfkick.driver.study.validation.boxes import clusters, water_box
 from halfkick.driver.study.validation.optimise import RECIPES, Optimised, optimise, rates
-from halfkick.driver.study.validation.validate import Plan, html, results, simulate, targets
+from halfkick.driver.study.validation.validate import (
+    ValidationOptions,
+    html,
+    results,
+    simulate,
+    targets,
+)
 from halfkick.driver.study.validation.verdicts import verdicts
 from halfkick.models.base import Role
 from halfkick.models.pair import Pair
@@ -43,7 +49,7 @@ def test_other_boxes_are_refused(molecules):
 
 def test_a_box_that_cannot_be_made_leaves_nothing_behind(run, tmp_path):
     with pytest.raises(InputError, match="expected 32, 64"):
-        simulate(Plan(molecules=31), tmp_path / "out", run, str)
+        simulate(ValidationOptions(molecules=31), tmp_path / "out", run, str)
     assert not (tmp_path / "out").exists()
 
 
@@ -145,7 +151,7 @@ def test_direct_forces_do_not_find_the_minimum(run, tmp_path):
 
 def test_the_three_forces_with_and_without_a_thermostat(run, tmp_path):
     """The toy on a box of water: what is judged of real models, and what has run stays."""
-    plan = Plan("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
+    plan = ValidationOptions("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
     said = []
     places = simulate(plan, tmp_path, run, said.append)
     assert said[:4] == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]
