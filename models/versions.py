@@ -1,4 +1,4 @@
-"""Versions of installed packages, for cards and results."""
+"""Which versions of packages take part, for the cards."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ __all__ = ["installed_versions"]
 
 
 def installed_versions(packages: Iterable[str]) -> dict[str, str]:
-    """Package -> version, of those that are installed."""
-    versions = {}
+    """Return the versions of those packages that are installed, by their names."""
+    found = {}
     for package in packages:
         try:
-            versions[package] = version(package)
+            found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return versions
+    return found

@@ -36,19 +36,20 @@ def curves(run: Run) -> list[Curve]:
     length = min(len(frames.times) // BLOCKS, max(MIN_BLOCK_FRAMES, round(MAX_BLOCK_PS / step_ps)))
     blocks = len(frames.times) // length
     weighted = (velocities * np.sqrt(masses)[:, None]).reshape(len(velocities), -1)
-    x = np.fft.rfftfreq(length, step_ps) * PER_CM
+    x = np.asarray(np.fft.rfftfreq(length, step_ps) * PER_CM, np.float64)
 
     def spectrum(part: slice) -> NDArray[np.float64]:
         return density_of_states(weighted[part][:length], step_ps)
 
     y, error = blocked(len(weighted), spectrum, blocks)
-    times: NDArray[np.float64] = step_ps * np.arange(min(length // 2, round(MAX_LAG_PS / step_ps)))
+    lags = min(length // 2, round(MAX_LAG_PS / step_ps))
 
     def correlation(part: slice) -> NDArray[np.float64]:
-        return autocorrelation(weighted[part], len(times))
+        return autocorrelation(weighted[part], lags)
 
     c, c_error = blocked(len(weighted), correlation, blocks)
     labels = ("autocorrelation", "all", "time (ps)", "velocity correlation")
+    times = np.asarray(step_ps * np.arange(lags), np.float64)
     decay = Curve(*labels, times, c, c_error, only=True)
     if folded(y):
         return [decay]
