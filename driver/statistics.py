@@ -1,4 +1,4 @@
-"""Means and slopes of correlated series, with honest errors."""
+"""Means and slopes of correlated series, with their standard errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the model's process uses the machine beside i-PI: threads, how they wait, and memory."""
+"""Threads and memory of the model's process beside i-PI."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from ..models.backends.malloc import keep_memory
 
 __all__ = ["configure_threads"]
 
-log = logging.getLogger("halfkick")
+log = logging.getLogger(__name__)
 
 SPIN_COUNT = "10000"
 """Rounds for which a thread of GNU's OpenMP looks out for work before it sleeps: about 0.1 ms."""

@@ -1,4 +1,4 @@
-"""Draws how energies and temperature of a run went, or of several."""
+"""Plots of energies and temperature over time, of one run or of several."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Shows how a run goes, from i-PI's properties file as it grows."""
+"""The progress of a run, from i-PI's properties file as it grows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run comes to, in a few numbers."""
+"""The summary of a run: state, speed, evaluations, drift and temperature."""
 
 from __future__ import annotations
 

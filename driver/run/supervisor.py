@@ -1,4 +1,4 @@
-"""Sees i-PI and the driver through a run: replaces what dies or hangs, ends both, sums up."""
+"""The supervisor of i-PI and the driver: it replaces what dies or hangs, ends both, sums up."""
 
 from __future__ import annotations
 

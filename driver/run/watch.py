@@ -1,4 +1,4 @@
-"""Shows how a run goes, from outside of it: i-PI's last row and the driver's last line."""
+"""The state of a run that was started elsewhere: i-PI's last row and the driver's last line."""
 
 from __future__ import annotations
 

@@ -8,7 +8,7 @@ from html import escape
 
 from ....models.plotting import RED
 
-__all__ = ["page", "picture", "section", "table"]
+__all__ = ["image", "page", "section", "table"]
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62em; margin: 2em auto;
@@ -39,8 +39,8 @@ def section(title: str, note: str = "") -> str:
     return f"<h2>{escape(title)}</h2>{below}"
 
 
-def picture(png: bytes, alt: str) -> str:
-    """Return a picture that is part of the page."""
+def image(png: bytes, alt: str) -> str:
+    """Return an image that is part of the page."""
     data = b64encode(png).decode()
     return f'<p><img alt="{escape(alt)}" src="data:image/png;base64,{data}"></p>'
 

@@ -1,4 +1,4 @@
-"""How atoms move: vibrational density of states, velocity autocorrelation, diffusion."""
+"""Motion of atoms: vibrational density of states, velocity autocorrelation, diffusion."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from ...run.job import labels_of
 from ...statistics import with_error
 from .collect import Analysis, analyze_together
 from .forces import both_forces, load_pair
-from .html import page, picture, section, table
+from .html import image, page, section, table
 from .observables import Scalar, deviation, difference
 from .plots import plot_energies, plot_groups
 from .run_data import Frames, Run
@@ -56,7 +56,7 @@ class AnalysisReport:
         return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
 
     @cached_property
-    def pictures(self) -> dict[str, bytes]:
+    def plots(self) -> dict[str, bytes]:
         """All of them by name, as PNG: first that of the energies."""
         energies = plot_energies([run for a in self.analyses for run in a.runs])
         curves = {a.label: a.curves for a in self.analyses}
@@ -145,20 +145,20 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
 
 
 def sections(report: AnalysisReport) -> list[str]:
-    """Parts of a page: all tables and pictures, and the view if there is one."""
+    """Parts of a page: all tables and plots, and the view if there is one."""
     labels = [analysis.label for analysis in report.analyses]
     notes = [ERRORS]
     notes += [TOGETHER] if any(len(a.runs) > 1 for a in report.analyses) else []
     notes += [SIGMAS] if len(labels) > 1 else []
     parts = [section("Figures", " ".join(notes))]
     parts.append(table(["", "unit", *labels], report.rows()))
-    (name, energies), *curves = report.pictures.items()
-    parts += [section("Energy and temperature"), picture(energies, name)]
+    (name, energies), *curves = report.plots.items()
+    parts += [section("Energy and temperature"), image(energies, name)]
     if len(labels) > 1 and report.curve_rows():
         note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
         parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
     for group, png in curves:
-        parts += [section(group.capitalize()), picture(png, group)]
+        parts += [section(group.capitalize()), image(png, group)]
     if report.view:
         note = "Blue: conservative forces. Red: direct forces."
         parts += [section(f"Frames of {labels[0]}", note), report.view]

@@ -1,4 +1,4 @@
-"""Times everything, one setup after the other, what belongs to a setup turn by turn."""
+"""Measurements, one setup after the other; what belongs to a setup is timed turn by turn."""
 
 from __future__ import annotations
 

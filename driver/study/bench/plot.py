@@ -1,4 +1,4 @@
-"""Draws where the time of an inner step goes."""
+"""The plot of ``halfkick bench``: shares of the time of an inner step."""
 
 from __future__ import annotations
 

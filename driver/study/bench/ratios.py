@@ -1,4 +1,4 @@
-"""Ratios and times that say how well halfkick does, computed within one run."""
+"""Ratios of times that were measured in one run."""
 
 from __future__ import annotations
 

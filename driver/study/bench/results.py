@@ -1,4 +1,4 @@
-"""What is timed, with what, and the times."""
+"""Results of a benchmark: options, machine, times."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is claimed of multiple time stepping, and whether runs bear it out."""
+"""Verdicts: the claims of multiple time stepping, and whether runs bear them out."""
 
 from __future__ import annotations
 
