@@ -18,7 +18,7 @@ def compare(
     from ..errors import InputError
     from ..ipi.properties import read_properties
     from ..run.job import describe, labels_of
-    from ..run.picture import compare as draw
+    from ..run.plot import draw_comparison
 
     jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
     shown = {}
@@ -30,4 +30,4 @@ def compare(
                 f"'{job.folder}', got none; run it first"
             )
         shown[label] = rows, job.n_atoms
-    draw(shown, out)
+    draw_comparison(shown, out)

@@ -45,7 +45,7 @@ def serve(
     from ..errors import InputError
     from ..ipi.input import Input, collect, read_input
     from ..server.serve import ServeOptions, Server
-    from ..threads import settle
+    from ..threads import configure_threads
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
     addresses = {"unix": unix or [], "shm": shm or [], "inet": inet or []}
@@ -53,7 +53,7 @@ def serve(
         raise InputError("expected an i-PI input file, --unix NAME, --shm NAME or --inet HOST:PORT")
     source = Input() if input_xml is None else read_input(input_xml)
     endpoints = collect(source, addresses, prefix, connections)
-    settle(threads)
+    configure_threads(threads)
     server = Server(
         endpoints,
         lambda spec: load_model(spec, device=device, dtype=dtype),
