@@ -35,7 +35,7 @@ def tune(
     from ..threads import settle
 
     settle(threads)
-    from ..ipi.edit import Template, recommended
+    from ..ipi.mts_input import MtsInput
     from ..run.job import describe
     from ..run.processes import Machine
     from ..run.runner import quiet_runner
@@ -43,14 +43,15 @@ def tune(
     from ..study.tuning import plot as knee
     from ..study.tuning import tune as tuning
 
-    template, pair = Template(input_xml), load_pair(describe(input_xml), device, dtype)
+    job = describe(input_xml)
+    source, pair = MtsInput(job.source), load_pair(job, device, dtype)
     defaults = tuning.Options()
     options = tuning.Options(
         strides or defaults.strides, inner or (), seeds, ps, equilibrate, limit, defaults.frames
     )
     console, rows = Console(), []
     runner = quiet_runner(Machine(device, dtype, threads))
-    for row in tuning.tune(template, out, pair, options, runner):
+    for row in tuning.tune(source, out, pair, options, runner):
         rows.append(row)
         tuning.write_json(rows, out / "tune.json")
         console.print(f"{row.inner_fs:g} fs, M = {row.stride}: RMS drift {row.rms_drift:.3g}")
@@ -60,6 +61,5 @@ def tune(
     if chosen is None:
         console.print(f"no stride holds the drift below {limit:g} meV/atom/ps")
         raise typer.Exit(1)
-    path = out / "recommended.xml"
-    path.write_text(recommended(template, chosen.inner_fs, chosen.stride))
+    path = source.recommended(chosen.inner_fs, chosen.stride).write(out / "recommended.xml")
     console.print(f"recommended: {chosen.inner_fs:g} fs, M = {chosen.stride}; see {path}")

@@ -29,6 +29,7 @@ from numpy.typing import NDArray
 from ....models.base import Structure, all_finite
 from ...errors import GuardError
 from ..force_field import ForceField, Numbers
+from . import GUARD_FILE
 from .displacement import Moves
 from .gap import Gaps
 from .norm import bound, longest
@@ -40,7 +41,7 @@ __all__ = [
 log = logging.getLogger("halfkick")
 
 PATIENCE = 3
-SAVED = Path("guard.xyz")
+SAVED = Path(GUARD_FILE)
 
 
 UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}

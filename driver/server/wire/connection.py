@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError, ProtocolError
-from ...ipi.input import Address
+from ...ipi.transport import Address
 from .protocol import Event, Protocol, Request, Segments, State
 
 __all__ = ["Closed", "Connection"]
@@ -45,24 +45,16 @@ class Connection:
         Raises:
             InputError: if the address can never work.
         """
-        unix = self.address.mode != "inet"
-        target = self.address.path if unix else (self.address.host, self.address.port)
-        sock = socket.socket(socket.AF_UNIX if unix else socket.AF_INET, socket.SOCK_STREAM)
+        transport = self.address.transport
         try:
-            # i-PI accepts only while it has requests: a full backlog must not block us
-            sock.settimeout(0.0 if unix else 5.0)
-            sock.connect(target)
+            sock = transport.connect(self.address)
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError, TimeoutError):
-            sock.close()
             return False
         except OSError as error:
-            sock.close()
             raise InputError(f"expected i-PI at {self.address}, cannot connect: {error}") from error
-        if not unix:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sock.settimeout(None)
         self._socket = sock
-        self.protocol = Protocol(shared=self.address.mode == "shm")
+        self.protocol = Protocol(shared=transport.shares_memory)
         return True
 
     def fileno(self) -> int:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ....models.base import ForceModel, Role, Structure, without_mean_force
 from ....models.errors import ModelError
 from ....models.pair import Pair
+from ....models.spec import ModelSpec
 from ...run.job import Job
 
 if TYPE_CHECKING:
@@ -65,10 +66,7 @@ def structure_of(frame: Atoms) -> Structure:
 
 def _specifications(job: Job, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
-    named = [e.parameters for e in job.endpoints if (e.parameters or {}).get("model")]
+    named = [s.parameters for s in job.sockets if s.parameters and s.parameters.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
-    folder = job.folder
-    return [
-        str(folder / s) if (folder / s.partition("?")[0]).is_file() else s
-        for s in dict.fromkeys(p["model"] for p in named)
-    ]
+    specs = (ModelSpec.parse(p["model"]).in_folder(job.folder) for p in named)
+    return list(dict.fromkeys(map(str, specs)))

@@ -12,8 +12,9 @@ from rich.console import Console
 from rich.table import Table
 
 from ....models.load import load_model
+from ....models.spec import ModelSpec
 from ...errors import InputError
-from ...ipi.input import read_input
+from ...ipi.input import IpiInput
 from .inputs import MODES, Base
 from .measure import measure
 from .plot import draw
@@ -86,7 +87,7 @@ def read_options(
         raise InputError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
     full = input_xml is None and not quick
     if beads is None:
-        beads = "1,8" if full else str(read_input(input_xml).replicas if input_xml else 1)
+        beads = "1,8" if full else str(IpiInput.read(input_xml).replicas if input_xml else 1)
     if atoms is None and full:
         atoms = "192,6144"
     return Options(
@@ -112,9 +113,8 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
 
 def in_one_pass(model: str) -> str:
     """The name of a metatomic model with an option not to cut batches; others as they are."""
-    if ":" in model:
-        return model
-    return f"{model}{'&' if '?' in model else '?'}chunk={CHUNK}"
+    spec = ModelSpec.parse(model)
+    return model if spec.kind else str(spec.with_options(chunk=CHUNK))
 
 
 def report(measured: Measured, found: dict[str, float], console: Console) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...errors import InputError
+from ...errors import RunError
 from ...run.die_with_parent import tethered
 from ...run.processes import environment
 from .inputs import Base, Setup
@@ -154,7 +154,7 @@ class Contender:
             if dead or time.monotonic() > end:
                 log = (self._folder / "log").read_text()[-2000:]
                 what = "its end" if dead else "no answer"
-                raise InputError(f"expected '{self.name}' to run, got {what}: {log}")
+                raise RunError(f"expected '{self.name}' to run, got {what}: {log}")
             time.sleep(0.01)
 
     def _signal(self, number: signal.Signals) -> None:
