@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import InputError
+from ...errors import InputError, RunError
 from ...ipi.input import IpiInput
 from ...ipi.properties import read_columns
 from ...ipi.trajectories import read_frames, step_of
@@ -75,6 +75,17 @@ class Run:
             found = next(filter(None, readable), None)
             self._read_before[kinds] = None if found is None else self._read(found)
         return self._read_before[kinds]
+
+    def positions(self) -> list[Atoms]:
+        """The frames of the first bead.
+
+        Raises:
+            RunError: if it wrote none.
+        """
+        frames = self.frames("positions")
+        if frames is None:
+            raise RunError(f"expected frames of positions in '{self.job.folder}', got none")
+        return frames.beads[0]
 
     @property
     def source(self) -> IpiInput:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from ....models.base import Role
 from ....models.spec import ModelSpec
@@ -65,7 +65,7 @@ class Base:
             )
         direct = found[Role.DIRECT]
         self.model = str(ModelSpec.parse(direct["model"]).in_folder(source.folder))
-        self.structure: Atoms = read(source.folder / direct["template"])
+        self.structure = cast("Atoms", read(source.folder / direct["template"]))  # the last frame
         self.beads = source.replicas
         self._source = source
         self._inner_fs = (source.timestep_fs or 1.0) / source.inner_steps

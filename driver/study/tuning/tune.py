@@ -73,7 +73,7 @@ def tune(
     )  # fmt: skip
     start = equilibrate(source, settings, folder / "start", run)
     first = open_run(folder / "start")
-    frames = first.frames("positions").beads[0]
+    frames = first.positions()
     species = sorted(set(frames[-1].get_chemical_symbols()))
     probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
     both = len(pair.capabilities.roles) == len(Role)

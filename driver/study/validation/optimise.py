@@ -134,7 +134,7 @@ def _phase(
             f"expected the optimisation in '{folder}' to end well; see {files.driver_log.name}"
         )
     done = open_run(folder)
-    frame = done.frames("positions").beads[0][-1]
+    frame = done.positions()[-1]
     frame.pbc = atoms.pbc
     if not atoms.pbc.any():
         frame.cell = None
