@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,10 +19,10 @@ from . import changes
 from .elements import text_of, whole_number
 from .forces import force_field_without_energy
 from .motion import Bath, Ensemble, Motion
-from .outputs import Output, Outputs, Reach
+from .output_files import OutputFiles
+from .outputs import Outputs
 from .sockets import Socket, read_sockets
 from .system import System, read_systems
-from .truncate import last_step
 
 __all__ = ["IpiInput"]
 
@@ -172,41 +172,11 @@ class IpiInput:
         """What i-PI writes."""
         return Outputs.read(self._root)
 
-    def output_files(self, *kinds: str) -> list[Path]:
-        """Output files on disk, of all systems and beads: of these kinds, or of all."""
-        return sorted({path for path, _ in self._files(*kinds)})
-
-    def reach(self) -> dict[Path, Reach]:
-        """How far each file of properties and of a trajectory reaches."""
-        files = self._files("properties", "trajectory")
-        return {path: Reach(last_step(path), item.stride) for path, item in files}
-
-    def _files(self, *kinds: str) -> Iterator[tuple[Path, Output]]:
-        for item in self.outputs.of_kind(*kinds):
-            for system in self._prefixes:
-                for path in self.outputs.on_disk(item, self.folder, system):
-                    yield path, item
-
     @property
-    def properties_file(self) -> Path | None:
-        """The file of the first system that tells most of how the run goes, be it there or not."""
-        files = self.outputs.of_kind("properties")
-        best = max(files, key=lambda item: "conserved" in item.quantities, default=None)
-        if best is None or not self.systems:
-            return None
-        return self.folder / self.outputs.name(best, self._prefixes[0])
-
-    def trajectory_files(self, quantity: str) -> list[list[Path]]:
-        """For each trajectory of a quantity of the first system, the files of its beads."""
-        return [
-            self.outputs.on_disk(item, self.folder, self._prefixes[0])
-            for item in self.outputs.of_kind("trajectory")
-            if quantity in item.quantities
-        ]
-
-    @property
-    def _prefixes(self) -> list[str]:
-        return list(dict.fromkeys(system.prefix for system in self.systems)) or [""]
+    def files(self) -> OutputFiles:
+        """Where i-PI writes that to."""
+        prefixes = [system.prefix for system in self.systems]
+        return OutputFiles(self.outputs, self.folder, prefixes or [""])
 
     # ---- other inputs, made from it
 

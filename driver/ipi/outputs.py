@@ -1,21 +1,19 @@
-"""i-PI's output files: what an input asks for, their names on disk, and how far they reach."""
+"""The outputs that an input asks for."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
 
 from .elements import attribute, strings, whole_number
 
-__all__ = ["Output", "Outputs", "Reach", "lacking"]
+__all__ = ["Output", "Outputs"]
 
 NAMES = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}
 """Kinds of output, and how i-PI calls a file of each where the input does not."""
 
-SUFFIXES = ("xyz", "extxyz", "pdb", "json", "bin")
 UNIT = re.compile(r"\{[^}]*\}")
 
 
@@ -86,28 +84,6 @@ class Outputs:
         """Those of these kinds, or all."""
         return [item for item in self.items if not kinds or item.kind in kinds]
 
-    def name(self, item: Output, system: str = "") -> str:
-        """What i-PI calls a file, without bead and format.
-
-        Args:
-            item: one of them.
-            system: prefix of the system; of no matter for a checkpoint.
-        """
-        name = ".".join(part for part in (self.prefix, item.filename) if part)
-        return f"{system}_{name}" if system and item.kind != "checkpoint" else name
-
-    def on_disk(self, item: Output, folder: Path, system: str = "") -> list[Path]:
-        """Its files in a folder, bead by bead."""
-        ending = {
-            "properties": "",
-            "trajectory": rf"(?:_(\d+))?(?:\.(?:{'|'.join(SUFFIXES)}))?",
-            "checkpoint": r"(?:_(\d+))?",  # one of those that are not overwritten
-        }[item.kind]
-        pattern = re.compile(re.escape(self.name(item, system)) + ending)
-        found = [(m, p) for p in folder.iterdir() if (m := pattern.fullmatch(p.name))]
-        found.sort(key=lambda pair: int((pair[0].lastindex and pair[0][1]) or -1))
-        return [path for _, path in found]
-
 
 DEFAULT_OUTPUTS = Outputs(
     "i-pi",
@@ -120,20 +96,3 @@ DEFAULT_OUTPUTS = Outputs(
     ),
 )
 """What i-PI writes where an input does not say."""
-
-
-@dataclass(frozen=True)
-class Reach:
-    """The last step in a file that has every ``stride``-th; ``None`` if it does not tell."""
-
-    last: int | None
-    stride: int
-
-
-def lacking(reach: Mapping[Path, Reach], step: int) -> list[str]:
-    """Names of the files that do not reach ``step``."""
-    return [
-        path.name
-        for path, file in reach.items()
-        if file.last is not None and file.last < step - step % file.stride
-    ]

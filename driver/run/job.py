@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from ..ipi.input import IpiInput
-from ..ipi.outputs import lacking
+from ..ipi.output_files import lacking
 from ..ipi.sockets import Socket
 from ..ipi.truncate import truncate
 from .folder import RunFolder
@@ -72,7 +72,7 @@ class Job:
     @cached_property
     def properties(self) -> Path | None:
         """i-PI's file of energies and temperature, ``None`` if it writes none."""
-        return self.source.properties_file
+        return self.source.files.properties
 
     @property
     def without_energy(self) -> str | None:
@@ -119,10 +119,10 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         start = IpiInput.read(start.replace(total_steps=steps).write(copy))
     job = Job(input_xml, start, restarted=restart)
     if restart:
-        for path in start.output_files("properties", "trajectory"):
+        for path in start.files.on_disk("properties", "trajectory"):
             truncate(path, job.step)
     else:
-        _keep(job.files.overwritten + start.output_files())
+        _keep(job.files.overwritten + start.files.on_disk())
     return job
 
 
@@ -172,7 +172,7 @@ def _furthest(source: IpiInput) -> IpiInput:
     """
     restart = RunFolder(source.folder).restart
     found: list[IpiInput] = []
-    for path in [restart, *source.output_files("checkpoint")]:
+    for path in [restart, *source.files.on_disk("checkpoint")]:
         try:
             state = IpiInput.read(path)
         except InputError:
@@ -187,7 +187,7 @@ def _furthest(source: IpiInput) -> IpiInput:
     best = ordered[0]
     if best.path == restart:
         return best
-    reach = source.reach()
+    reach = source.files.reach()
     whole = [s for s in ordered if s.path != restart and not lacking(reach, s.step)]
     if not whole:
         names = ", ".join(lacking(reach, best.step))

@@ -94,7 +94,7 @@ def facts(source: IpiInput) -> dict:
             source.outputs.prefix,
             [(o.kind, o.filename, o.stride, o.quantities) for o in source.outputs.items],
         ),
-        "properties": source.properties_file.name,
+        "properties": source.files.properties.name,
     }
 
 
@@ -266,10 +266,10 @@ def test_output_files_are_those_of_all_systems_and_beads(tmp_path):
     for name in (*names, *others):
         (tmp_path / name).touch()
     source = IpiInput.parse(REPLICAS, tmp_path / "input.xml")
-    assert {path.name for path in source.output_files()} == set(names)
-    assert source.properties_file == tmp_path / "first_o.out"
+    assert {path.name for path in source.files.on_disk()} == set(names)
+    assert source.files.properties == tmp_path / "first_o.out"
     (trajectory,) = source.outputs.of_kind("trajectory")
-    beads = source.outputs.on_disk(trajectory, tmp_path, "t1")
+    beads = source.files.of(trajectory, "t1")
     assert [p.name for p in beads] == ["t1_o.x_0.xyz", "t1_o.x_2.xyz", "t1_o.x_10.xyz"]
 
 

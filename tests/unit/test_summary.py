@@ -171,11 +171,9 @@ def test_a_job_is_what_the_input_says(tmp_path):
     assert found.n_atoms is None
     assert job(tmp_path, XML.replace("<nmts> [1, 2, 3] </nmts>", "")).inner_steps == 1
     bare = "<simulation><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, bare).properties is None  # there is no system of which to tell anything
-    silent = "<simulation><output/><ffsocket name='f'/><system/></simulation>"
+    assert job(tmp_path, bare).properties == tmp_path / "i-pi.md"  # as i-PI does if not told
+    silent = "<simulation><output/><ffsocket name='f'/></simulation>"
     assert job(tmp_path, silent).properties is None
-    default = job(tmp_path, silent.replace("<output/>", ""))
-    assert default.properties == tmp_path / "i-pi.md"  # what i-PI writes if it is told nothing
 
 
 def test_only_the_outputs_of_a_run_are_kept_aside(tmp_path):

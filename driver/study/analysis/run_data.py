@@ -70,7 +70,7 @@ class Run:
     def frames(self, *kinds: str) -> Frames | None:
         """The first trajectory of one of these kinds (``positions``, ``velocities``, …) on disk."""
         if kinds not in self._read_before:
-            trajectories = (t for kind in kinds for t in self.source.trajectory_files(kind))
+            trajectories = (t for kind in kinds for t in self.source.files.trajectories(kind))
             readable = ([p for p in t if p.suffix in READABLE] for t in trajectories)
             found = next(filter(None, readable), None)
             self._read_before[kinds] = None if found is None else self._read(found)
