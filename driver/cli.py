@@ -7,7 +7,7 @@ import logging
 import signal
 import sys
 from importlib import metadata
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -26,8 +26,10 @@ from .commands.watch import watch
 OUTSIDE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EIO)
 """Errors that are no fault of the program: a full or broken disk, no permission."""
 
-UsageError = typer.BadParameter.__base__
-"""Click's; older versions of typer import it, newer ones have one of their own."""
+if TYPE_CHECKING:
+    from click import UsageError
+else:  # click's; older versions of typer import it, newer ones have one of their own
+    UsageError = typer.BadParameter.__base__
 
 app = typer.Typer(
     name="halfkick",
@@ -42,7 +44,7 @@ for command in COMMANDS:
     app.command()(command)
 
 
-def _tell_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         print(f"halfkick {metadata.version('halfkick')}")
         raise typer.Exit
@@ -51,7 +53,7 @@ def _tell_version(wanted: bool) -> None:
 @app.callback()
 def halfkick(
     version: Annotated[
-        bool, typer.Option("--version", help="Show the version.", callback=_tell_version)
+        bool, typer.Option("--version", help="Show the version.", callback=_print_version)
     ] = False,
 ) -> None:
     """Serve the direct and conservative forces of one model to i-PI."""
@@ -66,10 +68,10 @@ def main() -> None:
     try:
         raise SystemExit(app(standalone_mode=False))
     except UsageError as error:
-        said = error.format_message().rstrip(".")
-        if said:  # without any arguments the help has been shown
+        message = error.format_message().rstrip(".")
+        if message:  # without any arguments the help has been shown
             name = error.ctx.command_path if error.ctx else "halfkick"
-            print(f"halfkick: error: {said}; see {name} --help", file=sys.stderr)
+            print(f"halfkick: error: {message}; see {name} --help", file=sys.stderr)
         raise SystemExit(2) from None
     except HalfkickError as error:
         print(f"halfkick: {error.verb}: {' '.join(str(error).split())}", file=sys.stderr)

@@ -1,4 +1,4 @@
-"""How the model's process uses the machine beside i-PI: threads, how they wait, and memory."""
+"""Threads and memory of the model's process beside i-PI."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ import os
 
 from ..models.backends.malloc import keep_memory
 
-__all__ = ["settle"]
+__all__ = ["configure_threads"]
 
-log = logging.getLogger("halfkick")
+log = logging.getLogger(__name__)
 
-SPINS = "10000"
+SPIN_COUNT = "10000"
 """Rounds for which a thread of GNU's OpenMP looks out for work before it sleeps: about 0.1 ms."""
 
 
-def settle(threads: int | None) -> None:
+def configure_threads(threads: int | None) -> None:
     """Choose the number of threads, before torch or any other library starts them, and say so.
 
     Memory that was used once is kept: see :func:`keep_memory`.
@@ -33,6 +33,6 @@ def settle(threads: int | None) -> None:
     os.environ["OMP_NUM_THREADS"] = count
     waiting = os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     if waiting.upper() == "PASSIVE":
-        os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
+        os.environ.setdefault("GOMP_SPINCOUNT", SPIN_COUNT)
     keep_memory()
     log.info("CPU threads: %s on %s cores, %s while they wait", count, cores, waiting.lower())

@@ -1,1 +1,1 @@
-"""The commands of ``halfkick``: what each is asked, and what it starts."""
+"""The commands of ``halfkick``: options in, one call, results printed."""

@@ -33,9 +33,9 @@ def analyze(
     from rich.console import Console
     from rich.table import Table
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ..study.analysis.report import analyze, html
     from ..study.analysis.run_data import open_run
 
@@ -45,7 +45,7 @@ def analyze(
     out.write_text(html(report), encoding="utf-8")
     if pictures is not None:
         pictures.mkdir(parents=True, exist_ok=True)
-        for name, png in report.pictures.items():
+        for name, png in report.plots.items():
             (pictures / f"{name.replace(' ', '_')}.png").write_bytes(png)
     table = Table("", "unit", *(analysis.label for analysis in report.analyses))
     for row in report.rows():

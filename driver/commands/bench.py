@@ -37,10 +37,11 @@ def bench(
     """Time halfkick against i-PI's own drivers, on the same input and in one run."""
     from rich.console import Console
 
+    from ..run.processes import Machine
     from ..study.bench.run import bench as run_bench
     from ..study.bench.run import read_options
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     options = read_options(input_xml, modes, beads, atoms, repeats, quick, in_a_row)
-    run_bench(input_xml, stride, options, device, threads, out, Console())
+    run_bench(input_xml, stride, options, Machine(device, threads=threads), out, Console())

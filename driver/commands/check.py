@@ -31,9 +31,9 @@ def check(
     """Measure a model's two forces and the gap between them; recommend a step and a stride."""
     from rich.console import Console
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ...models.base import Role
     from ...models.check.report import check, read_structures
     from ...models.check.tables import tables

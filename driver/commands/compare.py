@@ -19,7 +19,7 @@ def compare(
     from ..ipi.properties import read_properties
     from ..run.folder import find_input
     from ..run.job import describe, labels_of
-    from ..run.picture import compare as draw
+    from ..run.plot import draw_comparison
 
     jobs = [describe(find_input(path)) for path in runs]
     shown = {}
@@ -31,4 +31,4 @@ def compare(
                 f"'{job.folder}', got none; run it first"
             )
         shown[label] = rows, job.n_atoms
-    draw(shown, out)
+    draw_comparison(shown, out)

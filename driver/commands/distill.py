@@ -49,9 +49,9 @@ def distill(
     threads: ThreadsOption = None,
 ) -> None:
     """Teach a small, fast model the forces of any potential; repeated, it goes on."""
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
+    configure_threads(threads)
     from ...models.distill import DistillOptions
     from ...models.distill import distill as start
 

@@ -54,7 +54,7 @@ def serve(
     from ..ipi.input import IpiInput
     from ..ipi.sockets import served_sockets
     from ..server.serve import ServeOptions, Server
-    from ..threads import settle
+    from ..threads import configure_threads
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
     if input_xml is None and not addresses:
@@ -62,7 +62,7 @@ def serve(
         raise InputError(f"expected an i-PI input file, {', '.join(most)} or {last}")
     source = IpiInput() if input_xml is None else IpiInput.read(input_xml)
     sockets = served_sockets(source.sockets, addresses, prefix, connections)
-    settle(threads)
+    configure_threads(threads)
     server = Server(
         sockets,
         lambda spec: load_model(spec, device=device, dtype=dtype),

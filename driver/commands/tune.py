@@ -32,34 +32,28 @@ def tune(
     """Find the stride: short runs at constant energy, a picture with the knee, a better input."""
     from rich.console import Console
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
-    from ..ipi.mts_input import MtsInput
-    from ..run.job import describe
+    configure_threads(threads)
     from ..run.processes import Machine
-    from ..run.runner import quiet_runner
-    from ..study.analysis.forces import load_pair
-    from ..study.tuning import plot as knee
-    from ..study.tuning import tune as tuning
+    from ..study.tuning.plot import strides_table
+    from ..study.tuning.tune import TuneOptions
+    from ..study.tuning.workflow import find_stride
 
-    job = describe(input_xml)
-    source, pair = MtsInput(job.source), load_pair(job, device, dtype)
-    defaults = tuning.Options()
-    options = tuning.Options(
-        strides or defaults.strides, inner or (), seeds, ps, equilibrate, limit, defaults.frames
+    options = TuneOptions(
+        strides=strides or TuneOptions.strides,
+        inner_fs=inner or (),
+        seeds=seeds,
+        ps=ps,
+        equilibrate_ps=equilibrate,
+        limit=limit,
     )
-    console, rows = Console(), []
-    runner = quiet_runner(Machine(device, dtype, threads))
-    for row in tuning.tune(source, out, pair, options, runner):
-        rows.append(row)
-        tuning.write_json(rows, out / "tune.json")
-        console.print(f"{row.inner_fs:g} fs, M = {row.stride}: RMS drift {row.rms_drift:.3g}")
-    chosen = tuning.best(rows)
-    knee.draw(rows, limit, chosen, out / "tune.png")
-    console.print(knee.table(rows), highlight=False)
+    console = Console()
+    tuning = find_stride(input_xml, out, options, Machine(device, dtype, threads), console.print)
+    console.print(strides_table(tuning.results), highlight=False)
+    chosen = tuning.chosen
     if chosen is None:
         console.print(f"no stride holds the drift below {limit:g} meV/atom/ps")
         raise typer.Exit(1)
-    path = source.recommended(chosen.inner_fs, chosen.stride).write(out / "recommended.xml")
-    console.print(f"recommended: {chosen.inner_fs:g} fs, M = {chosen.stride}; see {path}")
+    steps = f"{chosen.inner_fs:g} fs, M = {chosen.stride}"
+    console.print(f"recommended: {steps}; see {tuning.recommended}")

@@ -30,31 +30,18 @@ def validate(
     from rich.console import Console
     from rich.table import Table
 
-    from ..threads import settle
+    from ..threads import configure_threads
 
-    settle(threads)
-    from ...models.base import Role
-    from ...models.load import load_model
-    from ...models.pair import Pair
+    configure_threads(threads)
     from ..run.processes import Machine
-    from ..run.runner import quiet_runner
-    from ..study.validation import validate as validation
-    from ..study.validation.verdicts import answer, verdicts
+    from ..study.validation.validate import TAU_FS, ValidationOptions
+    from ..study.validation.verdicts import answer
+    from ..study.validation.workflow import validate_model
 
-    chosen = tuple(ensemble or validation.TAU_FS)
-    plan = validation.Plan(model, molecules, length, equilibrate, optimise, chosen)
-    loaded = load_model(model, device=device, dtype=dtype)
-    pair = Pair({role: loaded for role in Role})
-    runner = quiet_runner(Machine(device, dtype, threads))
-    console, done = Console(), []
-    places = validation.simulate(plan, out, runner, console.print)
-    if optimise:
-        done = validation.geometries(plan, out, pair, runner, console.print)
-    reports = validation.results(plan, places)
-    judged = verdicts(reports, validation.targets(reports, pair), done)
-    page = validation.html(plan, reports, judged, done)
-    (out / "validate.html").write_text(page, encoding="utf-8")
-    (out / "validate.json").write_text(validation.to_json(plan, reports, judged, done))
+    ensembles = tuple(ensemble or TAU_FS)
+    options = ValidationOptions(model, molecules, length, equilibrate, optimise, ensembles)
+    console = Console()
+    judged = validate_model(options, out, Machine(device, dtype, threads), console.print)
     table = Table("claim", "found", "")
     for verdict in judged:
         table.add_row(verdict.claim, verdict.found, answer(verdict))

@@ -15,14 +15,19 @@ import signal
 import sys
 from collections.abc import Sequence
 
-__all__ = ["BATCH", "tethered"]
+__all__ = ["BATCH", "wrap_command"]
 
 BATCH = "--batch"
 PR_SET_PDEATHSIG = 1  # linux/prctl.h; it outlives exec
 
 
-def tethered(command: Sequence[str], *, batch: bool = False) -> list[str]:
-    """The command that becomes ``command``."""
+def wrap_command(command: Sequence[str], *, batch: bool = False) -> list[str]:
+    """Return a command that becomes ``command`` and dies with the process that starts it.
+
+    Args:
+        command: program and arguments.
+        batch: whether it leaves the cores to others when it wakes up.
+    """
     return [sys.executable, "-m", __name__, *([BATCH] if batch else []), *command]
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..errors import InputError
-from .die_with_parent import tethered
+from .die_with_parent import wrap_command
 from .folder import RunFolder
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
@@ -61,7 +61,7 @@ class Child:
     ) -> None:
         self.name = name
         self.log = log
-        self._command = tethered(command, batch=batch)
+        self._command = wrap_command(command, batch=batch)
         self._threads = threads
         self.start()
 

@@ -1,4 +1,4 @@
-"""Shows how a run goes, from i-PI's properties file as it grows."""
+"""The progress of a run, from i-PI's properties file as it grows."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from .job import Job
 
 __all__ = ["Progress"]
 
-LOOK_EVERY = 0.5  # s between two looks into the file
-LINE_EVERY = 10.0  # s between two lines where there is no terminal to draw a bar on
-DAY = 86400.0
+LOOK_INTERVAL_S = 0.5  # between two looks into the file
+LINE_INTERVAL_S = 10.0  # between two lines where there is no terminal to draw a bar on
+SECONDS_PER_DAY = 86400.0
 
 
 class Progress:
@@ -72,7 +72,7 @@ class Progress:
     def update(self, *, at_once: bool = False) -> None:
         """Look whether there is a new row, and show it."""
         now = time.monotonic()
-        if not at_once and now - self._looked < LOOK_EVERY:
+        if not at_once and now - self._looked < LOOK_INTERVAL_S:
             return
         self._looked = now
         row = read_last(self._job.properties)
@@ -80,29 +80,34 @@ class Progress:
             return
         if self._job.restarted and self.first is None and row.step[-1] <= self._job.step:
             return  # of the run before
-        self.last = now, float(row.step[-1])
+        self.last = last = now, float(row.step[-1])
         if self.first is None:
-            self.first, self._start = self.last, row
-        state = self._describe(row)
+            self.first, self._start = last, row
+        state = self._describe(row, last[0] - self.first[0])
         self._bar.update(self._task, completed=row.step[-1], state=state)
-        if not self._console.is_terminal and now - self._printed >= LINE_EVERY:
+        if not self._console.is_terminal and now - self._printed >= LINE_INTERVAL_S:
             self._printed = now
             steps = f"{row.step[-1]:.0f}/{self._job.total_steps} steps"
             with suppress(OSError):
                 self._console.print(f"{steps}  {state}", highlight=False)
 
-    def _describe(self, row: Properties) -> str:
-        """Time, speed, temperature and how far the conserved quantity has gone."""
+    def _describe(self, row: Properties, seconds: float) -> str:
+        """Time, speed, temperature and how far the conserved quantity has gone.
+
+        Args:
+            row: the last one.
+            seconds: between the first row seen and this one.
+        """
         parts = []
         if row.time is not None and self._start.time is not None:
             parts.append(f"{row.time[-1]:.3f} ps")
-            seconds = self.last[0] - self.first[0]
             if seconds > 0:
-                parts.append(f"{(row.time[-1] - self._start.time[-1]) / seconds * DAY:.0f} ps/day")
+                pace = (row.time[-1] - self._start.time[-1]) / seconds
+                parts.append(f"{pace * SECONDS_PER_DAY:.0f} ps/day")
         if row.temperature is not None:
             parts.append(f"{row.temperature[-1]:.0f} K")
-        told = row.conserved is not None and self._start.conserved is not None
-        if told and self._job.without_energy is None and self._job.n_atoms:
-            change = (row.conserved[-1] - self._start.conserved[-1]) / self._job.n_atoms * 1e3
+        conserved, start, job = row.conserved, self._start.conserved, self._job
+        if conserved is not None and start is not None and not job.without_energy and job.n_atoms:
+            change = (conserved[-1] - start[-1]) / job.n_atoms * 1e3
             parts.append(f"drift {change:+.2f} meV/atom")
         return "  ".join(parts)

@@ -1,4 +1,4 @@
-"""Runs inputs one after the other, without a word, and none that has been run."""
+"""A runner of inputs: one after the other, silently, and none that has been run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a run comes to, in a few numbers."""
+"""The summary of a run: state, speed, evaluations, drift and temperature."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Summary:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
             of_last = f" of the last of {self.drivers} drivers" * (self.drivers > 1)
             lines.append(f"evaluations{of_last}: {counts}")
-        lines += [_told(gap) for gap in self.gaps or ()]
+        lines += [_describe_gap(gap) for gap in self.gaps or ()]
         if self.drift_meV_per_atom_ps is not None:
             drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
             lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
@@ -108,7 +108,7 @@ def summarize(
         drift, drift_error = slope(rows.time, conserved / job.n_atoms * 1e3)
     if rows.temperature is not None:
         temperature, temperature_error = mean(rows.temperature)
-    report = _report(job.files.report)
+    report = _read_report(job.files.report)
     return Summary(
         state=state,
         steps=None if rows.step is None else int(rows.step[-1]),
@@ -126,14 +126,14 @@ def summarize(
     )
 
 
-def _report(path: Path) -> Mapping[str, Any]:
+def _read_report(path: Path) -> Mapping[str, Any]:
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):  # a driver that was killed leaves none
         return {}
 
 
-def _told(gap: Mapping[str, Any]) -> str:
+def _describe_gap(gap: Mapping[str, Any]) -> str:
     """One pair of force fields in words."""
     line = f"gap of {gap['fast']} to {gap['slow']}: {gap['rmse_meV_per_A']:.1f} meV/Å"
     if gap["card_meV_per_A"] is not None:

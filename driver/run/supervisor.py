@@ -1,4 +1,4 @@
-"""Sees i-PI and the driver through a run: replaces what dies or hangs, ends both, sums up."""
+"""The supervisor of i-PI and the driver: it replaces what dies or hangs, ends both, sums up."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from ..errors import InputError
 from ..ipi.input import IpiInput
 from .addresses import release
-from .heartbeat import Pulse
+from .heartbeat import Heartbeat
 from .job import Job, prepare
 from .processes import Child, Machine, driver_command, ipi_command
 
@@ -27,8 +27,8 @@ __all__ = ["Supervisor"]
 
 log = logging.getLogger(__name__)
 
-LOOK_EVERY = 0.1  # s
-GRACE = 20.0  # s for i-PI to write RESTART, and for a driver to end after i-PI
+LOOK_INTERVAL_S = 0.1
+GRACE_S = 20.0  # for i-PI to write RESTART, and for a driver to end after i-PI
 FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
 MAX_DEATHS = 3  # at one step
@@ -59,7 +59,7 @@ class Supervisor:
         self._machine = machine
         self._drivers = 0  # started
         self._deaths: list[float | None] = []
-        self._pulse = Pulse(job)
+        self._heartbeat = Heartbeat(job)
         self._woken = threading.Event()
 
     def run(self, console: Console) -> int:
@@ -92,7 +92,7 @@ class Supervisor:
     def _run_both(self, progress: Progress) -> str | None:
         """Start both, watch them, end both; return what went wrong, if anything."""
         files = self.job.files
-        self._pulse.restart()
+        self._heartbeat.restart()
         children = []
         try:
             command = ipi_command(self.job.xml)
@@ -127,14 +127,14 @@ class Supervisor:
             lost |= POLL_THREAD_DIED in news
             if ipi.code is not None:
                 return _failure(ipi)
-            if driver.code is None and (TIMED_OUT in news or self._pulse.is_gone()):
+            if driver.code is None and (TIMED_OUT in news or self._heartbeat.is_lost()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
             if lost:  # a driver that says why it ended does so within a moment
                 driver.wait(1.0)
             if driver.code is not None:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
-                ipi.wait(GRACE if driver.code == 0 else 1.0)
+                ipi.wait(GRACE_S if driver.code == 0 else 1.0)
                 if ipi.code is not None:
                     return _failure(ipi)
             if driver.code is not None or lost:
@@ -145,7 +145,7 @@ class Supervisor:
                     raise IpiLost
                 self._start_again(driver)
             progress.update()
-            self._woken.wait(LOOK_EVERY)
+            self._woken.wait(LOOK_INTERVAL_S)
         return None
 
     def _is_hopeless(self, progress: Progress) -> bool:
@@ -158,7 +158,7 @@ class Supervisor:
     def _start_again(self, driver: Child) -> None:
         """Replace a driver that died: i-PI asks again for what it owed, and nothing is lost."""
         log.warning("%s; starting another", driver.ending())
-        self._pulse.restart()
+        self._heartbeat.restart()
         driver.start()
         self._drivers += 1
 
@@ -179,11 +179,11 @@ class Supervisor:
             self._wait(driver)
         driver.stop(grace=2.0)
 
-    def _wait(self, child: Child, seconds: float = GRACE, signals: int = 2) -> None:
+    def _wait(self, child: Child, seconds: float = GRACE_S, signals: int = 2) -> None:
         """Wait for a child, but not after so many signals."""
         end = time.monotonic() + seconds
         while child.code is None and self.signals < signals and time.monotonic() < end:
-            child.wait(LOOK_EVERY)
+            child.wait(LOOK_INTERVAL_S)
 
     def _state(self, failure: str | None) -> str:
         if failure:
@@ -196,7 +196,7 @@ class Supervisor:
 
     def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
         from ..ipi.properties import read_properties
-        from .picture import draw
+        from .plot import draw_energies
         from .summary import summarize
 
         folder, files = self.job.folder, self.job.files
@@ -207,7 +207,7 @@ class Supervisor:
         summary.write(files.summary)
         lacking = self.job.without_energy
         title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
-        draw(rows, self.job.n_atoms, title, files.energy_plot)
+        draw_energies(rows, self.job.n_atoms, title, files.energy_plot)
         if len(rows):
             console.print(str(summary), highlight=False)
             if state != "finished":

@@ -1,4 +1,4 @@
-"""Shows how a run goes, from outside of it: i-PI's last row and the driver's last line."""
+"""The state of a run that was started elsewhere: i-PI's last row and the driver's last line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from .job import Job, describe
 
 __all__ = ["watch"]
 
-LOOK_EVERY = 1.0  # s
+LOOK_INTERVAL_S = 1.0
 
 
 def watch(folder: Path, console: Console, *, once: bool = False) -> None:
@@ -29,24 +29,24 @@ def watch(folder: Path, console: Console, *, once: bool = False) -> None:
         InputError: if there is no run.
     """
     job = describe(find_input(folder))
-    lines = job.files.journal
-    if not lines.exists():
+    journal = job.files.journal
+    if not journal.exists():
         raise InputError(
-            f"expected a run with a {lines.name} in '{job.folder}', got none; "
-            f"start it with halfkick run, or give --journal {lines.name} to halfkick serve"
+            f"expected a run with a {journal.name} in '{job.folder}', got none; "
+            f"start it with halfkick run, or give --journal {journal.name} to halfkick serve"
         )
     if once:
-        console.print(_table(job, lines))
+        console.print(_run_table(job, journal))
         return
-    with Live(_table(job, lines), console=console, auto_refresh=False) as live:
+    with Live(_run_table(job, journal), console=console, auto_refresh=False) as live:
         while not job.files.summary.exists():
-            time.sleep(LOOK_EVERY)
-            live.update(_table(job, lines), refresh=True)
+            time.sleep(LOOK_INTERVAL_S)
+            live.update(_run_table(job, journal), refresh=True)
 
 
-def _table(job: Job, lines: Path) -> Table:
+def _run_table(job: Job, journal: Path) -> Table:
     table = Table(title=job.folder.name, show_header=False, title_justify="left")
-    for name, value in _rows(read_last(job.properties), job, _last_line(lines)):
+    for name, value in _rows(read_last(job.properties), job, _last_line(journal)):
         table.add_row(name, value)
     return table
 

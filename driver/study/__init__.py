@@ -1,1 +1,1 @@
-"""What is learnt from runs: analysis, tuning, validation, benchmarks."""
+"""Studies of many runs: analysis, tuning, validation, benchmarks."""

@@ -16,6 +16,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from ..plotting import new_figure
+
 __all__ = ["draw", "read_history", "time_to_reach"]
 
 PANELS = {"forces": "conservative forces", "direct": "direct forces"}
@@ -62,11 +64,7 @@ def time_to_reach(history: list[dict[str, Any]], key: str, error: float) -> floa
 
 def draw(folders: list[Path], path: Path) -> None:
     """Draw validation errors of both forces against CPU time."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8.4, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8.4, 3.6)
     for axis, (key, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
         for folder in folders:
             found = [(h["time_s"], h["errors"][key]) for h in read_history(folder)

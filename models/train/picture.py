@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..base import Role
+from ..plotting import new_figure
 from .measure import Predictions, by_species, rms
 
 __all__ = ["draw_parity"]
@@ -16,12 +17,8 @@ MOST_POINTS = 5000
 
 def draw_parity(found: Predictions, path: Path) -> None:
     """Draw predictions against labels: energies, conservative and direct forces."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     panels = len(found.forces) + (found.energy is not None)
-    figure = Figure(figsize=(4.2 * panels, 4.0), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(4.2 * panels, 4.0)
     axes = iter(figure.subplots(1, panels, squeeze=False)[0])
     if found.energy is not None:
         pairs = found.energy / found.n_atoms[:, None]

@@ -15,7 +15,7 @@ from halfkick.driver.study.analysis import thermo
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules, split_kinetic
 from halfkick.driver.study.analysis.observables import Scalar, blocked
-from halfkick.driver.study.analysis.report import Report
+from halfkick.driver.study.analysis.report import AnalysisReport
 from halfkick.driver.study.analysis.run_data import open_run
 from halfkick.driver.study.analysis.structure import radial_distribution
 
@@ -148,7 +148,7 @@ def test_what_stands_out_is_marked():
     def analysis(value):
         return Analysis("", [], [Scalar("t", "K", value, 1.0)], [])
 
-    (row,) = Report([analysis(300.0), analysis(301.0), analysis(310.0)]).rows()
+    (row,) = AnalysisReport([analysis(300.0), analysis(301.0), analysis(310.0)]).rows()
     assert row == ["t", "K", "300.0 ± 1.0", "301.0 ± 1.0 (+0.7)", "310.0 ± 1.0 (+7.1)!"]
 
 

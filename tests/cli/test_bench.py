@@ -17,15 +17,15 @@ from halfkick.driver.errors import InputError
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.study.bench.inputs import Base, Setup, repeated
 from halfkick.driver.study.bench.measure import setups
-from halfkick.driver.study.bench.ratios import figures, shares
-from halfkick.driver.study.bench.results import Measured, Options
+from halfkick.driver.study.bench.ratios import compute_ratios, shares
+from halfkick.driver.study.bench.results import BenchOptions, BenchResults
 
 SCENARIO = Path(__file__).parents[2] / "ipi_inputs" / "water_nve_mts"
 ALONE = "model alone, {}, 192 atoms x {}"
 
 
 def test_what_is_timed():
-    options = Options(beads=(1, 8), atoms=(192, 384))
+    options = BenchOptions(beads=(1, 8), atoms=(192, 384))
     assert setups(options, 192) == [
         Setup("conservative", 1, 192),
         Setup("direct", 1, 192),
@@ -33,7 +33,7 @@ def test_what_is_timed():
         Setup("mts", 8, 192),
         Setup("mts", 1, 384),
     ]
-    assert setups(Options(modes=("direct",), beads=(4,)), 64) == [Setup("direct", 4, 64)]
+    assert setups(BenchOptions(modes=("direct",), beads=(4,)), 64) == [Setup("direct", 4, 64)]
 
 
 def test_figures_are_ratios_of_what_was_measured():
@@ -50,14 +50,14 @@ def test_figures_are_ratios_of_what_was_measured():
         "i-PI": [8.0],
         "driver alone, 192 atoms x 1": [0.1],
     }
-    measured = Measured(Options(beads=(2,)), 8, {}, {setup: times}, {})
-    found = figures(measured)
+    results = BenchResults(BenchOptions(beads=(2,)), 8, {}, {setup: times}, {})
+    found = compute_ratios(results)
     alone = 2 * (7 * 8.0 + 40.0)
     assert found["mts, 2 beads, 192 atoms: halfkick / model alone"] == pytest.approx(212.0 / alone)
     assert found["mts, 2 beads, 192 atoms: halfkick / ffdirect"] == 0.5
     assert found["mts, 2 beads, 192 atoms: stalls in 20 steps"] == 1
     assert found["driver alone, ms for a structure, 192 atoms x 1"] == 0.1
-    parts = shares(measured, setup)
+    parts = shares(results, setup)
     assert parts == {
         "model": alone / 8 - 1.0,
         "neighbour lists": 1.0,

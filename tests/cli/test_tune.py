@@ -16,11 +16,11 @@ from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.mts_input import MtsInput, RunSettings
 from halfkick.driver.run.job import describe
 from halfkick.driver.study.tuning.result import (
-    Foreseen,
-    Row,
-    configurational,
+    DriftPrediction,
+    StrideResult,
+    configurational_temperature,
     correlation_time,
-    measure,
+    evaluate_stride,
 )
 from halfkick.driver.study.tuning.tune import best
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role
@@ -56,9 +56,9 @@ def test_configurational_temperature(kelvin):
     pair = Pair({Role.CONSERVATIVE: Wells()})
     positions = canonical(kelvin, rng, 20 * 300).reshape(20, 100, 3)
     frames = [Atoms("H100", x) for x in positions]
-    assert configurational(pair, frames) == pytest.approx(kelvin, rel=0.08)
+    assert configurational_temperature(pair, frames) == pytest.approx(kelvin, rel=0.08)
     stretched = [Atoms("H100", 1.2 * x) for x in positions]  # the twin: not of that ensemble
-    assert configurational(pair, stretched) > 1.2 * kelvin
+    assert configurational_temperature(pair, stretched) > 1.2 * kelvin
 
 
 def test_correlation_time_of_a_known_series():
@@ -73,7 +73,7 @@ def test_correlation_time_of_a_known_series():
 
 
 def row(stride, drift, ms, inner=0.5):
-    return Row(inner, stride, [drift], None, ms_per_ps=ms, holds=abs(drift) < 0.5)
+    return StrideResult(inner, stride, [drift], None, ms_per_ps=ms, holds=abs(drift) < 0.5)
 
 
 def test_the_fastest_that_holds():
@@ -86,7 +86,9 @@ def test_the_fastest_that_holds():
 
 
 def test_a_run_that_ended_early_does_not_hold():
-    found = measure(0.5, 8, [None], Pair({}), frames=0, limit=0.5, foreseen=Foreseen(9.0, 3.0))
+    found = evaluate_stride(
+        0.5, 8, [None], Pair({}), frames=0, limit=0.5, foreseen=DriftPrediction(9.0, 3.0)
+    )
     assert not found.holds and found.rms_drift == float("inf")
 
 

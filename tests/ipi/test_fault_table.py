@@ -103,7 +103,8 @@ def test_a_driver_that_is_stopped_without_timeout(tmp_path, undisturbed):
     """It gives no signs of life and is replaced."""
     write(tmp_path, replace(CASE, timeout_s=0))
     patient = (
-        "import halfkick.driver.run.heartbeat as p; p.SILENCE = 3.0; from halfkick.driver.cli "
+        "import halfkick.driver.run.heartbeat as p; p.MAX_SILENCE_S = 3.0; "
+        "from halfkick.driver.cli "
     )
     process = start(
         [sys.executable, "-c", patient + "import main; main()", *RUN[3:]], tmp_path, "run.log"

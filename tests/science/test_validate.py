@@ -15,11 +15,17 @@ from halfkick.driver.run.processes import Machine
 from halfkick.driver.run.runner import quiet_runner
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules
-from halfkick.driver.study.analysis.observables import Curve, Scalar
-from halfkick.driver.study.analysis.report import Report
+from halfkick.driver.study.analysis.observables import Curve, Quantity, Scalar
+from halfkick.driver.study.analysis.report import AnalysisReport
 from halfkick.driver.study.validation.boxes import clusters, water_box
 from halfkick.driver.study.validation.optimise import RECIPES, Optimised, optimise, rates
-from halfkick.driver.study.validation.validate import Plan, html, results, simulate, targets
+from halfkick.driver.study.validation.validate import (
+    ValidationOptions,
+    html,
+    results,
+    simulate,
+    targets,
+)
 from halfkick.driver.study.validation.verdicts import verdicts
 from halfkick.models.base import Role
 from halfkick.models.pair import Pair
@@ -43,7 +49,7 @@ def test_other_boxes_are_refused(molecules):
 
 def test_a_box_that_cannot_be_made_leaves_nothing_behind(run, tmp_path):
     with pytest.raises(InputError, match="expected 32, 64"):
-        simulate(Plan(molecules=31), tmp_path / "out", run, str)
+        simulate(ValidationOptions(molecules=31), tmp_path / "out", run, str)
     assert not (tmp_path / "out").exists()
 
 
@@ -66,13 +72,16 @@ def report(drifts=(), temperatures=(), shift=0.0):
     x, error = np.linspace(0, 5, 50), np.full(50, 0.1)
     analyses = []
     for index in range(3):
-        scalars = [Scalar("drift", "meV/atom/ps", drifts[index], 0.01)] if drifts else []
+        scalars = []
+        if drifts:
+            scalars.append(Scalar("drift", "meV/atom/ps", drifts[index], 0.01, Quantity.DRIFT))
         for name, value in zip(("H", "O"), temperatures[index] if temperatures else ()):  # noqa: B905
-            scalars.append(Scalar(f"temperature({name})", "K", value, 1.0))
+            shown = f"temperature({name})"
+            scalars.append(Scalar(shown, "K", value, 1.0, Quantity.TEMPERATURE, name))
         y = np.random.default_rng(index).normal(scale=0.1, size=50) + (shift if index == 2 else 0.0)
         curves = [Curve("radial distribution", "O-O", "", "", x, y, error)]
         analyses.append(Analysis("", [], scalars, curves))
-    return Report(analyses)
+    return AnalysisReport(analyses)
 
 
 def judged(reports, **others):
@@ -142,7 +151,7 @@ def test_direct_forces_do_not_find_the_minimum(run, tmp_path):
 
 def test_the_three_forces_with_and_without_a_thermostat(run, tmp_path):
     """The toy on a box of water: what is judged of real models, and what has run stays."""
-    plan = Plan("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
+    plan = ValidationOptions("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
     said = []
     places = simulate(plan, tmp_path, run, said.append)
     assert said[:4] == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]

@@ -20,8 +20,8 @@ from faults import processes
 from simulation import HALFKICK, Case, start, write
 
 PARTS = 10
-COSTLESS = "python:halfkick.driver.study.bench.null_model:Costless"
-CASE = Case("nve", strides=(1, 2), model=COSTLESS)
+NULL_MODEL = "python:halfkick.driver.study.bench.null_model:NullModel"
+CASE = Case("nve", strides=(1, 2), model=NULL_MODEL)
 GROWTH = 0.02
 """By how much memory may grow from the second to the last tenth."""
 

@@ -17,7 +17,7 @@ from halfkick.driver.ipi.outputs import Output, Outputs
 from halfkick.driver.ipi.transport import TRANSPORTS
 from halfkick.driver.run.folder import RunFolder
 from halfkick.driver.study.bench.inputs import Base, Setup
-from halfkick.driver.study.validation.validate import Plan, scenario
+from halfkick.driver.study.validation.validate import ValidationOptions, scenario
 
 INPUTS = Path(__file__).parents[2] / "ipi_inputs"
 SCENARIOS = sorted(path.parent.name for path in INPUTS.glob("*/input.xml"))
@@ -145,7 +145,7 @@ def test_bench_input_is_the_same_of_a_reformatted_scenario(tmp_path, mode, way):
 
 def test_validate_names_its_model_in_a_reformatted_scenario(tmp_path):
     """A scenario that was copied before and edited by hand is taken with the plan's model."""
-    plan = Plan(model="python:toy:toy", molecules=32)
+    plan = ValidationOptions(model="python:toy:toy", molecules=32)
     reformatted(copied("water_nve_mts", tmp_path / "water_nve_mts"))
     source = scenario(plan, tmp_path).source
     assert [s.parameters["model"] for s in source.sockets] == ["python:toy:toy"] * 2

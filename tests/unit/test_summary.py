@@ -12,7 +12,7 @@ from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.properties import Properties, read_last, read_properties
 from halfkick.driver.ipi.truncate import truncate
 from halfkick.driver.run.job import prepare
-from halfkick.driver.run.picture import draw
+from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.summary import summarize
 from halfkick.driver.server.units import HARTREE
@@ -212,12 +212,12 @@ def test_figures_end_where_their_error_begins(tmp_path):
 def test_a_picture_of_what_there_is(tmp_path, n, missing):
     names = {"step", "time", "conserved", "temperature"} - {missing}
     rows = Properties(**{name: np.arange(n, dtype=float) for name in names})
-    draw(rows, 3, "water", tmp_path / "energy.png")
+    draw_energies(rows, 3, "water", tmp_path / "energy.png")
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_no_rows_no_picture(tmp_path):
-    draw(Properties(), None, "water", tmp_path / "energy.png")
+    draw_energies(Properties(), None, "water", tmp_path / "energy.png")
     assert not (tmp_path / "energy.png").exists()
 
 

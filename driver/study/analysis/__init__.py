@@ -1,1 +1,1 @@
-"""What runs tell: energies, temperatures, structure, motion, each with its error; a report."""
+"""Analysis of runs: energies, temperatures, structure and motion with their errors; a report."""

@@ -37,26 +37,27 @@ def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:
     for role in Role:
         for spec in _specifications(job, role):
             try:
-                model = loaded.setdefault(spec, load_model(spec, device=device, dtype=dtype))
+                if spec not in loaded:
+                    loaded[spec] = load_model(spec, device=device, dtype=dtype)
             except ModelError as error:
                 log.warning("no %s forces: %s", role, error)
                 continue
-            if role in model.capabilities.roles:
-                models[role] = model
+            if role in loaded[spec].capabilities.roles:
+                models[role] = loaded[spec]
                 break
     return Pair(models)
 
 
 def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[np.float64]]]:
-    """Forces (eV/Å) of frames, as they are served, for each role there is."""
+    """Forces of frames as they are served, eV/Å, shape (N, 3) of each frame, for each role."""
     roles = pair.capabilities.roles
-    found: dict[Role, list[NDArray[np.float64]]] = {role: [] for role in sorted(roles)}
+    forces: dict[Role, list[NDArray[np.float64]]] = {role: [] for role in sorted(roles)}
     for frame in frames if roles else ():
         (results,) = pair.evaluate([structure_of(frame)], roles)
         for role, result in results.items():
             direct = role is Role.DIRECT
-            found[role].append(without_mean_force(result.forces) if direct else result.forces)
-    return found
+            forces[role].append(without_mean_force(result.forces) if direct else result.forces)
+    return forces
 
 
 def structure_of(frame: Atoms) -> Structure:
@@ -66,7 +67,7 @@ def structure_of(frame: Atoms) -> Structure:
 
 def _specifications(job: Job, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
-    named = [s.parameters for s in job.sockets if s.parameters and s.parameters.get("model")]
+    named = [p for s in job.sockets if (p := s.parameters) and p.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
-    specs = (ModelSpec.parse(p["model"]).in_folder(job.folder) for p in named)
-    return list(dict.fromkeys(map(str, specs)))
+    names = dict.fromkeys(p["model"] for p in named)
+    return [str(ModelSpec.parse(name).in_folder(job.folder)) for name in names]

@@ -6,7 +6,9 @@ from base64 import b64encode
 from collections.abc import Sequence
 from html import escape
 
-__all__ = ["page", "picture", "section", "table"]
+from ....models.plotting import RED
+
+__all__ = ["image", "page", "section", "table"]
 
 STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #222; max-width: 62em; margin: 2em auto;
@@ -16,9 +18,9 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; display: 
   overflow-x: auto; }
 th, td { padding: .25em .8em; border-bottom: 1px solid #ddd; text-align: right; }
 th:first-child, td:first-child { text-align: left; } th { font-weight: 600; }
-td.far { color: #c0392b; font-weight: 600; }
+td.far { color: %RED%; font-weight: 600; }
 img { max-width: 100%; } p.note { color: #555; max-width: 46em; }
-"""
+""".replace("%RED%", RED)
 
 
 def page(title: str, parts: Sequence[str]) -> str:
@@ -37,8 +39,8 @@ def section(title: str, note: str = "") -> str:
     return f"<h2>{escape(title)}</h2>{below}"
 
 
-def picture(png: bytes, alt: str) -> str:
-    """Return a picture that is part of the page."""
+def image(png: bytes, alt: str) -> str:
+    """Return an image that is part of the page."""
     data = b64encode(png).decode()
     return f'<p><img alt="{escape(alt)}" src="data:image/png;base64,{data}"></p>'
 

@@ -15,21 +15,21 @@ if TYPE_CHECKING:
 
 __all__ = ["find_molecules", "split_kinetic"]
 
-LARGEST = 60  # atoms; what is larger is a network, not a molecule
-STRETCH = 1.2  # of the sum of covalent radii
+MAX_MOLECULE_ATOMS = 60  # what is larger is a network, not a molecule
+MAX_BOND_STRETCH = 1.2  # of the sum of covalent radii
 
 
 def find_molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
-    """Indices of the atoms of each molecule; none if there is a network or no bond at all."""
+    """Atoms of each molecule, indices of shape (n,); none if there is a network or no bond."""
     from ase.neighborlist import natural_cutoffs, neighbor_list
 
-    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=STRETCH))
+    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=MAX_BOND_STRETCH))
     n = len(atoms)
     count, labels = connected_components(coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)))
     molecules = [np.flatnonzero(labels == k) for k in range(count)]
     sizes = {len(m) for m in molecules}
     network = count == 1 and atoms.pbc.any()
-    return molecules if 1 < max(sizes) <= LARGEST and not network else []
+    return molecules if 1 < max(sizes) <= MAX_MOLECULE_ATOMS and not network else []
 
 
 def split_kinetic(
@@ -40,11 +40,18 @@ def split_kinetic(
 ) -> dict[str, tuple[float, float]]:
     """Divide the kinetic energy among the motions of molecules.
 
+    ============================  =====================================
+    V = Σ m v / Σ m               ``centre_velocity``
+    L = Σ m x × (v − V)           ``momentum``
+    I = Σ m (x² − x xᵀ)           ``inertia``
+    Σm V² / 2, L I⁻¹ L / 2        ``translation``, ``rotation``
+    ============================  =====================================
+
     Args:
         atoms: positions (molecules may be cut by the cell) and cell.
-        velocities: shape (N, 3).
-        masses: shape (N,).
-        molecules: indices of each.
+        velocities: v, shape (N, 3).
+        masses: m, shape (N,).
+        molecules: indices of each, shape (atoms,).
 
     Returns:
         Motion -> energy (in units of mass times velocity squared) and degrees of freedom; the
@@ -58,12 +65,12 @@ def split_kinetic(
         m, v = masses[chosen, None], velocities[chosen]
         x, _ = find_mic(atoms.positions[chosen] - atoms.positions[chosen[0]], atoms.cell, atoms.pbc)
         x = x - (m * x).sum(axis=0) / m.sum()
-        drift = (m * v).sum(axis=0) / m.sum()
-        momentum = (m * np.cross(x, v - drift)).sum(axis=0)
+        centre_velocity = (m * v).sum(axis=0) / m.sum()
+        momentum = (m * np.cross(x, v - centre_velocity)).sum(axis=0)
         inertia = (m * x**2).sum() * np.eye(3) - (m * x).T @ x
         rank = 0 if len(chosen) == 1 else int(np.linalg.matrix_rank(inertia, tol=1e-6))
         rotation = 0.5 * momentum @ np.linalg.pinv(inertia, rcond=1e-9) @ momentum if rank else 0.0
-        translation = 0.5 * float(m.sum()) * drift @ drift
+        translation = 0.5 * float(m.sum()) * centre_velocity @ centre_velocity
         kinetic = 0.5 * float((m * v**2).sum())
         total += (translation, rotation, kinetic - translation - rotation)
         free += (0, rank, 3 * len(chosen) - 3 - rank)

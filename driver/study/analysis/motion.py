@@ -1,4 +1,4 @@
-"""How atoms move: vibrational density of states, velocity autocorrelation, diffusion."""
+"""Motion of atoms: vibrational density of states, velocity autocorrelation, diffusion."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from .run_data import Frames, Run
 __all__ = ["curves", "scalars"]
 
 PER_CM = 1e12 / 2.99792458e10  # 1/ps in 1/cm
-HIGHEST = 5000.0  # 1/cm: above all vibrations
-FEW = 24  # frames in a block, for a spectrum
-LONGEST_PS = 2.0  # of the autocorrelation shown
-SPECTRUM_PS = 1.0  # longest block: runs of other lengths have the same resolution
+MAX_WAVE_NUMBER = 5000.0  # 1/cm: above all vibrations
+MIN_BLOCK_FRAMES = 24  # for a spectrum
+MAX_LAG_PS = 2.0  # of the autocorrelation shown
+MAX_BLOCK_PS = 1.0  # of a spectrum: runs of other lengths have the same resolution
 FIT_PS = (1.0, 2.0)  # where the mean square displacement is a straight line, whatever the run
-LAGS = 25  # in it
-FOLDED = 0.2  # of the mean density, in the last twentieth of a spectrum
+FIT_LAGS = 25
+MAX_END_DENSITY = 0.2  # of the mean density, in the last twentieth of a spectrum
 
 
 def curves(run: Run) -> list[Curve]:
@@ -27,46 +27,70 @@ def curves(run: Run) -> list[Curve]:
     Without the former where they are written too rarely for the fastest motions.
     """
     frames = run.frames("v_centroid") if run.beads > 1 else run.frames("velocities")
-    if frames is None or len(frames.times) < BLOCKS * FEW:
+    if frames is None or len(frames.times) < BLOCKS * MIN_BLOCK_FRAMES:
         return []
     name = next(k for k in ("v_centroid", "velocities") if k in frames.beads[0][0].arrays)
     velocities = frames.array(name)
     masses = frames.beads[0][0].get_masses()
     step_ps = float(frames.times[1] - frames.times[0])
-    length = min(len(frames.times) // BLOCKS, max(FEW, round(SPECTRUM_PS / step_ps)))
+    length = min(len(frames.times) // BLOCKS, max(MIN_BLOCK_FRAMES, round(MAX_BLOCK_PS / step_ps)))
     blocks = len(frames.times) // length
     weighted = (velocities * np.sqrt(masses)[:, None]).reshape(len(velocities), -1)
-    x = np.fft.rfftfreq(length, step_ps) * PER_CM
+    x = np.asarray(np.fft.rfftfreq(length, step_ps) * PER_CM, np.float64)
 
     def spectrum(part: slice) -> NDArray[np.float64]:
         return density_of_states(weighted[part][:length], step_ps)
 
     y, error = blocked(len(weighted), spectrum, blocks)
-    times = step_ps * np.arange(min(length // 2, round(LONGEST_PS / step_ps)))
+    lags = min(length // 2, round(MAX_LAG_PS / step_ps))
 
     def correlation(part: slice) -> NDArray[np.float64]:
-        return autocorrelation(weighted[part], len(times))
+        return autocorrelation(weighted[part], lags)
 
     c, c_error = blocked(len(weighted), correlation, blocks)
     labels = ("autocorrelation", "all", "time (ps)", "velocity correlation")
-    found = [Curve(*labels, times, c, c_error)]
-    if not folded(y):
-        x, y, error = (values[x <= HIGHEST] for values in (x, y, error))
-        labels = ("vibrations", "all", "wave number (1/cm)", "density of states (cm)")
-        found.insert(0, Curve(*labels, x, y, error))
-    return found
+    times = np.asarray(step_ps * np.arange(lags), np.float64)
+    decay = Curve(*labels, times, c, c_error, only=True)
+    if folded(y):
+        return [decay]
+    shown = x <= MAX_WAVE_NUMBER
+    labels = ("vibrations", "all", "wave number (1/cm)", "density of states (cm)")
+    return [Curve(*labels, x[shown], y[shown], error[shown], only=True), decay]
 
 
 def folded(density: NDArray[np.float64]) -> bool:
     """Whether a spectrum goes on beyond its end, so that faster motions are folded into it.
 
     Of a few sharp lines it cannot tell.
+
+    Args:
+        density: of states, shape (wave numbers,).
     """
-    return float(density[-max(1, len(density) // 20) :].mean()) > FOLDED * float(density.mean())
+    end = density[-max(1, len(density) // 20) :]
+    return float(end.mean()) > MAX_END_DENSITY * float(density.mean())
 
 
 def density_of_states(weighted: NDArray[np.float64], step_ps: float) -> NDArray[np.float64]:
-    """Power spectrum of mass-weighted velocities, shape (frames, 3N), of area 1 over 1/cm."""
+    """Density of states: power spectrum of mass-weighted velocities, of area 1 over 1/cm.
+
+    The velocity's power spectrum is the Fourier transform of its autocorrelation (Wiener and
+    Khinchin); weighted by mass it is the density of states of harmonic motion (Dickey and Paskin,
+    Phys. Rev. 188, 1407 (1969)).
+
+    ====================  ==================================================
+    √m v                  ``weighted``
+    |FT(√m v)|²           ``power``, of each coordinate
+    Σ |FT(√m v)|²         ``total``
+    Δν̃                    ``width``, between two wave numbers, 1/cm
+    ====================  ==================================================
+
+    Args:
+        weighted: shape (frames, 3N), in any unit.
+        step_ps: between frames.
+
+    Returns:
+        Density in cm, shape (frames // 2 + 1,).
+    """
     _, power = periodogram(weighted, 1.0 / step_ps, window="hann", axis=0, detrend=False)
     total = power.sum(axis=1)
     width = PER_CM / (len(weighted) * step_ps)
@@ -74,7 +98,15 @@ def density_of_states(weighted: NDArray[np.float64], step_ps: float) -> NDArray[
 
 
 def autocorrelation(weighted: NDArray[np.float64], lags: int) -> NDArray[np.float64]:
-    """Correlation of a series with itself, shape (lags,), 1 at no lag; shape (frames, 3N) in."""
+    """Correlation of a series with itself, 1 at no lag: by the transform of its power spectrum.
+
+    Args:
+        weighted: the series, shape (frames, n).
+        lags: how many, in frames, from 0.
+
+    Returns:
+        Shape (lags,), over all n together.
+    """
     n = len(weighted)
     transform = np.fft.rfft(weighted, 2 * n, axis=0)
     sums = np.fft.irfft((np.abs(transform) ** 2).sum(axis=1))[:lags]
@@ -100,11 +132,21 @@ def scalars(run: Run) -> list[Scalar]:
 
 
 def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar:
+    """Diffusion coefficient of the atoms ``chosen``, shape (N,), Å²/ps.
+
+    Einstein's relation, ``D = d⟨|r(t) − r(0)|²⟩/dt / 6``:
+
+    ====================  ===========================================
+    ⟨|r(t) − r(0)|²⟩      ``msd``, Å², shape (lags,)
+    t                     ``step_ps * lags``
+    D                     the mean of ``groups``, of an eighth each
+    ====================  ===========================================
+    """
     positions = np.array([frame.positions for frame in frames.beads[0]])
     positions = (positions - positions.mean(axis=1, keepdims=True))[:, chosen]
     step_ps = float(frames.times[1] - frames.times[0])
     first, last = (round(time / step_ps) for time in FIT_PS)
-    lags = np.unique(np.linspace(max(first, 1), max(last, 2), LAGS).round().astype(int))
+    lags = np.unique(np.linspace(max(first, 1), max(last, 2), FIT_LAGS).round().astype(int))
 
     def slope(part: slice) -> NDArray[np.float64]:
         msd = mean_square_displacement(positions[:, part], lags)
@@ -118,5 +160,13 @@ def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar
 def mean_square_displacement(
     positions: NDArray[np.float64], lags: NDArray[np.int_]
 ) -> NDArray[np.float64]:
-    """Over all time origins, for each lag in frames; positions (frames, n, 3)."""
+    """Mean square displacement over all time origins, Å².
+
+    Args:
+        positions: Å, not wrapped, shape (frames, n, 3).
+        lags: in frames, shape (lags,).
+
+    Returns:
+        Shape (lags,).
+    """
     return np.array([((positions[k:] - positions[:-k]) ** 2).sum(-1).mean() for k in lags])

@@ -1,19 +1,22 @@
-"""Figures and curves with their errors, and how far those of two runs are apart."""
+"""Observables with their errors, and how far those of two runs are apart."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from enum import Enum
 from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ....models.statistics import rms
 from ...statistics import mean
 
 __all__ = [
     "BLOCKS",
     "Curve",
+    "Quantity",
     "Scalar",
     "average",
     "blocked",
@@ -26,14 +29,30 @@ __all__ = [
 BLOCKS = 8
 
 
+class Quantity(Enum):
+    """What a scalar is, for those that look it up."""
+
+    DRIFT = "drift"
+    TEMPERATURE = "temperature"
+
+
 @dataclass(frozen=True)
 class Scalar:
-    """A figure with its standard error, ``None`` where the run does not tell it."""
+    """A value with its standard error, ``None`` where the run does not tell it.
+
+    Attributes:
+        name: as shown; unique in a run.
+        unit: of value and error.
+        quantity: what it is, ``None`` if nobody looks it up.
+        species: chemical symbol of the atoms it is of, ``None`` for all.
+    """
 
     name: str
     unit: str
     value: float
     error: float | None
+    quantity: Quantity | None = None
+    species: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,8 +60,12 @@ class Curve:
     """A curve with its standard error at each point.
 
     Attributes:
-        group: curves of one group go into one picture.
+        group: curves of one group go into one plot.
         name: what tells it from the others of its group.
+        x: shape (points,), as ``y``, ``error`` and ``theory``.
+        error: standard error of ``y``; NaN where it is not known.
+        only: whether it is the only one of its group, so that its panel needs no title.
+        theory: what ``y`` should be, where theory tells.
     """
 
     group: str
@@ -52,12 +75,20 @@ class Curve:
     x: NDArray[np.float64]
     y: NDArray[np.float64]
     error: NDArray[np.float64]
+    only: bool = False
+    theory: NDArray[np.float64] | None = None
 
 
-def average(name: str, unit: str, values: NDArray[np.float64]) -> Scalar:
-    """The mean of a series, its error by block averages."""
+def average(
+    name: str,
+    unit: str,
+    values: NDArray[np.float64],
+    quantity: Quantity | None = None,
+    species: str | None = None,
+) -> Scalar:
+    """The mean of a series of shape (rows,), its error by block averages."""
     value, error = mean(values)
-    return Scalar(name, unit, float("nan") if value is None else value, error)
+    return Scalar(name, unit, float("nan") if value is None else value, error, quantity, species)
 
 
 def parts(
@@ -67,7 +98,7 @@ def parts(
 
     Args:
         count: frames, or atoms.
-        measure: gives the curve of some of them.
+        measure: gives the curve of some of them, shape (points,).
         blocks: how many parts.
 
     Returns:
@@ -80,9 +111,15 @@ def parts(
 def blocked(
     frames: int, measure: Callable[[slice], NDArray[np.float64]], blocks: int = BLOCKS
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Mean and standard error of the curves of parts of a trajectory; errors of one part are NaN.
+    """Mean and standard error of the curves of parts of a trajectory, both of shape (points,).
 
-    The error takes into account what lasts longer than a part: see :func:`memory`.
+    The error takes into account what lasts longer than a part: see :func:`memory`. Errors of a
+    single part are NaN.
+
+    Args:
+        frames: of the trajectory.
+        measure: gives the curve of some of them, shape (points,).
+        blocks: how many parts.
     """
     values = parts(frames, measure, blocks)
     if len(values) < 2:
@@ -98,15 +135,22 @@ def memory(values: NDArray[np.float64]) -> float:
     and Petersen, J. Chem. Phys. 91, 461 (1989)), at least 1. Halves say little about one point of
     a curve, but much about all of them together: variances are summed over the points.
 
+    ==========================================  ===================================
+    variance of the mean, parts independent     ``independent``: Σ var(values) / n
+    the same with joined parts                  ``var(joined).sum() / len(joined)``
+    ratio of the two, the largest               ``largest``
+    ==========================================  ===================================
+
     Args:
         values: a curve for each part, shape (parts, points).
     """
-    alone = float(values.var(axis=0, ddof=1).sum()) / len(values)
-    most, joined = 1.0, values
-    while len(joined) >= 4 and alone > 0.0:
+    independent = float(values.var(axis=0, ddof=1).sum()) / len(values)
+    largest, joined = 1.0, values
+    while len(joined) >= 4 and independent > 0.0:
         joined = joined[: len(joined) // 2 * 2].reshape(-1, 2, values.shape[1]).mean(axis=1)
-        most = max(most, float(joined.var(axis=0, ddof=1).sum()) / len(joined) / alone)
-    return most
+        variance = float(joined.var(axis=0, ddof=1).sum()) / len(joined)
+        largest = max(largest, variance / independent)
+    return largest
 
 
 def difference(one: Scalar, other: Scalar) -> float | None:
@@ -118,7 +162,10 @@ def difference(one: Scalar, other: Scalar) -> float | None:
 
 
 def deviation(one: Curve, other: Curve) -> float | None:
-    """RMS over the points of a difference in units of its standard error: about 1 for equals."""
+    """RMS over the points of a difference in units of its standard error: about 1 for equals.
+
+    At the points of ``one`` that both curves reach; ``None`` where no error is known.
+    """
     start, end = max(one.x[0], other.x[0]), min(one.x[-1], other.x[-1])
     inside = (one.x >= start) & (one.x <= end)
     x = one.x[inside]
@@ -127,4 +174,4 @@ def deviation(one: Curve, other: Curve) -> float | None:
     known = np.isfinite(spread) & (spread > 1e-3 * np.nanmax(spread, initial=0.0))
     if not known.any():
         return None
-    return float(np.sqrt(np.mean(((one.y[inside] - y)[known] / spread[known]) ** 2)))
+    return rms((one.y[inside] - y)[known] / spread[known])

@@ -1,4 +1,4 @@
-"""Pictures of curves, those of several runs over each other."""
+"""Plots of curves, those of several runs over each other."""
 
 from __future__ import annotations
 
@@ -10,24 +10,25 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from ....models.plotting import PALETTE, new_figure, style_axes
 from ...ipi.properties import read_properties
-from ...run.picture import PALETTE, compare
+from ...run.plot import draw_comparison
 from .observables import Curve
 from .run_data import Run
 
-__all__ = ["energies", "groups"]
+__all__ = ["plot_energies", "plot_groups"]
 
 
-def energies(runs: Sequence[Run]) -> bytes:
+def plot_energies(runs: Sequence[Run]) -> bytes:
     """Conserved quantity and temperature of all runs, as PNG."""
     rows = {run.label: (read_properties(run.job.properties), run.job.n_atoms) for run in runs}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "energies.png"
-        compare(rows, path)
+        draw_comparison(rows, path)
         return path.read_bytes()
 
 
-def groups(curves: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, bytes]]:
+def plot_groups(curves: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, bytes]]:
     """One PNG for each group of curves, one panel for each name in it.
 
     Args:
@@ -42,16 +43,12 @@ def groups(curves: Mapping[str, Sequence[Curve]]) -> Iterator[tuple[str, bytes]]
             label: {c.name: c for c in of_run if c.group == group}
             for label, of_run in curves.items()
         }
-        panels = [name for name in members if name != "canonical"]
-        yield group, _panels(panels, chosen)
+        yield group, _panels(list(members), chosen)
 
 
 def _panels(names: Sequence[str], runs: Mapping[str, Mapping[str, Curve]]) -> bytes:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 0.8 + 2.4 * len(names)), layout="constrained", dpi=130)
-    FigureCanvasAgg(figure)
+    """One panel for each name, a curve of each run in it, and what theory says of that run."""
+    figure = new_figure(7.5, 0.8 + 2.4 * len(names), dpi=130)
     axes = figure.subplots(len(names), 1, squeeze=False)[:, 0]
     for axis, name in zip(axes, names, strict=True):
         for (label, curves), color in zip(runs.items(), cycle(PALETTE), strict=False):
@@ -62,15 +59,13 @@ def _panels(names: Sequence[str], runs: Mapping[str, Mapping[str, Curve]]) -> by
             if np.isfinite(curve.error).any():
                 band = (curve.y - curve.error, curve.y + curve.error)
                 axis.fill_between(curve.x, *band, color=color, alpha=0.25, linewidth=0)
-            if "canonical" in curves:
-                exact = curves["canonical"]
-                axis.plot(exact.x, exact.y, color="0.3", linewidth=1.0, linestyle="--")
+            if curve.theory is not None:
+                axis.plot(curve.x, curve.theory, color="0.3", linewidth=1.0, linestyle="--")
             axis.set_xlabel(curve.x_label)
             axis.set_ylabel(curve.y_label)
-        if name not in ("all", "found"):
-            axis.set_title(name, fontsize=10, loc="right")
-        axis.grid(color="0.9", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+            if not curve.only:
+                axis.set_title(name, fontsize=10, loc="right")
+        style_axes(axis)
     axes[0].legend(frameon=False, fontsize=8)
     buffer = BytesIO()
     figure.savefig(buffer, format="png")

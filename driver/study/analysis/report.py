@@ -1,4 +1,4 @@
-"""What ``halfkick analyze`` finds in one run, and in which ways several differ."""
+"""The report of ``halfkick analyze``: all observables of runs, and where runs differ."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from ....models.base import Role
 from ....models.check.gap import compare
 from ...run.job import labels_of
 from ...statistics import with_error
-from . import plots as pictures
 from .collect import Analysis, analyze_together
 from .forces import both_forces, load_pair
-from .html import page, picture, section, table
+from .html import image, page, section, table
 from .observables import Scalar, deviation, difference
+from .plots import plot_energies, plot_groups
 from .run_data import Frames, Run
 from .view import view
 
-__all__ = ["Report", "analyze", "html", "sections"]
+__all__ = ["AnalysisReport", "analyze", "html", "sections"]
 
-FAR = 3.0  # standard errors: beyond it a difference stands out
+MARKED_SIGMAS = 3.0  # standard errors beyond which a difference stands out
 ERRORS = (
     "± is one standard error: by block averages (Flyvbjerg and Petersen 1989) for means, by blocks "
     "of the run, joined up to its halves, for curves, by groups of atoms for diffusion, as of a "
@@ -35,12 +35,12 @@ TOGETHER = (
 )
 SIGMAS = (
     "In brackets, differences to the first run in units of their standard error; beyond "
-    f"{FAR:g} they stand out."
+    f"{MARKED_SIGMAS:g} they stand out."
 )
 
 
 @dataclass(frozen=True, eq=False)
-class Report:
+class AnalysisReport:
     """Several runs side by side; differences are to the first.
 
     Attributes:
@@ -52,23 +52,23 @@ class Report:
 
     @property
     def names(self) -> list[str]:
-        """Names of all figures, in order."""
+        """Names of all scalars, in order."""
         return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
 
     @cached_property
-    def pictures(self) -> dict[str, bytes]:
+    def plots(self) -> dict[str, bytes]:
         """All of them by name, as PNG: first that of the energies."""
-        energies = pictures.energies([run for a in self.analyses for run in a.runs])
+        energies = plot_energies([run for a in self.analyses for run in a.runs])
         curves = {a.label: a.curves for a in self.analyses}
-        return {"energies": energies, **dict(pictures.groups(curves))}
+        return {"energies": energies, **dict(plot_groups(curves))}
 
     def rows(self) -> list[list[str]]:
-        """A row of text for each figure: name, unit, one cell for each run."""
+        """A row of text for each scalar: name, unit, one cell for each run."""
         rows = []
         for name in self.names:
-            found = [a.scalar(name) for a in self.analyses]
-            unit = next(s.unit for s in found if s is not None)
-            cells = [_cell(s, found[0] if index else None) for index, s in enumerate(found)]
+            scalars = [a.scalar(name) for a in self.analyses]
+            unit = next(s.unit for s in scalars if s is not None)
+            cells = [_cell(s, scalars[0] if index else None) for index, s in enumerate(scalars)]
             rows.append([name, unit, *cells])
         return rows
 
@@ -76,7 +76,7 @@ class Report:
         """How far the curves of each further run are from those of the first."""
         first, *others = self.analyses
         rows = []
-        for curve in (c for c in first.curves if c.name != "canonical"):
+        for curve in first.curves:
             cells = []
             for analysis in others:
                 other = analysis.curve(curve.group, curve.name)
@@ -86,7 +86,7 @@ class Report:
         return rows
 
     def to_json(self) -> str:
-        """Figures and differences of all runs as JSON."""
+        """Scalars and differences of all runs as JSON."""
         runs = []
         for analysis in self.analyses:
             figures = {}
@@ -103,8 +103,10 @@ class Report:
         return json.dumps(runs, indent=2)
 
 
-def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "cpu") -> Report:
-    """Take all figures and curves.
+def analyze(
+    groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "cpu"
+) -> AnalysisReport:
+    """Take all scalars and curves.
 
     Args:
         groups: of runs of one kind, each taken together; at least one.
@@ -120,10 +122,10 @@ def analyze(groups: Sequence[Sequence[Run]], *, frames: int = 0, device: str = "
     first = analyses[0].runs[0]
     positions = first.frames("positions") if frames else None
     if positions is None:
-        return Report(analyses)
+        return AnalysisReport(analyses)
     gaps, shown = _with_forces(first, positions, frames, device)
     analyses[0].scalars.extend(gaps)
-    return Report(analyses, shown)
+    return AnalysisReport(analyses, shown)
 
 
 def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[list[Scalar], str]:
@@ -131,38 +133,39 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     chosen = np.unique(np.linspace(0, len(frames.times) - 1, count).astype(int))
     some = [frames.beads[0][i] for i in chosen]
     forces = both_forces(load_pair(run.job, device), some)
-    found = []
+    scalars = []
     if len(forces) == 2:
         numbers = np.concatenate([frame.numbers for frame in some])
-        pair = (np.concatenate(forces[role]) for role in (Role.CONSERVATIVE, Role.DIRECT))
-        for name, g in compare(*pair, numbers).items():
-            found.append(Scalar(f"gap, RMSE ({name})", "meV/Å", g.rmse_meV_per_A, None))
-            found.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", g.p999_meV_per_A, None))
-    return found, view(run.label, some, frames.times[chosen], forces)
+        conservative = np.concatenate(forces[Role.CONSERVATIVE])
+        direct = np.concatenate(forces[Role.DIRECT])
+        for name, gap in compare(conservative, direct, numbers).items():
+            scalars.append(Scalar(f"gap, RMSE ({name})", "meV/Å", gap.rmse_meV_per_A, None))
+            scalars.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", gap.p999_meV_per_A, None))
+    return scalars, view(run.label, some, frames.times[chosen], forces)
 
 
-def sections(report: Report) -> list[str]:
-    """Parts of a page: all tables and pictures, and the view if there is one."""
+def sections(report: AnalysisReport) -> list[str]:
+    """Parts of a page: all tables and plots, and the view if there is one."""
     labels = [analysis.label for analysis in report.analyses]
     notes = [ERRORS]
     notes += [TOGETHER] if any(len(a.runs) > 1 for a in report.analyses) else []
     notes += [SIGMAS] if len(labels) > 1 else []
     parts = [section("Figures", " ".join(notes))]
     parts.append(table(["", "unit", *labels], report.rows()))
-    (name, energies), *curves = report.pictures.items()
-    parts += [section("Energy and temperature"), picture(energies, name)]
+    (name, energies), *curves = report.plots.items()
+    parts += [section("Energy and temperature"), image(energies, name)]
     if len(labels) > 1 and report.curve_rows():
         note = f"RMS difference to {labels[0]} in units of its standard error: 1 for equals."
         parts += [section("Curves", note), table(["", *labels[1:]], report.curve_rows())]
     for group, png in curves:
-        parts += [section(group.capitalize()), picture(png, group)]
+        parts += [section(group.capitalize()), image(png, group)]
     if report.view:
         note = "Blue: conservative forces. Red: direct forces."
         parts += [section(f"Frames of {labels[0]}", note), report.view]
     return parts
 
 
-def html(report: Report) -> str:
+def html(report: AnalysisReport) -> str:
     """One page with everything."""
     return page(" / ".join(analysis.label for analysis in report.analyses), sections(report))
 
@@ -176,4 +179,4 @@ def _cell(scalar: Scalar | None, reference: Scalar | None) -> str:
 
 
 def _mark(text: str, sigmas: float) -> str:
-    return f"{text}!" if abs(sigmas) > FAR else text
+    return f"{text}!" if abs(sigmas) > MARKED_SIGMAS else text

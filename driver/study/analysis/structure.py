@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 __all__ = ["curves", "radial_distribution"]
 
-WIDTH = 0.05  # Å
-RANGE = 8.0  # Å, or half the smallest height of the cell
+BIN_WIDTH = 0.05  # Å
+MAX_DISTANCE = 8.0  # Å, or half the smallest height of the cell
 
 
 def curves(run: Run) -> list[Curve]:
@@ -29,11 +29,11 @@ def curves(run: Run) -> list[Curve]:
     first = frames.beads[0][0]
     if first.cell.rank != 3:
         return []
-    reach = min(RANGE, *(0.5 * _height(frame) for frame in frames.beads[0]))
-    edges = np.arange(0.0, reach, WIDTH)
+    reach = min(MAX_DISTANCE, *(0.5 * _height(frame) for frame in frames.beads[0]))
+    edges = np.arange(0.0, reach, BIN_WIDTH)
     if len(edges) < 3:
         return []
-    found = []
+    distributions = []
     labels = ("distance (Å)", "g(r)")
     for a, b in combinations_with_replacement(sorted(set(first.get_chemical_symbols())), 2):
 
@@ -43,8 +43,8 @@ def curves(run: Run) -> list[Curve]:
 
         y, error = blocked(len(frames.times), measure)
         x = 0.5 * (edges[1:] + edges[:-1])
-        found.append(Curve("radial distribution", f"{a}-{b}", *labels, x, y, error))
-    return found
+        distributions.append(Curve("radial distribution", f"{a}-{b}", *labels, x, y, error))
+    return distributions
 
 
 def radial_distribution(
@@ -52,10 +52,21 @@ def radial_distribution(
 ) -> NDArray[np.float64]:
     """``g(r)`` between two species, averaged over frames.
 
+    ``g(r) = V n(r) / (N_pairs · 4π/3 [r₊³ − r₋³])``: 1 where nothing is ordered.
+
+    ==========================  ===============================================
+    n(r)                        ``counts``: ordered pairs in a bin
+    N_pairs                     ``pairs``: N_a N_b, or N_a (N_a − 1) if alike
+    4π/3 [r₊³ − r₋³]            ``shells``, Å³
+    ==========================  ===============================================
+
     Args:
         frames: periodic in all directions.
         pair: chemical symbols.
-        edges: of the bins, Å, shape (bins + 1,).
+        edges: r₋ and r₊ of the bins, Å, shape (bins + 1,).
+
+    Returns:
+        Shape (bins,).
     """
     from vesin import ase_neighbor_list
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
@@ -9,28 +11,31 @@ from scipy.stats import gamma
 
 from ...statistics import mean, slope
 from .molecules import find_molecules, split_kinetic
-from .observables import Curve, Scalar, average, blocked
+from .observables import Curve, Quantity, Scalar, average, blocked
 from .run_data import Frames, Run
 
-__all__ = ["curves", "scalars"]
+__all__ = ["as_heat", "curves", "drift", "scalars", "temperature_columns"]
 
 BINS = 40
+SPECIES_TEMPERATURE = re.compile(r"temperature\((.*)\)")
+"""i-PI's name of the column with the temperature of one species."""
 
 
 def scalars(run: Run) -> list[Scalar]:
-    """All figures that the columns and velocities of a run tell."""
-    found = drift(run)
+    """All scalars that the columns and velocities of a run tell."""
+    values = []
+    if (value := drift(run)) is not None:
+        values += [value, as_heat(value)]
     columns = run.columns
-    for name in ("temperature", "density", "volume"):
-        if name in columns:
-            unit = {"temperature": "K", "density": "g/cm³", "volume": "Å³"}[name]
-            if name == "temperature" or np.ptp(columns[name]) > 0:
-                found.append(average(name, unit, columns[name]))
-    found += by_species(run)
+    if "temperature" in columns:
+        values.append(average("temperature", "K", columns["temperature"], Quantity.TEMPERATURE))
+    for name, unit in (("density", "g/cm³"), ("volume", "Å³")):
+        if name in columns and np.ptp(columns[name]) > 0:
+            values.append(average(name, unit, columns[name]))
+    values += by_species(run)
     if (kinetic := columns.get("kinetic_md")) is not None and run.beads == 1:
-        found.append(spread(kinetic, degrees_of_freedom(run)))
-    found += quantum(run)
-    return found
+        values.append(spread(kinetic, degrees_of_freedom(run)))
+    return values + quantum(run)
 
 
 def degrees_of_freedom(run: Run) -> int:
@@ -39,57 +44,72 @@ def degrees_of_freedom(run: Run) -> int:
     return 3 * (run.job.n_atoms or 1) - (3 if fixed else 0)
 
 
-def drift(run: Run) -> list[Scalar]:
-    """Slope of the conserved quantity: meV/atom/ps, and K/ps if 3 k an atom take it up.
+def drift(run: Run) -> Scalar | None:
+    """Slope of the conserved quantity, meV/atom/ps; ``None`` where that lacks a force's energy."""
+    columns, n_atoms = run.columns, run.job.n_atoms
+    written = {"time", "conserved"} <= columns.keys() and run.job.without_energy is None
+    if not n_atoms or not written:
+        return None
+    value, error = slope(columns["time"], columns["conserved"] * 1e3 / n_atoms)
+    return None if value is None else Scalar("drift", "meV/atom/ps", value, error, Quantity.DRIFT)
 
-    Nothing where it lacks the energy of a force.
-    """
-    columns, n = run.columns, run.job.n_atoms
-    told = {"time", "conserved"} <= columns.keys() and run.job.without_energy is None
-    if not n or not told:
-        return []
-    value, error = slope(columns["time"], columns["conserved"] * 1e3 / n)
-    if value is None:
-        return []
+
+def as_heat(drift: Scalar) -> Scalar:
+    """A drift as that of the temperature, K/ps, if 3 k an atom take it up."""
     kelvin = 1e-3 / (3.0 * kB)
-    return [
-        Scalar("drift", "meV/atom/ps", value, error),
-        Scalar("drift as heat", "K/ps", value * kelvin, None if error is None else error * kelvin),
-    ]
+    error = None if drift.error is None else drift.error * kelvin
+    return Scalar("drift as heat", "K/ps", drift.value * kelvin, error)
+
+
+def temperature_columns(run: Run) -> dict[str, NDArray[np.float64]]:
+    """Species -> its temperature, K, shape (rows,), where i-PI was asked to write it."""
+    matches = ((SPECIES_TEMPERATURE.fullmatch(name), name) for name in sorted(run.columns))
+    return {match[1]: run.columns[name] for match, name in matches if match}
 
 
 def by_species(run: Run) -> list[Scalar]:
     """Kinetic temperature of each species, and of translation, rotation and vibration."""
-    found = [
-        average(name, "K", values)
-        for name, values in sorted(run.columns.items())
-        if name.startswith("temperature(")
-    ]
+    written = temperature_columns(run)
+    values = [species_temperature(species, series) for species, series in written.items()]
     frames = run.frames("velocities") if run.beads == 1 else None
     if frames is None or len(frames.times) < 2:
-        return found
+        return values
     atoms = frames.beads[0][0]
     velocities, masses = frames.array("velocities"), atoms.get_masses()
-    told = {scalar.name for scalar in found}
     computed = _species_temperatures(velocities, masses, atoms.get_chemical_symbols())
-    found += [scalar for scalar in computed if scalar.name not in told]
+    values += [scalar for scalar in computed if scalar.species not in written]
     positions = run.frames("positions")
-    return found if positions is None else found + _molecular(frames, positions)
+    return values if positions is None else values + _molecular(frames, positions)
+
+
+def species_temperature(species: str, series: NDArray[np.float64]) -> Scalar:
+    """The mean of the temperature of a species, K, shape (rows,)."""
+    return average(f"temperature({species})", "K", series, Quantity.TEMPERATURE, species)
 
 
 def _species_temperatures(
     velocities: NDArray[np.float64], masses: NDArray[np.float64], symbols: list[str]
 ) -> list[Scalar]:
+    """Kinetic temperature of each species, the centre of mass of all at rest.
+
+    ``T = Σ m v² / (f k)`` with ``f = 3 n − 3 m_species / m_all``: of the three degrees of freedom
+    that the centre of mass takes, a species has its share by mass.
+
+    Args:
+        velocities: shape (frames, N, 3), ASE's unit.
+        masses: shape (N,), amu.
+        symbols: of the N atoms.
+    """
     kinetic = 0.5 * masses[:, None] * velocities**2
     names = np.array(symbols)
-    found = []
+    temperatures = []
     for symbol in sorted(set(symbols)):
         chosen = names == symbol
         free = 3.0 * chosen.sum() - 3.0 * masses[chosen].sum() / masses.sum()
         if free > 0:
             series = 2.0 * kinetic[:, chosen].sum(axis=(1, 2)) / (free * kB)
-            found.append(average(f"temperature({symbol})", "K", series))
-    return found
+            temperatures.append(species_temperature(symbol, series))
+    return temperatures
 
 
 def _molecular(moving: Frames, positions: Frames) -> list[Scalar]:
@@ -107,7 +127,19 @@ def _molecular(moving: Frames, positions: Frames) -> list[Scalar]:
 
 
 def spread(kinetic: NDArray[np.float64], free: int) -> Scalar:
-    """Standard deviation of the kinetic energy over the canonical one at its own mean: 1 in NVT."""
+    """Standard deviation of the kinetic energy over the canonical one at its own mean: 1 in NVT.
+
+    ======================  ==================================================
+    K                       ``kinetic``
+    f                       ``free``
+    ⟨(K − ⟨K⟩)²⟩            ``variance``
+    2 ⟨K⟩² / f              ``canonical``: that of a Gamma distribution, f/2
+    ======================  ==================================================
+
+    Args:
+        kinetic: energies, shape (rows,), in any unit.
+        free: degrees of freedom.
+    """
     squares = (kinetic - kinetic.mean()) ** 2
     variance, error = mean(squares)
     canonical = 2.0 * kinetic.mean() ** 2 / free
@@ -120,20 +152,23 @@ def quantum(run: Run) -> list[Scalar]:
     """Kinetic energy by both estimators and radius of gyration of ring polymers."""
     if run.beads == 1:
         return []
-    found = []
+    kinetic, gyration = [], []
     for name, values in sorted(run.columns.items()):
         base = name.partition("(")[0]
+        argument = name[len(base) :]
         if base in ("kinetic_cv", "kinetic_td"):
             kind = "virial" if base == "kinetic_cv" else "primitive"
-            rest = name[len(base) :]
-            found.append(average(f"kinetic energy, {kind} {rest}".strip(), "eV", values))
+            kinetic.append(average(f"kinetic energy, {kind} {argument}".strip(), "eV", values))
         elif base == "r_gyration":
-            found.append(average(f"radius of gyration {name[len(base) :]}".strip(), "Å", values))
-    return found if any(s.unit == "Å" for s in found) else found + _gyration(run)
+            gyration.append(average(f"radius of gyration {argument}".strip(), "Å", values))
+    return kinetic + (gyration or _gyration(run))
 
 
 def _gyration(run: Run) -> list[Scalar]:
-    """Radius of gyration per species from the beads' positions."""
+    """Radius of gyration per species from the beads' positions, Å.
+
+    ``r² = Σ |q_j − q̄|² / P`` of each atom, q̄ the mean of its P beads; the mean of r over atoms.
+    """
     frames = run.frames("positions")
     if frames is None or len(frames.beads) < 2:
         return []
@@ -147,9 +182,10 @@ def _gyration(run: Run) -> list[Scalar]:
 
 
 def curves(run: Run) -> list[Curve]:
-    """The distribution of the kinetic energy (as a temperature), and the canonical one at a target.
+    """The distribution of the kinetic energy as a temperature, with the canonical one at a target.
 
-    Both over the same range: five canonical standard deviations around the mean.
+    ``T = 2 K / (f k)``, over five canonical standard deviations around target or mean: of the
+    Gamma distribution with shape f/2 and scale 2 T / f, ``T √(2 / f)``.
     """
     kinetic = run.columns.get("kinetic_md")
     if kinetic is None or len(kinetic) < 20 or run.beads > 1:
@@ -157,7 +193,8 @@ def curves(run: Run) -> list[Curve]:
     free = degrees_of_freedom(run)
     values = 2.0 * kinetic / (free * kB)
     target = run.target_K
-    centre = target if np.isfinite(target) else float(values.mean())
+    has_target = bool(np.isfinite(target))
+    centre = target if has_target else float(values.mean())
     width = 5.0 * centre * np.sqrt(2.0 / free)
     edges = np.linspace(max(0.0, centre - width), centre + width, BINS + 1)
     x = 0.5 * (edges[1:] + edges[:-1])
@@ -168,9 +205,6 @@ def curves(run: Run) -> list[Curve]:
         return counts / (max(len(values[part]), 1) * size)
 
     y, error = blocked(len(values), density)
+    canonical = gamma.pdf(x, free / 2.0, scale=2.0 * target / free) if has_target else None
     labels = ("temperature (K)", "probability density (1/K)")
-    found = [Curve("kinetic energy", "found", *labels, x, y, error)]
-    if np.isfinite(target):
-        canonical = gamma.pdf(x, free / 2.0, scale=2.0 * target / free)
-        found.append(Curve("kinetic energy", "canonical", *labels, x, canonical, 0.0 * x))
-    return found
+    return [Curve("kinetic energy", "found", *labels, x, y, error, only=True, theory=canonical)]

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ....models.base import Role
+from ....models.plotting import BLUE, RED
+from ....models.statistics import rms
 from ...errors import InputError
 
 if TYPE_CHECKING:
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
 
 __all__ = ["view"]
 
-COLORS = {Role.DIRECT: 0xC0392B, Role.CONSERVATIVE: 0x1B6CA8}
-LENGTH = 1.5  # Å, of the longest arrow
+COLORS = {Role.DIRECT: int(RED[1:], 16), Role.CONSERVATIVE: int(BLUE[1:], 16)}
+LONGEST_ARROW = 1.5  # Å
 PAGE = """<div id="view" style="display:flex;flex-wrap:wrap;gap:1em">
   <div style="flex:1 1 20em;position:relative;height:26em" id="view-map"></div>
   <div style="flex:1 1 20em">
@@ -51,8 +53,8 @@ def view(
     Args:
         title: of the data.
         frames: structures.
-        times_ps: of each.
-        forces: of each, eV/Å, for the roles there are.
+        times_ps: of each, shape (frames,).
+        forces: of each, eV/Å, shape (N, 3), for the roles there are.
 
     Raises:
         InputError: if chemiscope is not installed.
@@ -66,7 +68,7 @@ def view(
         ) from error
     longest = max((np.abs(f).max() for of_role in forces.values() for f in of_role), default=1.0)
     shapes = {
-        f"{role} force": _arrows(of_role, LENGTH / longest, COLORS[role])
+        f"{role} force": _arrows(of_role, LONGEST_ARROW / longest, COLORS[role])
         for role, of_role in forces.items()
     }
     data = chemiscope.create_input(
@@ -93,7 +95,8 @@ def _plain(frame: Atoms) -> Atoms:
     return plain
 
 
-def _arrows(forces: Sequence[NDArray[np.float64]], scale: float, color: int) -> dict:
+def _arrows(forces: Sequence[NDArray[np.float64]], scale: float, color: int) -> dict[str, Any]:
+    """Chemiscope's arrows for forces of shape (N, 3) of each frame, eV/Å, by ``scale`` in Å."""
     vectors = [{"vector": [float(x) for x in force]} for f in forces for force in f * scale]
     common = {
         "baseRadius": 0.06,
@@ -108,27 +111,24 @@ def _properties(
     frames: Sequence[Atoms],
     times_ps: NDArray[np.float64],
     forces: Mapping[Role, Sequence[NDArray[np.float64]]],
-) -> dict:
-    """Time of each frame, and the gap where both forces are known, else the mean force."""
+) -> dict[str, Any]:
+    """Time of each frame, and the gap where both forces are known, else the RMS force."""
 
-    def of_frames(values: Sequence[float], units: str, about: str) -> dict:
-        values = [float(v) for v in values]
-        return {"target": "structure", "values": values, "units": units, "description": about}
+    def of_frames(values: Iterable[float], units: str, about: str) -> dict[str, Any]:
+        listed = [float(v) for v in values]
+        return {"target": "structure", "values": listed, "units": units, "description": about}
 
-    def rms(values: NDArray[np.float64]) -> float:
-        return float(np.sqrt(np.mean(np.square(values))))
-
-    found = {"time": of_frames(times_ps, "ps", "time of the frame")}
+    properties = {"time": of_frames(times_ps, "ps", "time of the frame")}
     if len(forces) == 2:
         pairs = zip(forces[Role.CONSERVATIVE], forces[Role.DIRECT], strict=True)
         gaps = [1e3 * rms(a - b) for a, b in pairs]
-        found["gap"] = of_frames(gaps, "meV/Å", "RMS of conservative - direct force")
+        properties["gap"] = of_frames(gaps, "meV/Å", "RMS of conservative - direct force")
     elif forces:
         (of_role,) = forces.values()
-        found["force"] = of_frames([rms(f) for f in of_role], "eV/Å", "RMS force")
+        properties["force"] = of_frames([rms(f) for f in of_role], "eV/Å", "RMS force")
     else:
-        found["frame"] = of_frames(range(len(frames)), "", "number of the frame")
-    return found
+        properties["frame"] = of_frames(range(len(frames)), "", "number of the frame")
+    return properties
 
 
 def _inline(text: str) -> str:

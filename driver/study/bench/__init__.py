@@ -1,1 +1,1 @@
-"""Times halfkick and what else can serve the same input to i-PI, in one run, turn by turn."""
+"""Benchmarks: halfkick and i-PI's own drivers on the same input, in one run, turn by turn."""

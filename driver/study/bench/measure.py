@@ -1,48 +1,65 @@
-"""Times everything, one setup after the other, what belongs to a setup turn by turn."""
+"""Measurements, one setup after the other; what belongs to a setup is timed turn by turn."""
 
 from __future__ import annotations
 
 import tempfile
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, TypeGuard
 
 from ....models.base import ForceModel
+from ...run.processes import Machine
 from .inputs import Base, Setup, repeated
 from .model_only import evaluation, neighbor_lists
 from .results import (
     BATCH,
     BOTH,
+    CONSECUTIVE,
     CONSERVATIVE,
     DIRECT,
-    IN_A_ROW,
-    Measured,
-    Options,
+    BenchOptions,
+    BenchResults,
     describe,
     reference,
 )
 from .roundtrip import RoundTrip
-from .simulation import WAYS, Contender, Machine
-from .timing import Timed, interleave
+from .simulation import BACKENDS, IPI_ONLY, NULL_BACKEND, SimulationUnderTest
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["measure"]
+    from ....models.backends.metatomic import MetatomicModel
+
+__all__ = ["Timed", "interleave", "measure"]
 
 TRIPS = 200  # requests to the driver alone in one measurement
+
+
+class Timed(Protocol):
+    """Something that takes time.
+
+    Attributes:
+        name: unique among those that are timed together.
+    """
+
+    name: str
+
+    def measure(self) -> list[float]:
+        """Do it once more; the times of its repetitions in ms."""
+        ...
 
 
 def measure(
     base: Base,
     model: ForceModel,
-    options: Options,
+    options: BenchOptions,
     machine: Machine,
-    say: Callable[[str], None],
-    keep: Callable[[Measured], None],
-) -> Measured:
+    log: Callable[[str], None],
+    keep: Callable[[BenchResults], None],
+) -> BenchResults:
     """Time everything, one setup after the other, what belongs to a setup turn by turn.
 
     Args:
@@ -50,35 +67,36 @@ def measure(
         model: loaded as the driver loads it.
         options: what to time.
         machine: what to run on.
-        say: told what is being done.
+        log: told what is being done.
         keep: given what there is whenever a part is done, so that an hour is not lost.
     """
-    measured = Measured(options, base.stride, describe(machine), {}, {})
+    results = BenchResults(options, base.stride, describe(machine), {}, {})
     for setup in setups(options, len(base.structure)):
-        say(f"{setup.mode}, {setup.beads} beads, {setup.atoms} atoms: starting")
+        log(f"{setup.mode}, {setup.beads} beads, {setup.atoms} atoms: starting")
         with started(base, model, setup, options, machine) as timed:
             for one in timed:
-                say(f"{one.name}: warming up")
+                log(f"{one.name}: warming up")
                 one.measure()
-            runs = [one for one in timed if isinstance(one, Contender)]
+            runs = [one for one in timed if isinstance(one, SimulationUnderTest)]
             memory_mb = {run.name: run.memory_mb() for run in runs}
-            measured.times[setup] = interleave(timed, repeats(setup, options), say)
-            keep(measured)
-            if options.in_a_row and setup == reference(options, len(base.structure)):
-                say(f"halfkick: {options.in_a_row} steps in a row")
-                measured.times[setup][IN_A_ROW] = in_a_row(runs[0], options.in_a_row)
+            results.times[setup] = interleave(timed, repeats(setup, options), log)
+            keep(results)
+            steps = options.consecutive_steps
+            if steps and setup == reference(options, len(base.structure)):
+                log(f"halfkick: {steps} steps in a row")
+                results.times[setup][CONSECUTIVE] = consecutive_steps(runs[0], steps)
             for run in runs:
                 key = f"{run.name}, {setup.mode}, {setup.beads} beads, {setup.atoms} atoms"
-                measured.usage[key] = {
+                results.usage[key] = {
                     "cpu_ms_per_step": run.cpu_ms,
                     "memory_mb_before": memory_mb[run.name],
                     "memory_mb_after": run.memory_mb(),
                 }
-        keep(measured)
-    return measured
+        keep(results)
+    return results
 
 
-def in_a_row(run: Contender, steps: int) -> list[float]:
+def consecutive_steps(run: SimulationUnderTest, steps: int) -> list[float]:
     """Times of so many steps of one simulation and nothing else, ms."""
     times: list[float] = []
     while len(times) < steps:
@@ -86,13 +104,13 @@ def in_a_row(run: Contender, steps: int) -> list[float]:
     return times
 
 
-def repeats(setup: Setup, options: Options) -> int:
+def repeats(setup: Setup, options: BenchOptions) -> int:
     """How often to measure: what takes long is measured half as often as the rest."""
     small = options.beads[0] * (options.atoms or (setup.atoms,))[0]
     return options.repeats if setup.beads * setup.atoms <= small else (options.repeats + 1) // 2
 
 
-def setups(options: Options, n_atoms: int) -> list[Setup]:
+def setups(options: BenchOptions, n_atoms: int) -> list[Setup]:
     """The simulations to time."""
     atoms = options.atoms or (n_atoms,)
     all_modes = [Setup(mode, options.beads[0], atoms[0]) for mode in options.modes]
@@ -102,36 +120,49 @@ def setups(options: Options, n_atoms: int) -> list[Setup]:
     return all_modes + more + [Setup("mts", options.beads[0], n) for n in atoms[1:]]
 
 
+def interleave(
+    timed: Sequence[Timed], repeats: int, log: Callable[[str], None]
+) -> dict[str, list[float]]:
+    """Measure all in turn, ``repeats`` times, so that what disturbs them disturbs all alike."""
+    times: defaultdict[str, list[float]] = defaultdict(list)
+    for repeat in range(repeats):
+        for one in timed:
+            log(f"{one.name} ({repeat + 1}/{repeats})")
+            times[one.name] += one.measure()
+    return dict(times)
+
+
 @contextmanager
 def started(
-    base: Base, model: ForceModel, setup: Setup, options: Options, machine: Machine
+    base: Base, model: ForceModel, setup: Setup, options: BenchOptions, machine: Machine
 ) -> Iterator[list[Timed]]:
     """Everything that is timed for one setup; its processes end with the context."""
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="hk")))
-        timed = alone(base, model, setup)
-        for number, way in enumerate(ways(model, setup, options)):
-            place = folder / str(number)
-            run = Contender(way, base, setup, way, place, machine, options.seconds)
+        timed = model_only(base, model, setup)
+        for number, backend in enumerate(backends(model, setup, options)):
+            run_folder = folder / str(number)
+            run = SimulationUnderTest(backend, base, setup, run_folder, machine, options.seconds)
             stack.callback(run.close)
             timed.append(run)
         if setup == reference(options, len(base.structure)):
-            for beads, bare in product((1, BATCH), (False, True)):
-                place = folder / f"t{beads}{bare:d}"
-                trip = RoundTrip(place, atoms_of(base, setup), beads, TRIPS, bare=bare)
+            for beads, minimal in product((1, BATCH), (False, True)):
+                trip_folder = folder / f"t{beads}{minimal:d}"
+                atoms = atoms_of(base, setup)
+                trip = RoundTrip(trip_folder, atoms, beads, TRIPS, minimal_client=minimal)
                 stack.callback(trip.close)
                 timed.append(trip)
         yield timed
 
 
-def ways(model: ForceModel, setup: Setup, options: Options) -> Sequence[str]:
+def backends(model: ForceModel, setup: Setup, options: BenchOptions) -> Sequence[str]:
     """What a simulation is served by; i-PI's metatomic driver only serves metatomic models."""
     first = setup.atoms == (options.atoms or (setup.atoms,))[0]
-    compared = WAYS if first and is_metatomic(model) else WAYS[:1]
-    return [*compared, "costless", "i-PI"] if setup.mode == "mts" else compared
+    compared = BACKENDS if first and is_metatomic(model) else BACKENDS[:1]
+    return [*compared, NULL_BACKEND, IPI_ONLY] if setup.mode == "mts" else compared
 
 
-def alone(base: Base, model: ForceModel, setup: Setup) -> list[Timed]:
+def model_only(base: Base, model: ForceModel, setup: Setup) -> list[Timed]:
     """The model without driver, for each chunk size up to the number of beads."""
     atoms = atoms_of(base, setup)
     sizes = [size for size in (1, 2, 4, 8, 16, 32) if size <= setup.beads]
@@ -150,7 +181,7 @@ def atoms_of(base: Base, setup: Setup) -> Atoms:
     return repeated(base.structure, setup.atoms)
 
 
-def is_metatomic(model: ForceModel) -> bool:
+def is_metatomic(model: ForceModel) -> TypeGuard[MetatomicModel]:
     """Whether i-PI's metatomic driver can serve it, too."""
     from ....models.backends.metatomic import MetatomicModel
 

@@ -26,14 +26,14 @@ def serve(path: str, n_atoms: int, batch: int) -> None:
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
         file = sock.makefile("rb")
-        known = False
+        initialized = False
         while (name := file.read(12).strip()) != b"EXIT":
             if name == b"STATUS":
-                sock.sendall(header("READY" if known else "NEEDINIT"))
+                sock.sendall(header("READY" if initialized else "NEEDINIT"))
             elif name == b"INIT":
                 file.read(4)
                 file.read(int.from_bytes(file.read(4), sys.byteorder))
-                known = True
+                initialized = True
             elif name == b"POSDATA":
                 file.read(body)
             elif name == b"GETFORCE":

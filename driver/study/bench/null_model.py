@@ -8,11 +8,11 @@ import numpy as np
 
 from ....models.base import Capabilities, ForceModel, ForceResult, Role, Structure
 
-__all__ = ["Costless"]
+__all__ = ["NullModel"]
 
 
-class Costless(ForceModel):
-    """Zero forces, the same arrays each time: what a driver costs without a model."""
+class NullModel(ForceModel):
+    """Zero forces, the same arrays each time."""
 
     name = "costless"
     capabilities = Capabilities(frozenset(Role), frozenset(Role))

@@ -1,4 +1,4 @@
-"""Ratios and times that say how well halfkick does, computed within one run."""
+"""Ratios of times that were measured in one run."""
 
 from __future__ import annotations
 
@@ -6,76 +6,80 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from ....models.base import Role
 from .inputs import Setup
-from .model_only import alone_name
-from .results import BATCH, BOTH, DIRECT, IN_A_ROW, Measured, reference
-from .roundtrip import BARE, DRIVER
+from .model_only import model_only_name
+from .results import BATCH, BOTH, CONSECUTIVE, DIRECT, BenchResults, reference
+from .roundtrip import DRIVER, MINIMAL_CLIENT
+from .simulation import FFDIRECT, HALFKICK, IPI_ONLY, NULL_BACKEND, TWO_DRIVERS
 
-__all__ = ["figures", "model_ms", "shares"]
+__all__ = ["compute_ratios", "model_ms", "shares"]
 
-SETTLED = 20  # outer steps before stalls count
-STALL = 3.0  # times the median
+WARM_UP_STEPS = 20  # outer steps before stalls count
+STALL_RATIO = 3.0  # to the median
 
 
-def figures(measured: Measured) -> dict[str, float]:
-    """Name and value of each figure that the measured times allow."""
-    found: dict[str, float] = {}
-    for setup, times in measured.times.items():
+def compute_ratios(results: BenchResults) -> dict[str, float]:
+    """Name and value of each ratio that the measured times allow."""
+    ratios: dict[str, float] = {}
+    for setup, times in results.times.items():
         if setup.mode == "mts":
-            found |= _of_multiple_steps(measured, setup, times)
-        for way in ("ffdirect", "two drivers"):
-            if way in times:
-                ratio = _median(times["halfkick"]) / _median(times[way])
-                found[f"{_label(setup)}: halfkick / {way}"] = ratio
-    return found | _of_sizes(measured) | _of_driver(measured)
+            ratios |= _of_multiple_steps(results, setup, times)
+        for backend in (FFDIRECT, TWO_DRIVERS):
+            if backend in times:
+                ratio = _median(times[HALFKICK]) / _median(times[backend])
+                ratios[f"{_label(setup)}: halfkick / {backend}"] = ratio
+    return ratios | _of_sizes(results) | _of_driver(results)
 
 
 def _of_multiple_steps(
-    measured: Measured, setup: Setup, times: Mapping[str, Sequence[float]]
+    results: BenchResults, setup: Setup, times: Mapping[str, Sequence[float]]
 ) -> dict[str, float]:
-    row = times.get(IN_A_ROW, times["halfkick"])
-    stalls = sum(t > STALL * _median(row) for t in row[SETTLED:])
-    expected = model_ms(measured, setup)
+    row = times.get(CONSECUTIVE, times[HALFKICK])
+    stalls = sum(t > STALL_RATIO * _median(row) for t in row[WARM_UP_STEPS:])
+    expected = model_ms(results, setup)
     return {
-        f"{_label(setup)}: halfkick / model alone": _median(times["halfkick"]) / expected,
-        f"{_label(setup)}: stalls in {max(len(row) - SETTLED, 0)} steps": float(stalls),
+        f"{_label(setup)}: halfkick / model alone": _median(times[HALFKICK]) / expected,
+        f"{_label(setup)}: stalls in {max(len(row) - WARM_UP_STEPS, 0)} steps": float(stalls),
     }
 
 
-def model_ms(measured: Measured, setup: Setup) -> float:
+def model_ms(results: BenchResults, setup: Setup) -> float:
     """What the model alone takes for an outer step, in chunks of the quickest size, ms."""
-    times = measured.times[setup]
+    times = results.times[setup]
 
-    def quickest(roles: frozenset) -> float:
+    def quickest(roles: frozenset[Role]) -> float:
         sizes = range(1, setup.beads + 1)
-        names = [alone_name(roles, size, setup.atoms) for size in sizes]
+        names = [model_only_name(roles, size, setup.atoms) for size in sizes]
         return min(_median(times[name]) for name in names if name in times)
 
-    return setup.beads * ((measured.stride - 1) * quickest(DIRECT) + quickest(BOTH))
+    return setup.beads * ((results.stride - 1) * quickest(DIRECT) + quickest(BOTH))
 
 
-def shares(measured: Measured, setup: Setup) -> dict[str, float]:
+def shares(results: BenchResults, setup: Setup) -> dict[str, float]:
     """Where the time of an inner step goes, ms: measured one by one, not fitted to the sum."""
-    times = measured.times[setup]
+    times = results.times[setup]
     names = [name for name in times if name.startswith("neighbour lists")]
     neighbors = setup.beads * sum(_median(times[name]) for name in names)
-    ipi = _median(times["i-PI"]) / measured.stride
+    ipi = _median(times[IPI_ONLY]) / results.stride
     return {
-        "model": model_ms(measured, setup) / measured.stride - neighbors,
+        "model": model_ms(results, setup) / results.stride - neighbors,
         "neighbour lists": neighbors,
-        "driver and sockets": max(_median(times["costless"]) / measured.stride - ipi, 0.0),
+        "driver and sockets": max(_median(times[NULL_BACKEND]) / results.stride - ipi, 0.0),
         "i-PI": ipi,
     }
 
 
-def _of_sizes(measured: Measured) -> dict[str, float]:
+def _of_sizes(results: BenchResults) -> dict[str, float]:
     """How the time for an atom grows with the number of atoms."""
-    same = [s for s in measured.times if s.mode == "mts" and s.beads == measured.options.beads[0]]
-    small, *large = sorted(same, key=lambda s: s.atoms) or [None]
+    same = [s for s in results.times if s.mode == "mts" and s.beads == results.options.beads[0]]
+    if not same:
+        return {}
+    small, *large = sorted(same, key=lambda s: s.atoms)
     return {
         f"time for an atom, {s.atoms} / {small.atoms} atoms": (
-            _median(measured.times[s]["halfkick"])
-            / _median(measured.times[small]["halfkick"])
+            _median(results.times[s][HALFKICK])
+            / _median(results.times[small][HALFKICK])
             * small.atoms
             / s.atoms
         )
@@ -83,14 +87,14 @@ def _of_sizes(measured: Measured) -> dict[str, float]:
     }
 
 
-def _of_driver(measured: Measured) -> dict[str, float]:
-    """The driver's own time for a structure, without i-PI, ms, and that of the barest client."""
-    atoms = next(iter(measured.times)).atoms
-    times = measured.times.get(reference(measured.options, atoms), {})
+def _of_driver(results: BenchResults) -> dict[str, float]:
+    """The driver's own time for a structure, without i-PI, ms, and that of the minimal client."""
+    atoms = next(iter(results.times)).atoms
+    times = results.times.get(reference(results.options, atoms), {})
     return {
         f"{what}, ms for a structure, {atoms} atoms x {beads}": _median(times[name])
         for beads in (1, BATCH)
-        for what in (DRIVER, BARE)
+        for what in (DRIVER, MINIMAL_CLIENT)
         if (name := f"{what}, {atoms} atoms x {beads}") in times
     }
 

@@ -1,27 +1,30 @@
-"""What is timed, with what, and the times."""
+"""Results of a benchmark: options, machine, times."""
 
 from __future__ import annotations
 
 import json
 import os
 import platform
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from ....models.base import Role
+from ....models.versions import installed_versions
+from ...run.processes import Machine
 from .inputs import MODES, Setup
-from .simulation import Machine
 
 __all__ = [
     "BATCH",
     "BOTH",
+    "CONSECUTIVE",
     "CONSERVATIVE",
     "DIRECT",
-    "IN_A_ROW",
-    "Measured",
-    "Options",
+    "BenchOptions",
+    "BenchResults",
+    "Statistics",
     "describe",
     "reference",
 ]
@@ -29,11 +32,11 @@ __all__ = [
 DIRECT, CONSERVATIVE = frozenset({Role.DIRECT}), frozenset({Role.CONSERVATIVE})
 BOTH = DIRECT | CONSERVATIVE
 BATCH = 32  # beads in a request to the driver alone
-IN_A_ROW = "halfkick, in a row"
+CONSECUTIVE = "halfkick, in a row"
 
 
 @dataclass(frozen=True)
-class Options:
+class BenchOptions:
     """What to time.
 
     Attributes:
@@ -43,7 +46,7 @@ class Options:
             with one bead and multiple time steps, halfkick and model alone.
         repeats: how often each is measured; half as often with more beads or atoms.
         seconds: about how long one measurement of a simulation may take.
-        in_a_row: outer steps that halfkick does by itself then, to see whether any stalls.
+        consecutive_steps: outer steps that halfkick does by itself then, to see whether any stalls.
     """
 
     modes: tuple[str, ...] = MODES
@@ -51,11 +54,27 @@ class Options:
     atoms: tuple[int, ...] | None = None
     repeats: int = 5
     seconds: float = 1.5
-    in_a_row: int = 0
+    consecutive_steps: int = 0
+
+
+@dataclass(frozen=True)
+class Statistics:
+    """Median and quartiles of some times in ms, and how many they were."""
+
+    median: float
+    low: float
+    high: float
+    count: int
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Statistics:
+        """Summarize values, of which there is at least one."""
+        low, median, high = np.percentile(values, [25, 50, 75])
+        return cls(float(median), float(low), float(high), len(values))
 
 
 @dataclass
-class Measured:
+class BenchResults:
     """All times in ms by setup and name, and what they were measured with.
 
     Times of simulations are for an outer step, those of the model alone for a structure.
@@ -65,14 +84,14 @@ class Measured:
             serves the forces, before and after, for each simulation.
     """
 
-    options: Options
+    options: BenchOptions
     stride: int
     machine: Mapping[str, str]
     times: dict[Setup, dict[str, list[float]]]
     usage: dict[str, dict[str, float]]
 
-    def write(self, path: Path, figures: Mapping[str, float]) -> None:
-        """Write everything as JSON."""
+    def write(self, path: Path, ratios: Mapping[str, float]) -> None:
+        """Write everything as JSON, with the ratios that were computed from the times."""
         groups = [{**asdict(setup), "ms": times} for setup, times in self.times.items()]
         path.write_text(
             json.dumps(
@@ -80,7 +99,7 @@ class Measured:
                     "machine": self.machine,
                     "options": asdict(self.options),
                     "stride": self.stride,
-                    "figures": figures,
+                    "figures": ratios,
                     "usage": self.usage,
                     "times": groups,
                 },
@@ -90,7 +109,7 @@ class Measured:
         )
 
 
-def reference(options: Options, n_atoms: int) -> Setup:
+def reference(options: BenchOptions, n_atoms: int) -> Setup:
     """The simulation that is looked at most closely."""
     return Setup("mts", options.beads[0], (options.atoms or (n_atoms,))[0])
 
@@ -99,14 +118,13 @@ def describe(machine: Machine) -> dict[str, str]:
     """What it was measured with."""
     import torch
 
-    packages = ("halfkick", "ipi", "torch", "metatomic-torch", "vesin")
     return {
         "device": machine.device,
         "processor": processor(),
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **installed_versions(("halfkick", "ipi", "torch", "metatomic-torch", "vesin")),
     }
 
 

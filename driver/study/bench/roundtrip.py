@@ -1,4 +1,4 @@
-"""The driver alone: i-PI's side of a socket, and a model or client that costs nothing."""
+"""Round trips to the driver alone, with the null model, and to the minimal client."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from ase import Atoms
 from ...errors import RunError
 from ...run.processes import environment
 from ...server.wire.messages import header, int32
-from .simulation import COSTLESS
+from . import minimal_client as minimal
+from .simulation import NULL_MODEL
 
-__all__ = ["BARE", "DRIVER", "RoundTrip"]
+__all__ = ["DRIVER", "MINIMAL_CLIENT", "RoundTrip"]
 
-DRIVER, BARE = "driver alone", "bare client"
-PATIENCE_S = 300.0
+DRIVER, MINIMAL_CLIENT = "driver alone", "bare client"
+MAX_WAIT_S = 300.0
 
 
 class RoundTrip:
@@ -31,13 +32,13 @@ class RoundTrip:
         atoms: the structure.
         beads: structures in a request.
         repeats: requests in one measurement.
-        bare: measure a client that only reads and answers, not halfkick.
+        minimal_client: measure a client that only reads and answers, not halfkick.
     """
 
     def __init__(
-        self, folder: Path, atoms: Atoms, beads: int, repeats: int, *, bare: bool = False
+        self, folder: Path, atoms: Atoms, beads: int, repeats: int, *, minimal_client: bool = False
     ) -> None:
-        self.name = f"{BARE if bare else DRIVER}, {len(atoms)} atoms x {beads}"
+        self.name = f"{MINIMAL_CLIENT if minimal_client else DRIVER}, {len(atoms)} atoms x {beads}"
         self._beads = beads
         self._repeats = repeats
         self._rng = np.random.default_rng(0)
@@ -47,16 +48,13 @@ class RoundTrip:
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(folder / "s"))
             listener.listen()
-            listener.settimeout(PATIENCE_S)
-            serve = ["halfkick.driver", "serve", "--unix", "s", "--prefix", f"{folder}/"]
-            answer = [
-                "halfkick.driver.study.bench.minimal_client",
-                "s",
-                str(len(atoms)),
-                str(beads),
-            ]
+            listener.settimeout(MAX_WAIT_S)
+            if minimal_client:
+                command = [minimal.__name__, "s", str(len(atoms)), str(beads)]
+            else:
+                command = ["halfkick.driver", "serve", "--unix", "s", "--prefix", f"{folder}/"]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", *(answer if bare else serve)],
+                [sys.executable, "-m", *command],
                 cwd=folder,
                 env=environment(None),
                 stderr=subprocess.DEVNULL,
@@ -97,7 +95,7 @@ class RoundTrip:
         self._socket.close()
 
     def _init(self) -> None:
-        parameters = f"model: {COSTLESS}, role: direct, template: init.xyz"
+        parameters = f"model: {NULL_MODEL}, role: direct, template: init.xyz"
         if self._beads > 1:
             parameters += f", batch_size:{self._beads}"
         self._status()

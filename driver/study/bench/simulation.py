@@ -1,4 +1,4 @@
-"""One way to run a simulation: i-PI, and the processes that serve it."""
+"""A simulation under test: i-PI, and the processes that serve it."""
 
 from __future__ import annotations
 
@@ -11,88 +11,81 @@ import sys
 import sysconfig
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ...errors import RunError
-from ...run.die_with_parent import tethered
-from ...run.processes import environment
+from ...run.die_with_parent import wrap_command
+from ...run.processes import Machine, environment
 from .inputs import Base, Setup
 from .stepper import REPLY
 
-__all__ = ["COSTLESS", "WAYS", "Contender", "Machine"]
+__all__ = ["BACKENDS", "IPI_ONLY", "NULL_BACKEND", "NULL_MODEL", "SimulationUnderTest"]
 
-COSTLESS = "python:halfkick.driver.study.bench.null_model:Costless"
+NULL_MODEL = "python:halfkick.driver.study.bench.null_model:NullModel"
 
-WAYS = ("halfkick", "ffdirect", "two drivers")
+BACKENDS = HALFKICK, FFDIRECT, TWO_DRIVERS = "halfkick", "ffdirect", "two drivers"
 """This driver; i-PI's metatomic driver inside i-PI; and as one process for each force field."""
+NULL_BACKEND = "costless"
+"""halfkick with the null model."""
+IPI_ONLY = "i-PI"
+"""i-PI with forces that cost nothing."""
 
-WARM = {"mts": 2, "direct": 12, "conservative": 6}
+WARM_UP_STEPS = {"mts": 2, "direct": 12, "conservative": 6}
 """Steps before the clock starts: TorchScript takes its time in the first passes."""
 
-PATIENCE_S = 900.0
-MOST_STEPS = 100
+MAX_WAIT_S = 900.0
+MAX_STEPS = 100
 
 
-@dataclass(frozen=True)
-class Machine:
-    """What everything runs on: device and CPU threads of the model, as on the command line."""
-
-    device: str = "cpu"
-    threads: int | None = None
-
-
-class Contender:
+class SimulationUnderTest:
     """A simulation that advances when it is measured, and sleeps (SIGSTOP) while others are.
 
     Args:
-        name: among those that are compared.
+        backend: what serves it: one of BACKENDS, NULL_BACKEND or IPI_ONLY.
         base: the input.
         setup: the simulation.
-        way: one of WAYS; ``costless`` (halfkick with a model that costs nothing) or ``i-PI``
-            (i-PI with forces that cost nothing).
         folder: an empty one, with a short path: it holds the sockets.
-        machine: what it runs on.
+        machine: device and threads of the model.
         seconds: about how long one measurement may take.
 
     Attributes:
+        name: the backend's.
         cpu_ms: CPU time of all its processes for a step of the last measurement.
     """
 
     def __init__(
         self,
-        name: str,
+        backend: str,
         base: Base,
         setup: Setup,
-        way: str,
         folder: Path,
         machine: Machine,
         seconds: float,
     ) -> None:
-        self.name = name
+        self.name = backend
         self._folder = folder
         self._machine = machine
         self._seconds = seconds
-        self._steps = WARM[setup.mode]
+        self._steps = WARM_UP_STEPS[setup.mode]
         folder.mkdir()
-        file = _model_file(base.model) if way in ("ffdirect", "two drivers") else ""
-        models = {"costless": COSTLESS, "i-PI": "dummy", "ffdirect": f"metatomic {file}"}
-        base.write(folder, setup, models.get(way))
+        file = str(_model_file(base.model)) if backend in (FFDIRECT, TWO_DRIVERS) else ""
+        models = {NULL_BACKEND: NULL_MODEL, IPI_ONLY: "dummy", FFDIRECT: f"metatomic {file}"}
+        base.write(folder, setup, models.get(backend))
         stepper = [sys.executable, "-m", "halfkick.driver.study.bench.stepper", "input.xml"]
-        if way in ("halfkick", "costless"):  # as `halfkick run` starts i-PI
-            stepper = tethered(stepper, batch=True)
-        self._processes = [self._start(stepper, talks=True)]
+        if backend in (HALFKICK, NULL_BACKEND):  # as `halfkick run` starts i-PI
+            stepper = wrap_command(stepper, batch=True)
+        self._processes = [self._start(stepper, piped=True)]
         roles = ["direct", "conservative"] if setup.mode == "mts" else [setup.mode]
-        self._drivers(way, roles, file)
+        self._start_drivers(backend, roles, file)
 
-    def _drivers(self, way: str, roles: Sequence[str], file: str) -> None:
-        if way in ("halfkick", "costless"):
+    def _start_drivers(self, backend: str, roles: Sequence[str], file: str) -> None:
+        if backend in (HALFKICK, NULL_BACKEND):
             command = [sys.executable, "-m", "halfkick.driver", "serve", "input.xml"]
             command += ["--device", self._machine.device]
             if self._machine.threads is not None:
                 command += ["--threads", str(self._machine.threads)]
             self._processes.append(self._start(command))
-        if way == "two drivers":
+        if backend == TWO_DRIVERS:
             script = str(Path(sysconfig.get_path("scripts"), "i-pi-py_driver"))
             for role in roles:
                 self._until((self._folder / role).exists)
@@ -111,7 +104,7 @@ class Contender:
         times_s = self._advance(self._steps)
         self._signal(signal.SIGSTOP)
         self.cpu_ms = 1e3 * (self._cpu_s() - begin_s) / self._steps
-        self._steps = max(2, min(MOST_STEPS, round(self._seconds / min(times_s))))
+        self._steps = max(2, min(MAX_STEPS, round(self._seconds / min(times_s))))
         return [1e3 * t for t in times_s[1:]]
 
     def memory_mb(self) -> float:
@@ -132,15 +125,18 @@ class Contender:
             process.wait()
 
     def _advance(self, steps: int) -> list[float]:
+        """Have i-PI do some steps; the time of each in s."""
         ipi = self._processes[0]
-        ipi.stdin.write(f"{steps}\n".encode())
-        ipi.stdin.flush()
+        assert ipi.stdin is not None and ipi.stdout is not None  # it was started with pipes
+        commands, replies = ipi.stdin, ipi.stdout
+        commands.write(f"{steps}\n".encode())
+        commands.flush()
         reply = b""
 
         def replied() -> bool:
             nonlocal reply
-            if select.select([ipi.stdout], [], [], 0.5)[0]:
-                reply = ipi.stdout.readline()
+            if select.select([replies], [], [], 0.5)[0]:
+                reply = replies.readline()
             return reply.startswith(REPLY.encode())
 
         self._until(replied)
@@ -148,7 +144,7 @@ class Contender:
 
     def _until(self, ready: Callable[[], bool]) -> None:
         """Wait for something, as long as all processes live."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + MAX_WAIT_S
         while not ready():
             dead = [p for p in self._processes if p.poll() is not None]
             if dead or time.monotonic() > end:
@@ -164,19 +160,20 @@ class Contender:
             process.send_signal(number)
             time.sleep(0.02)
 
-    def _start(self, command: list[str], *, talks: bool = False) -> subprocess.Popen:
+    def _start(self, command: list[str], *, piped: bool = False) -> subprocess.Popen[bytes]:
         with (self._folder / "log").open("ab") as log:
             return subprocess.Popen(
                 command,
                 cwd=self._folder,
                 env=environment(self._machine.threads),
-                stdin=subprocess.PIPE if talks else subprocess.DEVNULL,
-                stdout=subprocess.PIPE if talks else log,
+                stdin=subprocess.PIPE if piped else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if piped else log,
                 stderr=log,
             )
 
 
 def _model_file(model: str) -> Path:
+    """The file of a metatomic model."""
     from ....models.load import find_file
 
     return find_file(model).resolve()

@@ -1,4 +1,4 @@
-"""The picture and the table of ``halfkick tune``: drift and speed over the outer step."""
+"""The plot and the table of ``halfkick tune``: drift and speed over the outer step."""
 
 from __future__ import annotations
 
@@ -9,44 +9,45 @@ from pathlib import Path
 import numpy as np
 from rich.table import Table
 
-from ...run.picture import PALETTE
+from ....models.plotting import PALETTE, new_figure, style_axes
 from ...statistics import with_error
-from .result import Foreseen, Row
+from .result import DriftPrediction, StrideResult
 
-__all__ = ["draw", "table"]
+__all__ = ["draw_strides", "strides_table"]
 
-DAY_MS = 86400e3
+MS_PER_DAY = 86400e3
 
 
-def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> None:
-    """Draw drifts of all seeds, their RMS, what was foreseen, and the speed, over the outer step.
+def draw_strides(
+    results: Sequence[StrideResult], limit: float, chosen: StrideResult | None, path: Path
+) -> None:
+    """Draw drifts of all seeds, their RMS, what was predicted, and the speed, over the outer step.
 
     Args:
-        rows: of all settings.
+        results: of all settings.
         limit: of the drift, meV/atom/ps.
         chosen: the setting that is recommended.
         path: the picture to write.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 5.5), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.0, 5.5, dpi=150)
     drift, speed = figure.subplots(2, 1, sharex=True)
-    for inner, color in zip(dict.fromkeys(r.inner_fs for r in rows), cycle(PALETTE), strict=False):
-        own = [r for r in rows if r.inner_fs == inner]
-        outer = np.array([r.inner_fs * r.stride for r in own])
-        for x, row in zip(outer, own, strict=True):
-            drift.plot([x] * len(row.drifts), np.abs(row.drifts), "o", color=color, ms=3, alpha=0.5)
-            if not np.isfinite(row.rms_drift):
+    inner_steps = dict.fromkeys(r.inner_fs for r in results)
+    for inner, color in zip(inner_steps, cycle(PALETTE), strict=False):
+        same = [r for r in results if r.inner_fs == inner]
+        outer = np.array([r.inner_fs * r.stride for r in same])
+        for x, result in zip(outer, same, strict=True):
+            drifts = np.abs(result.drifts)
+            drift.plot([x] * len(drifts), drifts, "o", color=color, ms=3, alpha=0.5)
+            if not np.isfinite(result.rms_drift):
                 drift.axvline(x, color=color, linestyle=":", linewidth=1.0)
-        rms = np.array([r.rms_drift for r in own])
+        rms = np.array([r.rms_drift for r in same])
         rms[~np.isfinite(rms)] = np.nan
         drift.plot(outer, rms, color=color, label=f"{inner:g} fs inside, RMS of seeds")
-        if any(r.foreseen for r in own):
-            rms = [np.nan if r.foreseen is None else r.foreseen.rms_drift for r in own]
-            drift.plot(outer, rms, "-.", color=color, label="foreseen")
-        speed.plot(outer, [_per_day(r) for r in own], "o-", color=color, ms=4)
+        if any(r.foreseen for r in same):
+            predicted = [np.nan if r.foreseen is None else r.foreseen.rms_drift for r in same]
+            drift.plot(outer, predicted, "-.", color=color, label="foreseen")
+        speeds = [_ps_per_day(r) for r in same]
+        speed.plot(outer, [np.nan if s is None else s for s in speeds], "o-", color=color, ms=4)
     drift.axhline(limit, color="0.3", linewidth=0.8, linestyle="--", label="limit")
     if chosen is not None:
         for axis in (drift, speed):
@@ -58,15 +59,14 @@ def draw(rows: Sequence[Row], limit: float, chosen: Row | None, path: Path) -> N
     speed.set_ylim(bottom=0.0)
     speed.set_xlabel("outer step (fs); dotted: a run that did not reach its end")
     for axis in (drift, speed):
-        axis.grid(color="0.9", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+        style_axes(axis)
     figure.savefig(path)
 
 
-def table(rows: Sequence[Row]) -> Table:
-    """Return all figures, a row for each setting."""
-    species = list(dict.fromkeys(s for row in rows for s in row.temperatures))
-    result = Table(
+def strides_table(results: Sequence[StrideResult]) -> Table:
+    """Return all numbers, a row for each setting."""
+    species = list(dict.fromkeys(s for result in results for s in result.temperatures))
+    table = Table(
         "inner × M, fs",
         "drift (RMS), meV/atom/ps",
         "RMS foreseen; growth, 1/ps",
@@ -76,28 +76,28 @@ def table(rows: Sequence[Row]) -> Table:
         "ps/day",
         "holds",
     )
-    for row in rows:
-        mean = float(np.mean(row.drifts))
-        drift = f"{with_error(mean, row.drift_error)} ({row.rms_drift:.2g})"
-        result.add_row(
-            f"{row.inner_fs:g} × {row.stride} = {row.inner_fs * row.stride:g}",
+    for result in results:
+        mean = float(np.mean(result.drifts))
+        drift = f"{with_error(mean, result.drift_error)} ({result.rms_drift:.2g})"
+        table.add_row(
+            f"{result.inner_fs:g} × {result.stride} = {result.inner_fs * result.stride:g}",
             drift if np.isfinite(mean) else "ended early",
-            "" if row.foreseen is None else _foreseen(row.foreseen),
-            ", ".join(_text(row.temperatures.get(s), ".0f") for s in species),
-            _text(row.configurational_K, ".0f"),
-            f"{_text(row.gap_meV_per_A, '.1f')}; {_text(row.gap_fs, '.1f')}",
-            _text(_per_day(row), ".3g"),
-            "yes" if row.holds else "no",
+            "" if result.foreseen is None else _prediction(result.foreseen),
+            ", ".join(_text(result.temperatures.get(s), ".0f") for s in species),
+            _text(result.configurational_K, ".0f"),
+            f"{_text(result.gap_meV_per_A, '.1f')}; {_text(result.gap_fs, '.1f')}",
+            _text(_ps_per_day(result), ".3g"),
+            "yes" if result.holds else "no",
         )
-    return result
+    return table
 
 
-def _foreseen(foreseen: Foreseen) -> str:
-    return f"{foreseen.rms_drift:.2g}; {foreseen.growth_per_ps:.2f}"
+def _prediction(prediction: DriftPrediction) -> str:
+    return f"{prediction.rms_drift:.2g}; {prediction.growth_per_ps:.2f}"
 
 
-def _per_day(row: Row) -> float | None:
-    return None if row.ms_per_ps is None else DAY_MS / row.ms_per_ps
+def _ps_per_day(result: StrideResult) -> float | None:
+    return None if result.ms_per_ps is None else MS_PER_DAY / result.ms_per_ps
 
 
 def _text(value: float | None, form: str) -> str:

@@ -1,10 +1,10 @@
-"""What became of one stride in the runs of ``halfkick tune``."""
+"""The result of one stride in the runs of ``halfkick tune``."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,21 +14,29 @@ from numpy.typing import NDArray
 from ....models.base import Role
 from ....models.check.probe import Probe
 from ....models.pair import Pair
+from ....models.statistics import rms
+from ...errors import InputError
 from ..analysis.forces import structure_of
 from ..analysis.motion import autocorrelation
-from ..analysis.observables import average
+from ..analysis.observables import Scalar, average
 from ..analysis.run_data import Frames, Run
-from ..analysis.thermo import drift
+from ..analysis.thermo import drift, temperature_columns
 
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["Foreseen", "Row", "configurational", "correlation_time", "measure"]
+__all__ = [
+    "DriftPrediction",
+    "StrideResult",
+    "configurational_temperature",
+    "correlation_time",
+    "evaluate_stride",
+]
 
 
 @dataclass(frozen=True)
-class Foreseen:
-    """What theory says of one stride.
+class DriftPrediction:
+    """What theory predicts for one stride.
 
     Attributes:
         rms_drift: of runs of that length, meV/atom/ps, from the work of the gap.
@@ -40,10 +48,12 @@ class Foreseen:
 
 
 @dataclass(frozen=True)
-class Row:
-    """What became of one stride.
+class StrideResult:
+    """The result of one stride.
 
     Attributes:
+        inner_fs: inner step.
+        stride: M, inner steps in an outer step.
         drifts: of each seed, meV/atom/ps; NaN for a run that ended early.
         drift_error: standard error of their mean.
         temperatures: species -> mean, K.
@@ -64,17 +74,17 @@ class Row:
     gap_meV_per_A: float | None = None  # noqa: N815
     gap_fs: float | None = None
     ms_per_ps: float | None = None
-    foreseen: Foreseen | None = None
+    foreseen: DriftPrediction | None = None
     holds: bool = False
 
     @property
     def rms_drift(self) -> float:
         """RMS over the seeds; infinite if one did not reach the end."""
-        value = float(np.sqrt(np.mean(np.square(self.drifts))))
+        value = rms(self.drifts)
         return value if np.isfinite(value) else float("inf")
 
 
-def measure(
+def evaluate_stride(
     inner: float,
     stride: int,
     runs: Sequence[Run | None],
@@ -82,9 +92,9 @@ def measure(
     *,
     frames: int,
     limit: float,
-    foreseen: Foreseen | None,
-) -> Row:
-    """Take all figures of the runs of one setting.
+    foreseen: DriftPrediction | None,
+) -> StrideResult:
+    """Evaluate the runs of one setting.
 
     Args:
         inner: inner step, fs.
@@ -93,50 +103,74 @@ def measure(
         pair: the models.
         frames: of each run at which the configurational temperature is taken.
         limit: of the drift, meV/atom/ps.
-        foreseen: what theory says.
+        foreseen: what theory predicts.
+
+    Raises:
+        InputError: if a run tells no drift.
     """
     ended = [run for run in runs if run is not None]
-    slopes = [drift(run)[0] for run in ended]
+    slopes = [_drift(run) for run in ended]
     drifts = [s.value for s in slopes] + [float("nan")] * (len(runs) - len(ended))
     error = None
     if len(slopes) > 1:
         error = float(np.std([s.value for s in slopes], ddof=1) / np.sqrt(len(slopes)))
     elif slopes:
         error = slopes[0].error
-    row = Row(inner, stride, drifts, error, foreseen=foreseen)
+    result = StrideResult(inner, stride, drifts, error, foreseen=foreseen)
     if not ended:
-        return row
+        return result
     gap = _gap(ended[0])
-    known = gap is not None
-    return Row(
-        inner,
-        stride,
-        drifts,
-        error,
+    return replace(
+        result,
         temperatures=_temperatures(ended),
-        configurational_K=configurational(pair, _some(ended, frames)),
-        gap_meV_per_A=1e3 * float(np.sqrt(np.mean(gap**2))) if known else None,
-        gap_fs=correlation_time(gap, 1e3 * ended[0].timestep_ps) if known else None,
+        configurational_K=configurational_temperature(pair, _some(ended, frames)),
+        gap_meV_per_A=None if gap is None else 1e3 * rms(gap),
+        gap_fs=None if gap is None else correlation_time(gap, 1e3 * ended[0].timestep_ps),
         ms_per_ps=_pace(ended),
-        foreseen=foreseen,
-        holds=row.rms_drift <= limit,
+        holds=result.rms_drift <= limit,
     )
 
 
+def _drift(run: Run) -> Scalar:
+    """The drift of a run that came to its end."""
+    slope = drift(run)
+    if slope is None:
+        raise InputError(
+            f"expected the whole conserved energy in the outputs of '{run.job.folder}', got none; "
+            "begin from the scenario water_nve_mts"
+        )
+    return slope
+
+
 def _temperatures(runs: Sequence[Run]) -> dict[str, float]:
-    names = [name for name in runs[0].columns if name.startswith("temperature(")]
+    """Species -> mean temperature over all runs, K."""
+    columns = [temperature_columns(run) for run in runs]
     return {
-        name[12:-1]: float(np.mean([average(name, "K", r.columns[name]).value for r in runs]))
-        for name in names
+        species: float(np.mean([average(species, "K", c[species]).value for c in columns]))
+        for species in columns[0]
     }
 
 
-def configurational(
+def configurational_temperature(
     pair: Pair, frames: Sequence[Atoms], directions: int = 1, seed: int = 0
 ) -> float | None:
-    """``<|∇U|²> / k <∇²U>`` (K), the Laplacian along random directions at each frame (Hutchinson).
+    """Temperature by positions alone, K; ``None`` without frames or conservative forces.
 
-    ``None`` without frames or conservative forces.
+    ``T = <|∇U|²> / k <∇²U>`` (Rugh, Phys. Rev. Lett. 78, 772 (1997); Butler, Ayton, Jepps and
+    Evans, J. Chem. Phys. 109, 6519 (1998)). The Laplacian is the mean of ``zᵀ ∇∇U z`` over random
+    signs ``z`` (Hutchinson, Commun. Stat. Simul. Comput. 18, 1059 (1989)).
+
+    ==================  ============================================
+    |∇U|²               ``squares``, eV²/Å², of each frame
+    z                   ``sign``, shape (N, 3)
+    zᵀ ∇∇U z            ``laplacians``, eV/Å²: F' = −∇∇U z
+    ==================  ============================================
+
+    Args:
+        pair: the models.
+        frames: of the ensemble.
+        directions: z of each frame.
+        seed: of the signs.
     """
     role = Role.CONSERVATIVE
     if not frames or role not in pair.capabilities.roles:
@@ -152,7 +186,14 @@ def configurational(
 
 
 def correlation_time(series: NDArray[np.float64], step: float) -> float | None:
-    """Integral of the autocorrelation until it first falls to zero; series (frames, n)."""
+    """Integral of the autocorrelation until it first falls to zero, in the unit of ``step``.
+
+    ``τ = ∫ C(t) dt``, by the trapezoidal rule; ``None`` of fewer than four frames.
+
+    Args:
+        series: shape (frames, n).
+        step: between two frames.
+    """
     if len(series) < 4:
         return None
     correlation = autocorrelation(series, len(series) // 2)
@@ -165,23 +206,25 @@ def _some(runs: Sequence[Run], count: int) -> list[Atoms]:
     """So many frames of each run, evenly spread."""
     if not count:
         return []
-    beads = [run.frames("positions").beads[0] for run in runs]
-    return [b[i] for b in beads for i in np.unique(np.linspace(0, len(b) - 1, count).astype(int))]
+    positions = [run.frames("positions") for run in runs]
+    trajectories = [frames.beads[0] for frames in positions if frames is not None]
+    return [
+        t[i] for t in trajectories for i in np.unique(np.linspace(0, len(t) - 1, count).astype(int))
+    ]
 
 
 def _gap(run: Run) -> NDArray[np.float64] | None:
     """Conservative minus direct force of each frame, eV/Å, shape (frames, 3N)."""
-    both = [run.frames(f"forces_component_raw({k})") for k in (0, 1)]
-    if both[0] is None or both[1] is None:
+    slow, fast = (run.frames(f"forces_component_raw({k})") for k in (0, 1))
+    if slow is None or fast is None:
         return None
-    first, second = (_component(frames) for frames in both)
-    return (first - second).reshape(len(first), -1)
+    gap = _component(slow) - _component(fast)
+    return gap.reshape(len(gap), -1)
 
 
 def _component(frames: Frames) -> NDArray[np.float64]:
-    """The forces of a trajectory, under whatever name i-PI gave them."""
-    known = {"numbers", "positions"}
-    name = next(name for name in frames.beads[0][0].arrays if name not in known)
+    """Forces of a trajectory, shape (frames, N, 3), eV/Å, under whatever name i-PI gave them."""
+    name = next(n for n in frames.beads[0][0].arrays if n not in ("numbers", "positions"))
     return frames.array(name)
 
 

@@ -21,15 +21,15 @@ from ...run.folder import RunFolder
 from ...run.runner import Runner
 from ..analysis.forces import structure_of
 from ..analysis.run_data import Run, open_run
-from .result import Foreseen, Row, measure
+from .result import DriftPrediction, StrideResult, evaluate_stride
 
-__all__ = ["Options", "best", "equilibrate", "tune", "write_json"]
+__all__ = ["TuneOptions", "best", "equilibrate", "tune", "write_json"]
 
 log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Options:
+class TuneOptions:
     """What to try.
 
     Attributes:
@@ -52,8 +52,8 @@ class Options:
 
 
 def tune(
-    source: MtsInput, folder: Path, pair: Pair, options: Options, run: Runner
-) -> Iterator[Row]:
+    source: MtsInput, folder: Path, pair: Pair, options: TuneOptions, run: Runner
+) -> Iterator[StrideResult]:
     """Equilibrate, then run all settings one after the other; yields each as it is known.
 
     Args:
@@ -92,21 +92,25 @@ def tune(
                 place = folder / f"inner{inner:g}_M{stride}_seed{settings.seed}"
                 xml = source.write(settings, place, start=start, species=species)
                 runs.append(_run(xml, settings, run))
-            yield measure(
+            yield evaluate_stride(
                 inner, stride, runs, pair,
                 frames=options.frames, limit=options.limit, foreseen=foreseen.get(stride),
             )  # fmt: skip
 
 
 def _foresee(
-    probes: Sequence[Probe], blocks: Sequence[Block], inner: float, options: Options, kelvin: float
-) -> dict[int, Foreseen]:
+    probes: Sequence[Probe],
+    blocks: Sequence[Block],
+    inner: float,
+    options: TuneOptions,
+    kelvin: float,
+) -> dict[int, DriftPrediction]:
     """What theory says of each stride."""
     growth = stride_growth(blocks, inner, options.strides)
     drifts, found = foresee(probes, inner, options.strides, temperature_K=kelvin)
     atoms = probes[0].shape[0]
     return {
-        stride: Foreseen(drifts[stride].rms(atoms, found, options.ps), rate)
+        stride: DriftPrediction(drifts[stride].rms(atoms, found, options.ps), rate)
         for stride, rate in zip(options.strides, growth, strict=True)
         if stride in drifts
     }
@@ -126,7 +130,7 @@ def equilibrate(source: MtsInput, settings: RunSettings, folder: Path, run: Runn
     return files.restart
 
 
-def best(rows: Sequence[Row]) -> Row | None:
+def best(rows: Sequence[StrideResult]) -> StrideResult | None:
     """The fastest that holds with all shorter strides at its inner step; ``None`` if none does."""
     failed: dict[float, int] = {}
     for row in rows:
@@ -136,7 +140,7 @@ def best(rows: Sequence[Row]) -> Row | None:
     return min(held, key=lambda r: (r.ms_per_ps or 0.0, -r.stride), default=None)
 
 
-def write_json(rows: Sequence[Row], path: Path) -> None:
+def write_json(rows: Sequence[StrideResult], path: Path) -> None:
     """Write all rows."""
     path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 

@@ -1,1 +1,1 @@
-"""The proof, on water, of what direct forces do alone and of what MTS makes of them."""
+"""Validation on water: direct forces alone, and what multiple time stepping makes of them."""

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["clusters", "water_box"]
 
-SHIPPED = {64: ("init.xyz", 0), 32: ("test.xyz", 0)}
+SHIPPED_BOXES = {64: "init.xyz", 32: "test.xyz"}  # molecules -> file, the first frame
 
 
 def water_box(molecules: int) -> Atoms:
@@ -25,16 +25,16 @@ def water_box(molecules: int) -> Atoms:
     Raises:
         InputError: for other numbers than 32, 64 and multiples of 64 by a cube.
     """
-    from ase.io import read
+    from ase.io import iread
 
     times = round((molecules / 64) ** (1 / 3))
     base = molecules // max(times, 1) ** 3
-    if base not in SHIPPED or base * max(times, 1) ** 3 != molecules:
+    if base not in SHIPPED_BOXES or base * max(times, 1) ** 3 != molecules:
         raise InputError(
             f"expected 32, 64, 512 or another 64 k³ molecules, got {molecules}; change --molecules"
         )
-    name, index = SHIPPED[base]
-    frame = read(str(resources.files("halfkick.models") / "water" / name), index=index)
+    path = resources.files("halfkick.models") / "water" / SHIPPED_BOXES[base]
+    frame = next(iread(str(path), index=0))
     box = type(frame)(frame.numbers, frame.positions, cell=frame.cell, pbc=True)
     return box * (times, times, times) if times > 1 else box
 
@@ -55,7 +55,7 @@ def clusters(
     rng = np.random.default_rng(seed)
     molecules = find_molecules(box)
     heads = np.array([m[0] for m in molecules])
-    found = []
+    cut = []
     for size in sizes:
         centre = box.positions[rng.choice(heads)]
         _, distance = find_mic(box.positions[heads] - centre, box.cell, box.pbc)
@@ -68,5 +68,5 @@ def clusters(
         within, _ = find_mic(box.positions[chosen] - box.positions[head_of], box.cell, box.pbc)
         positions = to_head + within
         positions = positions + rng.normal(scale=rattle, size=positions.shape)
-        found.append(type(box)(box.numbers[chosen], positions))
-    return found
+        cut.append(type(box)(box.numbers[chosen], positions))
+    return cut

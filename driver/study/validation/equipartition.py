@@ -1,4 +1,4 @@
-"""How a finite step shares kinetic energy out among species."""
+"""Equipartition under a finite step: how it shares kinetic energy out among species."""
 
 from __future__ import annotations
 
@@ -30,11 +30,17 @@ def species_temperatures(
     thermostat of the total kinetic energy (SVR, or none at all) keeps the mean. One that acts on
     each atom, as Langevin does, holds each at the temperature.
 
+    ==================  ==============================================
+    V'' = ⟨F²⟩ / k T    ``stiffness``, eV/Å², of each atom
+    h² V'' / 6 m        ``lost``
+    T_i / T             ``share``, of mean 1
+    ==================  ==============================================
+
     Args:
         frames: of a run at about that temperature.
-        forces: conservative, of each frame, eV/Å, shape (N, 3).
-        step_fs: of the stiff forces: the inner one of MTS.
-        temperature_K: of all atoms together.
+        forces: F, conservative, of each frame, eV/Å, shape (N, 3).
+        step_fs: h, of the stiff forces: the inner one of MTS.
+        temperature_K: T of all atoms together.
 
     Returns:
         K, by symbol.

@@ -20,7 +20,7 @@ from ...run.launch import copy_scenario
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
 from ..analysis.html import page, section, table
-from ..analysis.report import Report, analyze, sections
+from ..analysis.report import AnalysisReport, analyze, sections
 from ..analysis.run_data import open_run
 from ..tuning.tune import equilibrate
 from .boxes import clusters, water_box
@@ -28,7 +28,7 @@ from .equipartition import species_temperatures
 from .optimise import Optimised, optimise, rates
 from .verdicts import NEAR, Verdict, answer
 
-__all__ = ["Plan", "geometries", "html", "results", "simulate", "targets", "to_json"]
+__all__ = ["ValidationOptions", "geometries", "html", "results", "simulate", "targets", "to_json"]
 
 SCENARIO = "water_nve_mts"
 STRUCTURE = "init.xyz"
@@ -41,7 +41,7 @@ FRAMES_FS = {"nve": 4.0, "svr": 40.0, "langevin": 40.0}  # between frames; vibra
 
 
 @dataclass(frozen=True)
-class Plan:
+class ValidationOptions:
     """What to run.
 
     Attributes:
@@ -66,7 +66,9 @@ class Plan:
             raise InputError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
 
 
-def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) -> dict[str, Path]:
+def simulate(
+    plan: ValidationOptions, folder: Path, run: Runner, log: Callable[[str], None]
+) -> dict[str, Path]:
     """Run three forces in three ensembles from one state; what has been run is not run again.
 
     Returns:
@@ -77,14 +79,14 @@ def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) 
     """
     source = scenario(plan, folder)
     step, stride = source.inner_fs, source.stride
-    say("equilibration")
+    log("equilibration")
     first = RunSettings("mts", step, plan.equilibrate_ps, stride=stride, ensemble="langevin")
     start = equilibrate(source, first, folder / "start", run)
     places = {}
     for ensemble in plan.ensembles:
         for forces in FORCES:
             name = f"{ensemble}_{forces}"
-            say(name)
+            log(name)
             m = stride if forces == "mts" else 1
             alone = ensemble == "nve" and forces == "direct"
             settings = RunSettings(
@@ -97,7 +99,7 @@ def simulate(plan: Plan, folder: Path, run: Runner, say: Callable[[str], None]) 
     return places
 
 
-def scenario(plan: Plan, folder: Path) -> MtsInput:
+def scenario(plan: ValidationOptions, folder: Path) -> MtsInput:
     """The scenario with the plan's model and box, copied to a folder."""
     from ase.io import write
 
@@ -115,7 +117,7 @@ def scenario(plan: Plan, folder: Path) -> MtsInput:
 
 
 def geometries(
-    plan: Plan, folder: Path, pair: Pair, run: Runner, say: Callable[[str], None]
+    plan: ValidationOptions, folder: Path, pair: Pair, run: Runner, log: Callable[[str], None]
 ) -> list[Optimised]:
     """Optimise perturbed clusters and a perturbed box by each recipe."""
     box = water_box(32)
@@ -126,14 +128,14 @@ def geometries(
     structures = {f"cluster{len(c) // 3}": c for c in cut} | {"box": shaken}
     found = []
     for name, atoms in structures.items():
-        say(f"optimisation of {name}")
+        log(f"optimisation of {name}")
         found += optimise(
             {name: atoms}, plan.model, pair, folder / "optimise", run, plan.optimise_steps
         )
     return found
 
 
-def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
+def results(plan: ValidationOptions, places: dict[str, Path]) -> dict[str, AnalysisReport]:
     """Analyse the runs of each ensemble, the conservative one first."""
     found = {}
     for ensemble in plan.ensembles:
@@ -144,7 +146,7 @@ def results(plan: Plan, places: dict[str, Path]) -> dict[str, Report]:
     return found
 
 
-def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float]]:
+def targets(reports: dict[str, AnalysisReport], pair: Pair) -> dict[str, dict[str, float]]:
     """Kinetic temperatures of species (K) that each thermostat should give with this step."""
     found = {}
     for ensemble, report in reports.items():
@@ -160,8 +162,8 @@ def targets(reports: dict[str, Report], pair: Pair) -> dict[str, dict[str, float
 
 
 def html(
-    plan: Plan,
-    reports: dict[str, Report],
+    plan: ValidationOptions,
+    reports: dict[str, AnalysisReport],
     judged: Sequence[Verdict],
     optimised: Sequence[Optimised],
 ) -> str:
@@ -183,7 +185,10 @@ def html(
 
 
 def to_json(
-    plan: Plan, reports: dict[str, Report], judged: Sequence[Verdict], done: Sequence[Optimised]
+    plan: ValidationOptions,
+    reports: dict[str, AnalysisReport],
+    judged: Sequence[Verdict],
+    done: Sequence[Optimised],
 ) -> str:
     """All of it as JSON."""
     return json.dumps(

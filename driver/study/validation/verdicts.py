@@ -1,22 +1,24 @@
-"""What is claimed of multiple time stepping, and whether runs bear it out."""
+"""Verdicts: the claims of multiple time stepping, and whether runs bear them out."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
+from ...errors import InputError
 from ...statistics import with_error
-from ..analysis.observables import Scalar, deviation, difference
-from ..analysis.report import Report
+from ..analysis.collect import Analysis
+from ..analysis.observables import Quantity, Scalar, deviation, difference
+from ..analysis.report import AnalysisReport
 from .optimise import RECIPES, Optimised, rates
 
 __all__ = ["NEAR", "Verdict", "answer", "verdicts"]
 
-NEAR = 2.0  # standard errors
-ALIKE = 1.5  # RMS difference of two curves in units of its error, beyond which they differ
-HEATS = 100.0  # times the drift of MTS
+NEAR = 2.0  # standard errors within which values are equal
+MAX_DEVIATION = 1.5  # RMS difference of two curves that are equal, in units of its error
+MIN_HEATING_RATIO = 100.0  # times the drift of MTS
 
 
 @dataclass(frozen=True)
@@ -29,7 +31,7 @@ class Verdict:
 
 
 def verdicts(
-    reports: Mapping[str, Report],
+    reports: Mapping[str, AnalysisReport],
     targets: Mapping[str, Mapping[str, float]],
     optimised: Sequence[Optimised] = (),
 ) -> list[Verdict]:
@@ -40,13 +42,13 @@ def verdicts(
         targets: of each ensemble with a thermostat, kinetic temperatures of species, K.
         optimised: optimisations.
     """
-    found = []
+    judged = []
     for ensemble, report in reports.items():
         if ensemble == "nve":
-            found += _isolated(report)
+            judged += _isolated(report)
         else:
-            found += _thermal(ensemble, report, targets.get(ensemble, {}))
-    return found + _optimised(optimised)
+            judged += _thermal(ensemble, report, targets.get(ensemble, {}))
+    return judged + _optimised(optimised)
 
 
 def answer(verdict: Verdict) -> str:
@@ -54,8 +56,8 @@ def answer(verdict: Verdict) -> str:
     return {True: "holds", False: "does not hold!", None: "not known"}[verdict.holds]
 
 
-def _isolated(report: Report) -> list[Verdict]:
-    conservative, direct, mts = (a.scalar("drift") for a in report.analyses)
+def _isolated(report: AnalysisReport) -> list[Verdict]:
+    conservative, direct, mts = (_known(a, Quantity.DRIFT) for a in report.analyses)
     return [
         _near("nve, MTS: drifts as conservative forces do", mts, conservative),
         _heats(direct, mts),
@@ -63,17 +65,28 @@ def _isolated(report: Report) -> list[Verdict]:
     ]
 
 
-def _thermal(ensemble: str, report: Report, targets: Mapping[str, float]) -> list[Verdict]:
+def _thermal(ensemble: str, report: AnalysisReport, targets: Mapping[str, float]) -> list[Verdict]:
     conservative, _, mts = report.analyses
-    found = []
+    judged = []
     for species, kelvin in sorted(targets.items()):
-        name = f"temperature({species})"
-        target = Scalar(name, "K", kelvin, 0.0)
-        what = f"{ensemble}, MTS: {name}"
-        one, other = mts.scalar(name), conservative.scalar(name)
-        found.append(_near(f"{what} is the target", one, target))
-        found.append(_near(f"{what} is that of conservative forces", one, other))
-    return found + _alike(ensemble, report, "radial distribution")
+        one = _known(mts, Quantity.TEMPERATURE, species)
+        other = _known(conservative, Quantity.TEMPERATURE, species)
+        what = f"{ensemble}, MTS: {one.name}"
+        judged.append(_near(f"{what} is the target", one, replace(one, value=kelvin, error=0.0)))
+        judged.append(_near(f"{what} is that of conservative forces", one, other))
+    return judged + _alike(ensemble, report, "radial distribution")
+
+
+def _known(analysis: Analysis, quantity: Quantity, species: str | None = None) -> Scalar:
+    """A quantity without which nothing can be judged."""
+    scalar = analysis.find(quantity, species)
+    if scalar is None:
+        of = f" of {species}" if species else ""
+        raise InputError(
+            f"expected the {quantity.value}{of} in the outputs of '{analysis.label}', got none; "
+            "choose longer runs"
+        )
+    return scalar
 
 
 def _near(claim: str, one: Scalar, other: Scalar) -> Verdict:
@@ -90,20 +103,20 @@ def _heats(direct: Scalar, mts: Scalar) -> Verdict:
     most = max(abs(mts.value), mts.error or 0.0)
     ratio = abs(direct.value) / most if most else float("inf")
     text = f"{with_error(direct.value, direct.error)} meV/atom/ps, {ratio:.0f} times MTS"
-    claim = f"nve: direct forces alone heat {HEATS:g} times faster than MTS drifts"
-    return Verdict(claim, text, ratio >= HEATS)
+    claim = f"nve: direct forces alone heat {MIN_HEATING_RATIO:g} times faster than MTS drifts"
+    return Verdict(claim, text, ratio >= MIN_HEATING_RATIO)
 
 
-def _alike(ensemble: str, report: Report, group: str) -> list[Verdict]:
+def _alike(ensemble: str, report: AnalysisReport, group: str) -> list[Verdict]:
     conservative, _, mts = report.analyses
-    found = []
+    judged = []
     for curve in (c for c in conservative.curves if c.group == group):
         if (other := mts.curve(group, curve.name)) is not None:
             value = deviation(curve, other)
             claim = f"{ensemble}, MTS: {group} {curve.name} is that of conservative forces"
             text = "" if value is None else f"RMS difference {value:.2f} of its error"
-            found.append(Verdict(claim, text, None if value is None else value < ALIKE))
-    return found
+            judged.append(Verdict(claim, text, None if value is None else value < MAX_DEVIATION))
+    return judged
 
 
 def _optimised(optimised: Sequence[Optimised]) -> list[Verdict]:

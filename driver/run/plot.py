@@ -1,4 +1,4 @@
-"""Draws how energies and temperature of a run went, or of several."""
+"""Plots of energies and temperature over time, of one run or of several."""
 
 from __future__ import annotations
 
@@ -9,42 +9,43 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ...models.plotting import BLUE, GREY, PALETTE, RED, new_figure, style_axes
 from ..ipi.properties import Properties
 
-__all__ = ["compare", "draw"]
+__all__ = ["draw_comparison", "draw_energies"]
 
-CONSERVED, POTENTIAL, TEMPERATURE = "#1b6ca8", "#5b6770", "#c0392b"
-PALETTE = ("#c0392b", "#1b6ca8", "#e0a030", "#3b8554", "#7a4fa3")
+CONSERVED, POTENTIAL, TEMPERATURE = BLUE, GREY, RED
 
 
-def draw(rows: Properties, n_atoms: int | None, title: str, path: Path) -> None:
+def draw_energies(rows: Properties, n_atoms: int | None, title: str, path: Path) -> None:
     """Draw conserved quantity, potential energy and temperature over time.
 
     Energies are in meV per atom (eV in all if the number of atoms is not known), relative to the
     first row. Columns that are not there are left out; nothing is drawn without rows.
+
+    Args:
+        rows: of the properties file.
+        n_atoms: ``None`` if it is not known.
+        title: above the panels.
+        path: the picture to write.
     """
     per, scale = ("meV/atom", 1e3 / n_atoms) if n_atoms else ("eV", 1.0)
-    panels = [
+    columns = [
         (f"conserved quantity\n({per})", _relative(rows.conserved, scale), CONSERVED),
         (f"potential energy\n({per})", _relative(rows.potential, scale), POTENTIAL),
         ("temperature\n(K)", rows.temperature, TEMPERATURE),
     ]
-    panels = [panel for panel in panels if panel[1] is not None]
+    panels = [(label, values, color) for label, values, color in columns if values is not None]
     if not panels:
         return
-    x, x_label = _axis(rows)
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.0, 1.2 + 1.7 * len(panels)), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    x, x_label = _x_axis(rows)
+    figure = new_figure(7.0, 1.2 + 1.7 * len(panels), dpi=150)
     axes = figure.subplots(len(panels), 1, sharex=True, squeeze=False)[:, 0]
     marker = "o" if len(x) < 20 else None
     for axis, (label, values, color) in zip(axes, panels, strict=True):
         axis.plot(x, values, color=color, linewidth=1.2, marker=marker, markersize=3)
         axis.set_ylabel(label)
-        axis.grid(color="0.9", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+        style_axes(axis)
         axis.ticklabel_format(axis="y", useOffset=False)
     if rows.temperature is not None and len(x) > 1:
         average = float(np.mean(rows.temperature))
@@ -57,10 +58,12 @@ def draw(rows: Properties, n_atoms: int | None, title: str, path: Path) -> None:
 
 
 def _relative(values: NDArray[np.float64] | None, scale: float) -> NDArray[np.float64] | None:
+    """Change since the first row, shape (rows,), as ``values``."""
     return None if values is None else (values - values[0]) * scale
 
 
-def _axis(rows: Properties) -> tuple[NDArray[np.float64], str]:
+def _x_axis(rows: Properties) -> tuple[NDArray[np.float64], str]:
+    """What to draw over, shape (rows,), and its label."""
     if rows.time is not None:
         return rows.time, "time (ps)"
     if rows.step is not None:
@@ -68,7 +71,7 @@ def _axis(rows: Properties) -> tuple[NDArray[np.float64], str]:
     return np.arange(len(rows), dtype=float), "row"
 
 
-def compare(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> None:
+def draw_comparison(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> None:
     """Draw conserved quantity and temperature of several runs over each other.
 
     Args:
@@ -76,15 +79,11 @@ def compare(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> No
         path: the picture to write. The energy axis is linear up to 1 meV and logarithmic beyond,
             so that a run that heats and one that does not fit into one picture.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(7.5, 5.0), layout="constrained", dpi=150)
-    FigureCanvasAgg(figure)
+    figure = new_figure(7.5, 5.0, dpi=150)
     energy, temperature = figure.subplots(2, 1, sharex=True, height_ratios=[3, 2])
     x_label = ""
     for (label, (rows, n_atoms)), color in zip(runs.items(), cycle(PALETTE), strict=False):
-        x, x_label = _axis(rows)
+        x, x_label = _x_axis(rows)
         if rows.conserved is not None:
             change = _relative(rows.conserved, 1e3 / (n_atoms or 1))
             energy.plot(x, change, color=color, linewidth=1.4, label=label)
@@ -97,7 +96,6 @@ def compare(runs: Mapping[str, tuple[Properties, int | None]], path: Path) -> No
     temperature.set_ylabel("temperature (K)")
     temperature.set_xlabel(x_label)
     for axis in (energy, temperature):
-        axis.grid(color="0.9", linewidth=0.6)
-        axis.spines[["top", "right"]].set_visible(False)
+        style_axes(axis)
     figure.align_ylabels()
     figure.savefig(path)

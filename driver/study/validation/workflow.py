@@ -1,0 +1,50 @@
+"""The whole of ``halfkick validate``: runs, optimisations, verdicts and a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from ....models.base import Role
+from ....models.load import load_model
+from ....models.pair import Pair
+from ...run.processes import Machine
+from ...run.runner import quiet_runner
+from .optimise import Optimised
+from .validate import ValidationOptions, geometries, html, results, simulate, targets, to_json
+from .verdicts import Verdict, verdicts
+
+__all__ = ["validate_model"]
+
+
+def validate_model(
+    options: ValidationOptions,
+    out: Path,
+    machine: Machine,
+    log: Callable[[str], None] = lambda _: None,
+) -> list[Verdict]:
+    """Judge a model of water alone and corrected; what has been run in ``out`` is not run again.
+
+    Args:
+        options: what to run.
+        out: folder for the runs, ``validate.html`` and ``validate.json``.
+        machine: where the model runs.
+        log: told what is being done.
+
+    Raises:
+        RunError: if a run that others need fails.
+        ModelError: if the model cannot be used.
+    """
+    model = load_model(options.model, device=machine.device, dtype=machine.dtype)
+    pair = Pair({role: model for role in Role})
+    runner = quiet_runner(machine)
+    folders = simulate(options, out, runner, log)
+    optimised: list[Optimised] = []
+    if options.optimise_steps:
+        optimised = geometries(options, out, pair, runner, log)
+    reports = results(options, folders)
+    judged = verdicts(reports, targets(reports, pair), optimised)
+    page = html(options, reports, judged, optimised)
+    (out / "validate.html").write_text(page, encoding="utf-8")
+    (out / "validate.json").write_text(to_json(options, reports, judged, optimised))
+    return judged
