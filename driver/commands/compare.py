@@ -17,10 +17,11 @@ def compare(
     """Draw the conserved quantity and the temperature of several runs over each other."""
     from ..errors import InputError
     from ..ipi.properties import read_properties
+    from ..run.folder import find_input
     from ..run.job import describe, labels_of
     from ..run.plot import draw_comparison
 
-    jobs = [describe(path / "input.xml" if path.is_dir() else path) for path in runs]
+    jobs = [describe(find_input(path)) for path in runs]
     shown = {}
     for job, label in zip(jobs, labels_of(jobs), strict=True):
         rows = read_properties(job.properties)

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .options import DeviceOption, DtypeOption, ThreadsOption, WaitOption
+from ..ipi.transport import TRANSPORTS, Address
+from .options import (
+    DeviceOption,
+    DtypeOption,
+    ThreadsOption,
+    WaitOption,
+    address_options,
+)
 
 __all__ = ["serve"]
 
 
+@address_options
 def serve(
     input_xml: Annotated[
         Path | None, typer.Argument(help="The i-PI input (or RESTART) whose force fields to serve.")
     ] = None,
-    unix: Annotated[list[str] | None, typer.Option(help="Name of a unix socket.")] = None,
-    shm: Annotated[list[str] | None, typer.Option(help="Name of a shared-memory socket.")] = None,
-    inet: Annotated[list[str] | None, typer.Option(help="HOST:PORT.")] = None,
+    *,
+    addresses: Sequence[Address],
     prefix: Annotated[
         str | None, typer.Option(help="i-PI's sockets_prefix, if not the XML's.")
     ] = None,
@@ -43,19 +51,20 @@ def serve(
     """Serve force fields to an i-PI that is started elsewhere."""
     from ...models.load import load_model
     from ..errors import InputError
-    from ..ipi.input import Input, collect, read_input
+    from ..ipi.input import IpiInput
+    from ..ipi.sockets import served_sockets
     from ..server.serve import ServeOptions, Server
     from ..threads import configure_threads
 
     logging.getLogger("halfkick").setLevel(logging.INFO)
-    addresses = {"unix": unix or [], "shm": shm or [], "inet": inet or []}
-    if input_xml is None and not any(addresses.values()):
-        raise InputError("expected an i-PI input file, --unix NAME, --shm NAME or --inet HOST:PORT")
-    source = Input() if input_xml is None else read_input(input_xml)
-    endpoints = collect(source, addresses, prefix, connections)
+    if input_xml is None and not addresses:
+        *most, last = (f"--{mode} {one.placeholder}" for mode, one in TRANSPORTS.items())
+        raise InputError(f"expected an i-PI input file, {', '.join(most)} or {last}")
+    source = IpiInput() if input_xml is None else IpiInput.read(input_xml)
+    sockets = served_sockets(source.sockets, addresses, prefix, connections)
     configure_threads(threads)
     server = Server(
-        endpoints,
+        sockets,
         lambda spec: load_model(spec, device=device, dtype=dtype),
         ServeOptions(wait, source, report, journal, journal_stride, allow_outside),
     )

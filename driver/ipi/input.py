@@ -1,241 +1,287 @@
-"""What the i-PI XML says that concerns a driver: where i-PI listens, and for which force fields."""
+"""An i-PI input: what it says, and how another one is made from it.
+
+:class:`IpiInput` is the one place that reads and writes i-PI's XML. Facts are read when they are
+asked, with i-PI's own defaults; changes make another input and leave the first as it is.
+"""
 
 from __future__ import annotations
 
+import copy
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from math import prod
+from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
 
 from ..errors import InputError
+from . import changes
+from .elements import text_of, whole_number
+from .forces import force_field_without_energy
+from .motion import Bath, Ensemble, Motion
+from .output_files import OutputFiles
+from .outputs import Outputs
+from .sockets import Socket, read_sockets
+from .system import System, read_systems
 
-__all__ = [
-    "Address",
-    "Endpoint",
-    "Input",
-    "collect",
-    "parse_parameters",
-    "read_input",
-]
+__all__ = ["IpiInput"]
 
-DEFAULT_PREFIX = "/tmp/ipi_"
-MAX_CONNECTIONS = 64
-
-
-@dataclass(frozen=True)
-class Address:
-    """Where one i-PI force field listens.
-
-    Attributes:
-        mode: ``unix``, ``inet`` or ``shm``.
-        host: socket name for ``unix`` and ``shm``, host for ``inet``.
-        port: port for ``inet``.
-        prefix: i-PI's ``sockets_prefix``, for ``unix`` and ``shm``.
-    """
-
-    mode: str
-    host: str
-    port: int = 0
-    prefix: str = DEFAULT_PREFIX
-
-    @property
-    def path(self) -> str:
-        """The socket file of a ``unix`` or ``shm`` address."""
-        return self.prefix + self.host
-
-    def __str__(self) -> str:
-        return (
-            f"inet {self.host}:{self.port}" if self.mode == "inet" else f"{self.mode} {self.path}"
-        )
+MOTIONS_OF_KNOWN_USE = {"dynamics", "minimize", "replay", "dummy", "multi"}
 
 
-@dataclass(frozen=True)
-class Endpoint:
-    """One ``<ffsocket>``: an address, how many connections to open, and its parameters if known.
-
-    Attributes:
-        parameters: from the XML, so that mistakes show before i-PI starts; what i-PI sends with
-            INIT is what counts. ``None`` without an XML.
-        timeout_s: how long i-PI waits for an answer; 0 for ever.
-    """
-
-    address: Address
-    name: str = ""
-    connections: int = 1
-    parameters: dict[str, str] | None = None
-    timeout_s: float = 0.0
-
-
-@dataclass(frozen=True)
-class Input:
-    """An i-PI input file, as far as it concerns halfkick.
-
-    Attributes:
-        endpoints: one for each ``<ffsocket>``.
-        needs_virial: whether the ensemble uses the virial (a barostat or a cell optimiser).
-        shows_virial: whether anything else may use it, such as an output of the pressure.
-        inner_steps: evaluations of the fastest force in an outer step; 1 without levels.
-        replicas: beads of all systems.
-        is_dynamics: whether atoms move by nothing but dynamics, from where they are.
-    """
-
-    endpoints: list[Endpoint] = field(default_factory=list)
-    needs_virial: bool = False
-    shows_virial: bool = True
-    inner_steps: int = 1
-    replicas: int = 1
-    is_dynamics: bool = False
-
-
-def parse_parameters(text: str) -> dict[str, str]:
-    """Read ``{key: value, ...}`` as it stands in the XML, or ``key : value , ...`` from INIT."""
-    items = (item for item in text.strip().strip("{}").split(",") if item.strip())
-    parameters = {}
-    for item in items:
-        key, colon, value = item.partition(":")
-        if not colon:
-            raise InputError(f"expected 'key: value' in <parameters>, got '{item.strip()}'")
-        parameters[key.strip()] = value.strip()
-    return parameters
-
-
-def read_input(path: Path) -> Input:
-    """Read an i-PI input (or RESTART) file.
-
-    Raises:
-        InputError: if the file is missing, is no i-PI XML, or has no ``<ffsocket>``.
-    """
-    try:
-        root = ElementTree.parse(path).getroot()
-    except OSError as error:
-        raise InputError(
-            f"expected an i-PI input file, cannot read '{path}': {error.strerror}"
-        ) from error
-    except ElementTree.ParseError as error:
-        raise InputError(f"expected i-PI XML, '{path}' cannot be parsed: {error}") from error
-    if root.tag != "simulation":
-        raise InputError(f"expected <simulation> in '{path}', got <{root.tag}>")
-    prefix = root.get("sockets_prefix", DEFAULT_PREFIX).strip()
-    beads = _total_beads(root)
-    endpoints = [_endpoint(element, prefix, beads) for element in root.iter("ffsocket")]
-    if not endpoints:
-        raise InputError(
-            f"expected at least one <ffsocket> in '{path}', got none; "
-            f"halfkick serves force fields of that kind"
-        )
-    return Input(
-        endpoints,
-        needs_virial=any(_needs_virial(motion) for motion in root.iter("motion")),
-        shows_virial=_shows_virial(root),
-        inner_steps=_inner_steps(root),
-        replicas=beads,
-        is_dynamics=_motions(root) in ({"dynamics"}, {"dynamics", "multi"}),
-    )
-
-
-def _endpoint(element: ElementTree.Element, prefix: str, beads: int) -> Endpoint:
-    name = element.get("name", "").strip()
-    mode = element.get("mode", "inet").strip()
-    host = _text(element, "address", "localhost")
-    if mode not in ("unix", "inet", "shm"):
-        raise InputError(
-            f"expected mode unix, inet or shm in <ffsocket name='{name}'>, got '{mode}'"
-        )
-    try:
-        port = int(_text(element, "port", "65535"))
-        batch_size = int(_text(element, "batch_size", "1"))
-        timeout_s = float(_text(element, "timeout", "0"))
-    except ValueError as error:
-        raise InputError(f"expected numbers in <ffsocket name='{name}'>: {error}") from error
-    return Endpoint(
-        Address("inet", host, port) if mode == "inet" else Address(mode, host, 0, prefix),
-        name,
-        1 if batch_size > 1 else min(beads, MAX_CONNECTIONS),
-        parse_parameters(_text(element, "parameters", "{}")),
-        timeout_s,
-    )
-
-
-def _text(element: ElementTree.Element, tag: str, default: str) -> str:
-    return (element.findtext(tag) or default).strip()
-
-
-def _total_beads(root: ElementTree.Element) -> int:
-    """How many replicas i-PI may ask for at once: beads of all systems."""
-
-    def counts() -> Iterator[int]:
-        for system in root.iter("system"):
-            sources = [*system.iter("initialize"), *system.iter("beads")]
-            values = [int(s.get("nbeads", "1")) for s in sources if s.get("nbeads", "1").isdigit()]
-            yield max(values, default=1)
-
-    return max(sum(counts()), 1)
-
-
-def _inner_steps(root: ElementTree.Element) -> int:
-    levels = (root.findtext(".//dynamics/nmts") or "").strip(" []\n\t")
-    try:
-        return prod(int(level) for level in levels.split(",")) if levels else 1
-    except ValueError:
-        raise InputError(f"expected <nmts> [1, M], got '[{levels}]'") from None
-
-
-def _shows_virial(root: ElementTree.Element) -> bool:
-    """Whether the virial may show: in an output, or in a motion of which that is not known."""
-    outputs = " ".join(element.text or "" for element in root.iterfind("output/*"))
-    known = {"dynamics", "minimize", "replay", "dummy", "multi"}
-    return not _motions(root) <= known or bool(re.search("vir|press|stress", outputs))
-
-
-def _motions(root: ElementTree.Element) -> set[str]:
-    return {motion.get("mode", "").strip() for motion in root.iter("motion")}
-
-
-def _needs_virial(motion: ElementTree.Element) -> bool:
-    for dynamics in motion.iter("dynamics"):
-        if dynamics.get("mode", "nve").strip() in ("npt", "nst", "scnpt"):
-            return True
-    return motion.get("mode", "").strip() in ("cellopt", "al-kmc")
-
-
-def collect(
-    source: Input,
-    addresses: dict[str, list[str]],
-    prefix: str | None,
-    connections: int | None,
-) -> list[Endpoint]:
-    """All endpoints to serve: those of the XML that name a model, and those of the command line.
+class IpiInput:
+    """An i-PI input or RESTART.
 
     Args:
-        source: the XML's, possibly empty.
-        addresses: mode -> names (``unix``, ``shm``) or ``HOST:PORT`` (``inet``).
-        prefix: replaces i-PI's ``sockets_prefix``.
-        connections: how many to each address, instead of what the XML needs.
-
-    Raises:
-        InputError: if an address is malformed or nothing is left to serve.
+        root: its ``<simulation>``; without one nothing is known of what i-PI does.
+        path: where it stands, or that from which it was made.
     """
-    served = [e for e in source.endpoints if e.parameters is None or "model" in e.parameters]
-    if source.endpoints and not served and not any(addresses.values()):
-        raise InputError(
-            "expected 'model' in the <parameters> of at least one <ffsocket>, got none; "
-            "write {model: water, role: direct, template: init.xyz}"
-        )
-    for mode, names in addresses.items():
-        served += [Endpoint(_address(mode, name)) for name in names]
-    if prefix is not None:
-        served = [replace(e, address=replace(e.address, prefix=prefix)) for e in served]
-    if connections is not None:
-        served = [replace(e, connections=connections) for e in served]
-    return served
 
+    def __init__(self, root: Element | None = None, path: Path | None = None) -> None:
+        self._root = Element("simulation") if root is None else root
+        self.path = Path() if path is None else path
 
-def _address(mode: str, name: str) -> Address:
-    if mode != "inet":
-        return Address(mode, name)
-    host, colon, port = name.rpartition(":")
-    if not colon or not port.isdigit():
-        raise InputError(f"expected --inet HOST:PORT, got '{name}'")
-    return Address("inet", host or "localhost", int(port))
+    @classmethod
+    def read(cls, path: Path) -> IpiInput:
+        """Read a file.
+
+        Raises:
+            InputError: if it is missing, is no i-PI XML, has no ``<ffsocket>``, or has other than
+                numbers where they must be.
+        """
+        try:
+            root = ElementTree.parse(path).getroot()
+        except OSError as error:
+            raise InputError(
+                f"expected an i-PI input file, cannot read '{path}': {error.strerror}"
+            ) from error
+        except ElementTree.ParseError as error:
+            raise InputError(f"expected i-PI XML, '{path}' cannot be parsed: {error}") from error
+        if root.tag != "simulation":
+            raise InputError(f"expected <simulation> in '{path}', got <{root.tag}>")
+        source = cls(root, path)
+        if not source.sockets:
+            raise InputError(
+                f"expected at least one <ffsocket> in '{path}', got none; "
+                f"halfkick serves force fields of that kind"
+            )
+        # what a run is planned by: mistakes show before anything is started
+        _ = source.step, source.total_steps, source.inner_steps, source.without_energy
+        return source
+
+    @classmethod
+    def parse(cls, text: str, path: Path | None = None) -> IpiInput:
+        """Read a text that is known to be an input."""
+        return cls(ElementTree.fromstring(text), path)
+
+    @property
+    def folder(self) -> Path:
+        """Where it stands, and where i-PI leaves its outputs."""
+        return self.path.parent
+
+    # ---- what it says of force fields
+
+    @cached_property
+    def sockets(self) -> list[Socket]:
+        """Its force fields that a driver serves, those inside of others included."""
+        return read_sockets(self._root, self.replicas)
+
+    @cached_property
+    def without_energy(self) -> str | None:
+        """A force field whose energy i-PI's conserved quantity lacks; ``None`` if there is none."""
+        return force_field_without_energy(self.sockets, [(s.beads, s.forces) for s in self.systems])
+
+    @cached_property
+    def inner_steps(self) -> int:
+        """Evaluations of the fastest force in an outer step; 1 without levels."""
+        dynamics = [s.dynamics for s in self.systems]
+        return next((d.inner_steps for d in dynamics if d is not None and d.nmts), 1)
+
+    # ---- of systems and motions
+
+    @cached_property
+    def systems(self) -> list[System]:
+        """Its systems, those of templates included."""
+        return read_systems(self._root)
+
+    @property
+    def replicas(self) -> int:
+        """How many structures i-PI may ask for at once: beads of all systems."""
+        return max(sum(system.beads for system in self.systems), 1)
+
+    @property
+    def beads(self) -> int:
+        """Beads of the first system."""
+        return self.systems[0].beads if self.systems else 1
+
+    @property
+    def ensemble(self) -> Ensemble:
+        """Conditions of the first system."""
+        return self.systems[0].ensemble if self.systems else Ensemble("nve")
+
+    @property
+    def nmts(self) -> tuple[int, ...]:
+        """Steps at each level of the first system, the outermost first; empty without levels."""
+        dynamics = self.systems[0].dynamics if self.systems else None
+        return () if dynamics is None else dynamics.nmts
+
+    @property
+    def timestep_fs(self) -> float | None:
+        """The outer step of the first system; ``None`` where there is no time."""
+        dynamics = self.systems[0].dynamics if self.systems else None
+        return None if dynamics is None else dynamics.timestep_fs
+
+    @cached_property
+    def needs_virial(self) -> bool:
+        """Whether the ensemble uses the virial (a barostat or a cell optimiser)."""
+        return any(motion.needs_virial for motion in self._motions)
+
+    @cached_property
+    def shows_virial(self) -> bool:
+        """Whether anything else may use it: an output, or a motion of which that is not known."""
+        if not self.systems:
+            return True
+        outputs = " ".join(item.what for item in self.outputs.items)
+        modes = {motion.mode for motion in self._motions}
+        return not modes <= MOTIONS_OF_KNOWN_USE or bool(re.search("vir|press|stress", outputs))
+
+    @cached_property
+    def is_dynamics(self) -> bool:
+        """Whether atoms move by nothing but dynamics, from where they are."""
+        modes = {motion.mode for motion in self._motions}
+        return modes in ({"dynamics"}, {"dynamics", "multi"})
+
+    @property
+    def _motions(self) -> list[Motion]:
+        return [motion for system in self.systems for motion in system.motions]
+
+    # ---- of steps and outputs
+
+    @cached_property
+    def step(self) -> int:
+        """The outer steps done when it was written."""
+        return whole_number(text_of(self._root, "step", "0"), "<step>")
+
+    @cached_property
+    def total_steps(self) -> int:
+        """Outer steps in all."""
+        return whole_number(text_of(self._root, "total_steps", "1000"), "<total_steps>")
+
+    @cached_property
+    def outputs(self) -> Outputs:
+        """What i-PI writes."""
+        return Outputs.read(self._root)
+
+    @property
+    def files(self) -> OutputFiles:
+        """Where i-PI writes that to."""
+        prefixes = [system.prefix for system in self.systems]
+        return OutputFiles(self.outputs, self.folder, prefixes or [""])
+
+    # ---- other inputs, made from it
+
+    def replace(
+        self,
+        *,
+        attributes: Mapping[str, str] | None = None,
+        total_steps: int | None = None,
+        seed: int | None = None,
+        timestep_fs: float | None = None,
+        nmts: Sequence[int] | None = None,
+        ensemble: str | None = None,
+        thermostat: Bath | None = None,
+        beads: int | None = None,
+        structure: str | None = None,
+        checkpoint: Path | None = None,
+        outputs: Outputs | None = None,
+    ) -> IpiInput:
+        """The same input with some facts changed, in all of its systems.
+
+        Args:
+            attributes: of ``<simulation>``: ``sockets_prefix``, ``safe_stride`` and so on.
+            total_steps: outer steps in all.
+            seed: of everything random.
+            timestep_fs: the outer step.
+            nmts: steps at each level; none for a single level.
+            ensemble: ``nve``, ``nvt`` and so on; nothing stays of the dynamics but the steps.
+            thermostat: of that ensemble.
+            beads: of each system.
+            structure: a file for ASE to begin from.
+            checkpoint: a RESTART whose positions and cell to begin from, with new velocities.
+            outputs: what to write.
+
+        Raises:
+            InputError: if it has nothing that could be changed so.
+        """
+        root = copy.deepcopy(self._root)
+        root.attrib.update(attributes or {})
+        if total_steps is not None:
+            changes.set_total_steps(root, total_steps)
+        if seed is not None:
+            changes.set_seed(root, seed)
+        if outputs is not None:
+            changes.set_outputs(root, outputs)
+        if ensemble is not None:
+            changes.set_ensemble(root, ensemble, thermostat)
+        if timestep_fs is not None:
+            changes.set_timestep(root, timestep_fs)
+        if nmts is not None:
+            changes.set_levels(root, nmts)
+        if beads is not None:
+            changes.set_beads(root, beads)
+        if structure is not None:
+            changes.set_structure(root, structure)
+        if checkpoint is not None:
+            changes.set_checkpoint(root, checkpoint, self.ensemble.temperature_K)
+        return IpiInput(root, self.path)
+
+    def replace_socket(
+        self,
+        name: str,
+        *,
+        parameters: Mapping[str, str] | None = None,
+        unix_name: str | None = None,
+        batch_size: int | None = None,
+    ) -> IpiInput:
+        """The same input with another socket of that name.
+
+        Args:
+            name: of the ``<ffsocket>``.
+            parameters: all of them.
+            unix_name: makes it a unix socket of that name.
+            batch_size: structures in a request.
+        """
+        root = copy.deepcopy(self._root)
+        changes.set_socket(root, name, parameters, unix_name, batch_size)
+        return IpiInput(root, self.path)
+
+    def replace_socket_by_direct(
+        self, name: str, pes: str, parameters: Mapping[str, str], batch_size: int
+    ) -> IpiInput:
+        """The same input with an ``<ffdirect>`` instead of a socket: i-PI computes it by itself."""
+        root = copy.deepcopy(self._root)
+        changes.set_direct(root, name, pes, parameters, batch_size)
+        return IpiInput(root, self.path)
+
+    def with_one_force_field(self, name: str) -> IpiInput:
+        """The same input with one of its sockets alone, in full and at a single level."""
+        root = copy.deepcopy(self._root)
+        changes.keep_one_force_field(root, name, [s.forcefield for s in self.sockets])
+        return IpiInput(root, self.path)
+
+    def with_absolute_paths(self) -> IpiInput:
+        """The same input with the files that it names made absolute: it can stand anywhere."""
+        root = copy.deepcopy(self._root)
+        changes.make_paths_absolute(root, self.folder.resolve())
+        return IpiInput(root, self.path)
+
+    @property
+    def text(self) -> str:
+        """The XML."""
+        return ElementTree.tostring(self._root, encoding="us-ascii").decode("ascii") + "\n"
+
+    def write(self, path: Path) -> Path:
+        """Write it; a file that holds it already stays untouched."""
+        if not path.is_file() or path.read_text() != self.text:
+            path.write_text(self.text)
+        return path

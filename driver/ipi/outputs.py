@@ -1,62 +1,98 @@
-"""i-PI's output files as they lie in a folder: their names, and how far they reach."""
+"""The outputs that an input asks for."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from xml.etree import ElementTree
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from xml.etree.ElementTree import Element, SubElement
 
-from .truncate import last_step
+from .elements import attribute, strings, whole_number
 
-__all__ = ["Reach", "lacking", "output_files", "output_name", "reached"]
+__all__ = ["Output", "Outputs"]
+
+NAMES = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}
+"""Kinds of output, and how i-PI calls a file of each where the input does not."""
+
+UNIT = re.compile(r"\{[^}]*\}")
 
 
 @dataclass(frozen=True)
-class Reach:
-    """The last step in a file that has every ``stride``-th; ``None`` if it does not tell."""
+class Output:
+    """One file that an input asks for, or one for each system and bead.
 
-    last: int | None
-    stride: int
+    Attributes:
+        kind: ``properties``, ``trajectory`` or ``checkpoint``.
+        filename: without prefixes, bead and format.
+        stride: outer steps from one row or frame to the next.
+        what: properties or trajectory, with units, as in the input.
+        attributes: all others, as in the input.
+    """
 
+    kind: str
+    filename: str
+    stride: int = 1
+    what: str = ""
+    attributes: Mapping[str, str] = field(default_factory=dict)
 
-def output_name(output: ElementTree.Element, root: ElementTree.Element) -> str:
-    """What i-PI calls the file of a single system, without bead and format."""
-    prefix = root.find("output").get("prefix", "i-pi").strip()
-    default = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}[output.tag]
-    return ".".join(part for part in (prefix, output.get("filename", default).strip()) if part)
+    @classmethod
+    def read(cls, element: Element) -> Output:
+        """Read a child of ``<output>``."""
+        kind = element.tag
+        stride = whole_number(attribute(element, "stride", "1"), f"stride of <{kind}>")
+        others = {k: v for k, v in element.attrib.items() if k not in ("filename", "stride")}
+        filename = element.get("filename", NAMES[kind]).strip()
+        return cls(kind, filename, stride, (element.text or "").strip(), others)
 
-
-def output_files(root: ElementTree.Element, folder: Path, *kinds: str) -> list[Path]:
-    """Output files on disk, of all systems and beads: of these kinds, or of all."""
-    outputs = [o for o in root.iterfind("output/*") if not kinds or o.tag in kinds]
-    return sorted({path for output in outputs for path in _files(output, root, folder)})
-
-
-def reached(root: ElementTree.Element, folder: Path) -> dict[Path, Reach]:
-    """How far each file of properties and positions reaches."""
-    reach = {}
-    for output in root.iterfind("output/*"):
-        if output.tag in ("properties", "trajectory"):
-            stride = int(output.get("stride", "1"))
-            for path in _files(output, root, folder):
-                reach[path] = Reach(last_step(path), stride)
-    return reach
-
-
-def lacking(reach: Mapping[Path, Reach], step: int) -> list[str]:
-    """Names of the files that do not reach ``step``."""
-    return [
-        path.name
-        for path, file in reach.items()
-        if file.last is not None and file.last < step - step % file.stride
-    ]
+    @property
+    def quantities(self) -> list[str]:
+        """Names of what it holds, without units."""
+        return [UNIT.sub("", item) for item in strings(self.what)]
 
 
-def _files(output: ElementTree.Element, root: ElementTree.Element, folder: Path) -> list[Path]:
-    systems = {system.get("prefix", "").strip() for system in root.iter("system")} - {""}
-    heads = "|".join(re.escape(f"{system}_") for system in systems)
-    bead_and_format = r"(_\d+)?(\.(xyz|extxyz|pdb|json|bin))?"
-    pattern = re.compile(f"({heads})?{re.escape(output_name(output, root))}{bead_and_format}")
-    return [path for path in folder.iterdir() if pattern.fullmatch(path.name)]
+@dataclass(frozen=True)
+class Outputs:
+    """The ``<output>`` of an input.
+
+    Attributes:
+        prefix: of all files.
+        items: the files.
+    """
+
+    prefix: str = "i-pi"
+    items: Sequence[Output] = ()
+
+    @classmethod
+    def read(cls, root: Element) -> Outputs:
+        """Read those of a ``<simulation>``; i-PI's own where it names none."""
+        element = root.find("output")
+        if element is None:
+            return DEFAULT_OUTPUTS
+        prefix = element.get("prefix", "i-pi").strip()
+        return cls(prefix, [Output.read(child) for child in element if child.tag in NAMES])
+
+    def element(self) -> Element:
+        """The ``<output>`` that asks for them."""
+        element = Element("output", prefix=self.prefix)
+        for item in self.items:
+            child = SubElement(element, item.kind, filename=item.filename, stride=str(item.stride))
+            child.attrib.update(item.attributes)
+            child.text = f" {item.what} " if item.what else None
+        return element
+
+    def of_kind(self, *kinds: str) -> list[Output]:
+        """Those of these kinds, or all."""
+        return [item for item in self.items if not kinds or item.kind in kinds]
+
+
+DEFAULT_OUTPUTS = Outputs(
+    "i-pi",
+    (
+        Output(
+            "properties", "md", 10, "[ time, step, conserved, temperature, potential, kinetic_cv ]"
+        ),
+        Output("trajectory", "pos", 100, "positions"),
+        Output("checkpoint", "checkpoint", 1000),
+    ),
+)
+"""What i-PI writes where an input does not say."""

@@ -1,27 +1,79 @@
-"""i-PI's properties file: how energies and temperature went."""
+"""i-PI's properties file: its columns, in eV, ps, K and Å."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Properties", "read_last", "read_properties"]
+from .units import unit_factor
+
+__all__ = ["Column", "Properties", "read_columns", "read_last", "read_properties"]
 
 TAIL = 1 << 16  # bytes, more than any row
-COLUMN = re.compile(rb"# column +(\d+) +--> (\w+)(?:\{([^}]+)\})? :")
+HEADER = re.compile(
+    rb"#\s*(?:column|cols\.)\s+(?P<first>\d+)(?:-(?P<last>\d+))?\s*-->\s*(?P<name>[^\s{(]+)"
+    rb"(?:\{(?P<before>[^}]+)\})?(?:\((?P<arguments>[^)]+)\))?(?:\{(?P<after>[^}]+)\})?\s*:"
+)
 UNITS = {
-    "step": None,
     "time": ("time", "picosecond"),
     "conserved": ("energy", "electronvolt"),
     "potential": ("energy", "electronvolt"),
+    "kinetic_md": ("energy", "electronvolt"),
+    "kinetic_cv": ("energy", "electronvolt"),
+    "kinetic_td": ("energy", "electronvolt"),
     "temperature": ("temperature", "kelvin"),
+    "r_gyration": ("length", "angstrom"),
+    "volume": ("volume", "angstrom3"),
+    "density": ("density", "g/cm3"),
 }
-"""Columns that are read, what i-PI calls their dimension, and the unit they are read in."""
+"""Columns, what i-PI calls their dimension, and the unit they are read in; others stay as are."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """One or several columns of a file, as its header says.
+
+    Attributes:
+        name: with its arguments: ``temperature(O)``.
+        unit: as i-PI calls it; empty for atomic units.
+        first: index of the first one.
+        last: index of the last one.
+    """
+
+    name: str
+    unit: str
+    first: int
+    last: int
+
+    @classmethod
+    def read(cls, line: bytes) -> Column | None:
+        """Read a line of a header; ``None`` if it is none of a column."""
+        match = HEADER.match(line)
+        if match is None:
+            return None
+        told = {key: (value or b"").decode() for key, value in match.groupdict().items()}
+        arguments = f"({told['arguments']})" if told["arguments"] else ""
+        first = int(told["first"])
+        return cls(
+            told["name"] + arguments,
+            told["after"] or told["before"],
+            first - 1,
+            int(told["last"] or first) - 1,
+        )
+
+    @property
+    def factor(self) -> float:
+        """What turns its values into those in the unit of ``UNITS``."""
+        base = self.name.partition("(")[0]
+        if base not in UNITS:
+            return 1.0
+        dimension, unit = UNITS[base]
+        return unit_factor(dimension, self.unit, unit)
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,12 +99,28 @@ class Properties:
         return max((len(column) for column in columns if column is not None), default=0)
 
 
+NAMES = tuple(Properties.__dataclass_fields__)
+
+
+def read_columns(path: Path | None) -> dict[str, NDArray[np.float64]]:
+    """All complete rows of all columns; nothing if there is no file or no row.
+
+    Returns:
+        Name -> values, shape (rows,), or (rows, k) for a property of k numbers; names as i-PI
+        writes them, without units.
+    """
+    if path is None or not path.exists():
+        return {}
+    with path.open("rb") as file:
+        return _parse(file)
+
+
 def read_properties(path: Path | None) -> Properties:
     """All complete rows; none if there is no file."""
     if path is None or not path.exists():
         return Properties()
     with path.open("rb") as file:
-        return _parse(file)
+        return Properties(**_parse(file, NAMES))
 
 
 def read_last(path: Path | None) -> Properties:
@@ -69,36 +137,26 @@ def read_last(path: Path | None) -> Properties:
         file.seek(max(start, path.stat().st_size - TAIL))
         rows = file.read().splitlines(keepends=True)
     complete = [row for row in rows if row.endswith(b"\n")]
-    return _parse([*header, *complete[-1:]])
+    return Properties(**_parse([*header, *complete[-1:]], NAMES))
 
 
-def _parse(lines: Iterable[bytes]) -> Properties:
+def _parse(
+    lines: Iterable[bytes], wanted: Container[str] | None = None
+) -> dict[str, NDArray[np.float64]]:
     """Read the complete ones of ``lines``, in whatever units their header says."""
-    columns: dict[str, tuple[int, float]] = {}
+    columns: list[Column] = []
     rows = []
     for line in lines:
-        if match := COLUMN.match(line):
-            name, unit = match[2].decode(), (match[3] or b"").decode()
-            if name in UNITS:
-                columns[name] = int(match[1]) - 1, _scale(name, unit)
-        elif line.endswith(b"\n") and not line.startswith(b"#") and line.strip():
+        if line.startswith(b"#"):
+            column = Column.read(line)
+            if column is not None and (wanted is None or column.name in wanted):
+                columns.append(column)
+        elif line.endswith(b"\n") and line.strip():
             rows.append(line.split())
-    if not rows:
-        return Properties()
-    return Properties(
-        **{
-            name: np.array([float(row[index]) for row in rows]) * scale
-            for name, (index, scale) in columns.items()
-        }
-    )
+    return {c.name: _values(rows, c) * c.factor for c in columns} if rows else {}
 
 
-def _scale(name: str, unit: str) -> float:
-    """What turns values of a column into those in its unit here."""
-    if UNITS[name] is None or unit == UNITS[name][1]:
-        return 1.0
-    from ipi.utils.units import unit_to_internal  # imports all of i-PI: only where it must be
-
-    dimension, own = UNITS[name]
-    given = unit_to_internal(dimension, unit or "atomic_unit", 1.0)
-    return given / unit_to_internal(dimension, own, 1.0)
+def _values(rows: list[list[bytes]], column: Column) -> NDArray[np.float64]:
+    if column.first == column.last:
+        return np.array([float(row[column.first]) for row in rows])
+    return np.array([list(map(float, row[column.first : column.last + 1])) for row in rows])

@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["last_step", "trim"]
+from .properties import Column
+from .trajectories import step_in
+
+__all__ = ["last_step", "truncate"]
 
 log = logging.getLogger(__name__)
 
-STEP_COLUMN = re.compile(rb"# *column +(\d+) +--> step ")
-STEP_COMMENT = re.compile(rb"Step: +(\d+)")
 
-
-def trim(path: Path, step: int) -> None:
+def truncate(path: Path, step: int) -> None:
     """Drop what ``path`` holds of the steps after ``step``, and a last row or frame cut short.
 
     Properties need a ``step`` column; of trajectories xyz and extxyz are understood. Other files
@@ -57,8 +56,9 @@ def _step_column(file: BinaryIO) -> int | None:
     for line in file:
         if not line.startswith(b"#"):
             return None
-        if match := STEP_COLUMN.match(line):
-            return int(match[1]) - 1
+        column = Column.read(line)
+        if column is not None and column.name == "step":
+            return column.first
     return None
 
 
@@ -73,10 +73,10 @@ def _rows(file: BinaryIO, column: int) -> Iterator[tuple[int, int]]:
 def _frames(file: BinaryIO) -> Iterator[tuple[int, int]]:
     """Step and end of each complete frame."""
     while (first := file.readline().strip()).isdigit():
-        match = STEP_COMMENT.search(file.readline())
+        step = step_in(file.readline().decode(errors="replace"))
         last = b""
         for _ in range(int(first)):
             last = file.readline()
-        if match is None or not last.endswith(b"\n"):
+        if step is None or not last.endswith(b"\n"):
             return
-        yield int(match[1]), file.tell()
+        yield step, file.tell()

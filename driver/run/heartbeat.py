@@ -18,8 +18,8 @@ class Heartbeat:
     """
 
     def __init__(self, job: Job) -> None:
-        self._journal = job.folder / "driver.jsonl"
-        timeouts = [e.timeout_s for e in job.endpoints if e.timeout_s > 0]
+        self._journal = job.files.journal
+        timeouts = [s.timeout_s for s in job.sockets if s.timeout_s > 0]
         self._max_silence_s = min(timeouts, default=MAX_SILENCE_S)
         self.restart()
 

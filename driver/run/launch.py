@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from ..errors import InputError
 from .addresses import claim
+from .folder import find_input
 from .job import describe, prepare
 from .processes import Machine, driver_command, environment
 from .supervisor import Supervisor
@@ -68,14 +69,13 @@ def run(
     Raises:
         InputError: if the run cannot start.
     """
-    xml = input_xml.resolve()
-    xml = xml / "input.xml" if xml.is_dir() else xml
-    endpoints = describe(xml).endpoints
+    xml = find_input(input_xml.resolve())
+    sockets = describe(xml).sockets
     if driver_only:
         command = driver_command(xml, machine)
         os.chdir(xml.parent)
         os.execve(command[0], command, environment(machine.threads))
-    claim(endpoints)  # before anything is moved: the folder may belong to a run that goes on
+    claim(sockets)  # before anything is moved: the folder may belong to a run that goes on
     job = prepare(xml, steps, restart)
-    (job.folder / "driver.json").unlink(missing_ok=True)
+    job.files.report.unlink(missing_ok=True)
     return Supervisor(job, machine).run(console)

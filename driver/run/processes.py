@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ..errors import InputError
 from .die_with_parent import wrap_command
+from .folder import RunFolder
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 
@@ -150,7 +151,8 @@ def ipi_command(xml: Path) -> list[str]:
 def driver_command(xml: Path, machine: Machine) -> list[str]:
     """How to start the driver for an input."""
     command = [sys.executable, "-m", "halfkick.driver", "serve", xml.name]
-    command += ["--report", "driver.json", "--journal", "driver.jsonl"]
+    files = RunFolder(xml.parent)
+    command += ["--report", files.report.name, "--journal", files.journal.name]
     command += ["--device", machine.device, "--wait", str(machine.wait_s)]
     command += [] if machine.dtype is None else ["--dtype", machine.dtype]
     command += [] if machine.threads is None else ["--threads", str(machine.threads)]

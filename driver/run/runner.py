@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from .folder import RunFolder
 from .processes import Machine
 
 __all__ = ["Runner", "quiet_runner"]
@@ -38,7 +39,7 @@ def quiet_runner(machine: Machine) -> Runner:
 
 
 def _finished(xml: Path) -> bool:
-    summary = xml.parent / "summary.json"
+    summary = RunFolder(xml.parent).summary
     try:
         newer = summary.stat().st_mtime >= xml.stat().st_mtime
         return newer and json.loads(summary.read_text())["state"] == "finished"

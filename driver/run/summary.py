@@ -108,7 +108,7 @@ def summarize(
         drift, drift_error = slope(rows.time, conserved / job.n_atoms * 1e3)
     if rows.temperature is not None:
         temperature, temperature_error = mean(rows.temperature)
-    report = _read_report(job.folder / "driver.json")
+    report = _read_report(job.files.report)
     return Summary(
         state=state,
         steps=None if rows.step is None else int(rows.step[-1]),

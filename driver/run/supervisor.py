@@ -10,11 +10,12 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
 
+from ..errors import InputError
+from ..ipi.input import IpiInput
 from .addresses import release
 from .heartbeat import Heartbeat
-from .job import Job, done_steps, prepare
+from .job import Job, prepare
 from .processes import Child, Machine, driver_command, ipi_command
 
 if TYPE_CHECKING:
@@ -90,15 +91,15 @@ class Supervisor:
 
     def _run_both(self, progress: Progress) -> str | None:
         """Start both, watch them, end both; return what went wrong, if anything."""
-        folder = self.job.folder
+        files = self.job.files
         self._heartbeat.restart()
         children = []
         try:
             command = ipi_command(self.job.xml)
-            ipi = Child("i-PI", command, folder / "i-pi.log", threads=1, batch=True)
+            ipi = Child("i-PI", command, files.ipi_log, threads=1, batch=True)
             children.append(ipi)
             command = driver_command(self.job.xml, self._machine)
-            driver = Child("the driver", command, folder / "driver.log", self._machine.threads)
+            driver = Child("the driver", command, files.driver_log, self._machine.threads)
             children.append(driver)
             self._drivers += 1
             try:
@@ -112,7 +113,7 @@ class Supervisor:
         finally:
             for child in children:
                 child.stop(grace=0.0)
-            release(self.job.endpoints)
+            release(self.job.sockets)
 
     def _watch(self, ipi: Child, driver: Child, progress: Progress) -> str | None:
         """Wait until one of the two ends or a signal comes; return what went wrong, if anything.
@@ -188,25 +189,25 @@ class Supervisor:
         if failure:
             return "failed"
         try:
-            root = ElementTree.parse(self.job.folder / "RESTART").getroot()
-        except (OSError, ElementTree.ParseError):
+            done = IpiInput.read(self.job.files.restart).step
+        except InputError:
             return "interrupted"
-        return "finished" if done_steps(root) >= self.job.total_steps else "interrupted"
+        return "finished" if done >= self.job.total_steps else "interrupted"
 
     def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
         from ..ipi.properties import read_properties
         from .plot import draw_energies
         from .summary import summarize
 
-        folder = self.job.folder
+        folder, files = self.job.folder, self.job.files
         rows = read_properties(self.job.properties)
         summary = summarize(
             state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
         )
-        summary.write(folder / "summary.json")
+        summary.write(files.summary)
         lacking = self.job.without_energy
         title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
-        draw_energies(rows, self.job.n_atoms, title, folder / "energy.png")
+        draw_energies(rows, self.job.n_atoms, title, files.energy_plot)
         if len(rows):
             console.print(str(summary), highlight=False)
             if state != "finished":

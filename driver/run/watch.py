@@ -14,6 +14,7 @@ from rich.table import Table
 
 from ..errors import InputError
 from ..ipi.properties import Properties, read_last
+from .folder import find_input
 from .job import Job, describe
 
 __all__ = ["watch"]
@@ -27,19 +28,18 @@ def watch(folder: Path, console: Console, *, once: bool = False) -> None:
     Raises:
         InputError: if there is no run.
     """
-    xml = folder if folder.is_file() else folder / "input.xml"
-    job = describe(xml)
-    journal = job.folder / "driver.jsonl"
+    job = describe(find_input(folder))
+    journal = job.files.journal
     if not journal.exists():
         raise InputError(
-            f"expected a run with a driver.jsonl in '{job.folder}', got none; "
-            f"start it with halfkick run, or give --journal driver.jsonl to halfkick serve"
+            f"expected a run with a {journal.name} in '{job.folder}', got none; "
+            f"start it with halfkick run, or give --journal {journal.name} to halfkick serve"
         )
     if once:
         console.print(_run_table(job, journal))
         return
     with Live(_run_table(job, journal), console=console, auto_refresh=False) as live:
-        while not (job.folder / "summary.json").exists():
+        while not job.files.summary.exists():
             time.sleep(LOOK_INTERVAL_S)
             live.update(_run_table(job, journal), refresh=True)
 

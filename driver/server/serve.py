@@ -14,7 +14,8 @@ from weakref import WeakKeyDictionary
 
 from ...models.base import ForceModel, Role
 from ..errors import InputError
-from ..ipi.input import Endpoint, Input, parse_parameters
+from ..ipi.input import IpiInput
+from ..ipi.sockets import Socket, parse_parameters
 from .force_field import ForceField
 from .guards.guard import Guard
 from .journal import Journal
@@ -47,7 +48,7 @@ class ServeOptions:
     """
 
     wait_s: float = 60.0
-    source: Input = field(default_factory=Input)
+    source: IpiInput = field(default_factory=IpiInput)
     report: Path | None = None
     journal: Path | None = None
     journal_stride: int = 10
@@ -58,39 +59,39 @@ class Server:
     """Serves any number of force fields of one simulation until i-PI says EXIT.
 
     Args:
-        endpoints: where to connect.
+        sockets: where to connect.
         load: loads the model of a specification; called once for each.
         options: see :class:`ServeOptions`.
     """
 
     def __init__(
         self,
-        endpoints: Sequence[Endpoint],
+        sockets: Sequence[Socket],
         load: Callable[[str], ForceModel],
         options: ServeOptions,
     ) -> None:
         self.options = options
         source = options.source
-        replicas = source.replicas if source.endpoints else ASSUMED_REPLICAS
-        self.guard = Guard(3 * replicas * len(endpoints))
+        replicas = source.replicas if source.sockets else ASSUMED_REPLICAS
+        self.guard = Guard(3 * replicas * len(sockets))
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
         self._models: dict[str, ForceModel] = {}
         self._force_fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
         self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
-        for endpoint in endpoints:
-            if endpoint.parameters is not None:
-                self._force_field(endpoint.parameters)
+        for socket in sockets:
+            if socket.parameters is not None:
+                self._force_field(socket.parameters)
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
-        known = bool(source.endpoints)
+        known = bool(source.sockets)
         pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
         self.scheduler = Scheduler(pattern, served)
         self._reader = Reader(
             [
-                Connection(endpoint.address, f"{endpoint.address}, connection {index}")
-                for endpoint in endpoints
-                for index in range(endpoint.connections)
+                Connection(socket.address, f"{socket.address}, connection {index}")
+                for socket in sockets
+                for index in range(socket.connections)
             ],
             options.wait_s,
             options.journal,

@@ -14,7 +14,7 @@ import toy
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.driver.errors import InputError
-from halfkick.driver.ipi.input import read_input
+from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.study.bench.inputs import Base, Setup, repeated
 from halfkick.driver.study.bench.measure import setups
 from halfkick.driver.study.bench.ratios import compute_ratios, shares
@@ -87,7 +87,8 @@ def test_all_ways_run_the_same_simulation(tmp_path, mode):
         assert len(root.findall(".//force")) == (2 if mode == "mts" else 1)
         assert (root.find(".//mts_weights") is not None) == (mode == "mts")
     assert len(ase.io.read(tmp_path / "None" / "init.xyz")) == 384
-    assert read_input(tmp_path / "None" / "input.xml").inner_steps == (8 if mode == "mts" else 1)
+    written = IpiInput.read(tmp_path / "None" / "input.xml")
+    assert written.inner_steps == (8 if mode == "mts" else 1)
 
 
 def test_repeated_cells_stay_near_a_cube():

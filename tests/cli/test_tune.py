@@ -12,7 +12,8 @@ from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 from halfkick.driver.errors import InputError
-from halfkick.driver.ipi.edit import Template, Variant, recommended
+from halfkick.driver.ipi.input import IpiInput
+from halfkick.driver.ipi.mts_input import MtsInput, RunSettings
 from halfkick.driver.run.job import describe
 from halfkick.driver.study.tuning.result import (
     DriftPrediction,
@@ -92,22 +93,20 @@ def test_a_run_that_ended_early_does_not_hold():
 
 
 @pytest.fixture
-def template(tmp_path):
-    return Template(write(tmp_path, Case()))
+def source(tmp_path):
+    return MtsInput(IpiInput.read(write(tmp_path, Case())))
 
 
-def test_what_a_variant_changes(template, tmp_path):
-    assert (template.inner_fs, template.stride) == (0.5, 4)
-    assert template.write(
-        Variant("mts", 0.25, 0.01, stride=8), tmp_path / "a", start=None
-    ).is_file()
+def test_what_a_variant_changes(source, tmp_path):
+    assert (source.inner_fs, source.stride) == (0.5, 4)
+    assert source.write(RunSettings("mts", 0.25, 0.01, stride=8), tmp_path / "a").is_file()
     job = describe(tmp_path / "a" / "input.xml")
-    assert (job.inner_steps, job.total_steps, len(job.endpoints)) == (8, 5, 2)
-    svr = Variant("direct", 0.5, 0.01, ensemble="svr", tau_fs=10.0, seed=7)
-    root = ElementTree.parse(template.write(svr, tmp_path / "b", start=None)).getroot()
+    assert (job.inner_steps, job.total_steps, len(job.sockets)) == (8, 5, 2)
+    svr = RunSettings("direct", 0.5, 0.01, ensemble="svr", tau_fs=10.0, seed=7)
+    root = ElementTree.parse(source.write(svr, tmp_path / "b")).getroot()
     (field,) = root.findall("ffsocket")
     assert "energy: model" not in field.findtext("parameters")
-    nve = template.write(Variant("direct", 0.5, 0.01), tmp_path / "c", start=None)
+    nve = source.write(RunSettings("direct", 0.5, 0.01), tmp_path / "c")
     (shown,) = ElementTree.parse(nve).getroot().findall("ffsocket")
     assert "energy: model" in shown.findtext("parameters")
     assert f"template: {tmp_path}/init.xyz" in field.findtext("parameters")
@@ -118,20 +117,20 @@ def test_what_a_variant_changes(template, tmp_path):
     assert root.findtext("prng/seed").strip() == "7"
 
 
-def test_the_recommended_input_differs_in_steps_alone(template):
-    before = ElementTree.tostring(template.root, encoding="unicode")
-    root = ElementTree.fromstring(recommended(template, 0.25, 6))
+def test_the_recommended_input_differs_in_steps_alone(source):
+    before = ElementTree.parse(source.source.path).getroot()
+    root = ElementTree.fromstring(source.recommended(0.25, 6).text)
     assert float(root.findtext(".//timestep")) == 1.5
     assert root.findtext(".//nmts").strip() == "[1, 6]"
-    root.find(".//timestep").text = template.root.findtext(".//timestep")
-    root.find(".//nmts").text = template.root.findtext(".//nmts")
-    assert ElementTree.tostring(root, encoding="unicode") == before
+    root.find(".//timestep").text = before.findtext(".//timestep")
+    root.find(".//nmts").text = before.findtext(".//nmts")
+    assert ElementTree.tostring(root) == ElementTree.tostring(before)
 
 
 @pytest.mark.parametrize("case", [Case(strides=(1, 2, 2)), Case(roles=("direct",), strides=(4,))])
 def test_other_inputs_are_refused(tmp_path, case):
     with pytest.raises(InputError, match="expected"):
-        Template(write(tmp_path, case))
+        MtsInput(IpiInput.read(write(tmp_path, case)))
 
 
 def test_the_command_finds_the_knee(tmp_path):

@@ -13,7 +13,7 @@ from simulation import HALFKICK, Case, start, write
 from student import Student
 from toy import Toy, atoms
 
-from halfkick.driver.ipi.input import read_input
+from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.server.force_field import ForceField
 from halfkick.driver.server.guards.displacement import DisplacementMonitor
 from halfkick.models.base import ForceModel, Structure
@@ -112,7 +112,7 @@ def test_the_card_that_ships():
 def test_only_dynamics_moves_from_where_atoms_are(tmp_path, mode, expected):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace("motion mode='dynamics'", f"motion mode='{mode}'"))
-    assert read_input(path).is_dynamics is expected
+    assert IpiInput.read(path).is_dynamics is expected
 
 
 def run(folder: Path, case: Case, edit: tuple[str, str] = ("", "")) -> tuple[int, str, str]:

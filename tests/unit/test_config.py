@@ -10,7 +10,9 @@ from simulation import Case, write
 from toy import Toy, atoms
 
 from halfkick.driver.errors import InputError
-from halfkick.driver.ipi.input import Address, Input, collect, parse_parameters, read_input
+from halfkick.driver.ipi.input import IpiInput
+from halfkick.driver.ipi.sockets import parse_parameters, served_sockets
+from halfkick.driver.ipi.transport import TRANSPORTS, Address
 from halfkick.driver.server.force_field import ForceField, read_template
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.driver.server.wire.messages import Request
@@ -51,13 +53,13 @@ def test_a_parameter_needs_a_colon():
     ],
 )
 def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
-    source = read_input(write(tmp_path, case))
-    assert [e.address.path for e in source.endpoints] == [
+    source = IpiInput.read(write(tmp_path, case))
+    assert [s.address.path for s in source.sockets] == [
         f"{tmp_path}/conservative",
         f"{tmp_path}/direct",
     ]
-    assert {e.connections for e in source.endpoints} == {connections}
-    assert source.endpoints[1].parameters["role"] == "direct"
+    assert {s.connections for s in source.sockets} == {connections}
+    assert source.sockets[1].parameters["role"] == "direct"
     assert source.needs_virial is needs_virial
     assert (source.inner_steps, source.replicas) == (4, case.beads)
 
@@ -75,27 +77,29 @@ def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
 def test_whether_the_virial_shows(tmp_path, edit, shows):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace(*edit))
-    assert read_input(path).shows_virial is shows
+    assert IpiInput.read(path).shows_virial is shows
 
 
 def test_the_command_line_adds_to_the_xml(tmp_path):
-    source = read_input(write(tmp_path, Case()))
-    endpoints = collect(source, {"inet": ["host:77"]}, "/elsewhere/", 3)
-    assert endpoints[0].address == Address("unix", "conservative", 0, "/elsewhere/")
-    assert endpoints[2].address.host == "host"
-    assert endpoints[2].address.port == 77
-    assert {e.connections for e in endpoints} == {3}
+    source = IpiInput.read(write(tmp_path, Case()))
+    given = [TRANSPORTS["inet"].parse("host:77")]
+    sockets = served_sockets(source.sockets, given, "/elsewhere/", 3)
+    assert sockets[0].address == Address("unix", "conservative", 0, "/elsewhere/")
+    assert sockets[2].address.host == "host"
+    assert sockets[2].address.port == 77
+    assert {s.connections for s in sockets} == {3}
 
 
 def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace("model: python:toy:toy, role: direct", "other: 1"))
-    endpoints = collect(read_input(path), {}, None, None)
-    assert [e.name for e in endpoints] == ["conservative"]
+    sockets = served_sockets(IpiInput.read(path).sockets, [], None, None)
+    assert [s.name for s in sockets] == ["conservative"]
     path.write_text(path.read_text().replace("model: python:toy:toy", "other: 1"))
     with pytest.raises(InputError, match="expected 'model'"):
-        collect(read_input(path), {}, None, None)
-    assert collect(Input(), {"unix": ["a"]}, None, None)[0].parameters is None
+        served_sockets(IpiInput.read(path).sockets, [], None, None)
+    (alone,) = served_sockets(IpiInput().sockets, [TRANSPORTS["unix"].parse("a")], None, None)
+    assert alone.parameters is None
 
 
 def test_units_are_those_of_ipi():

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
-from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from ipi.utils.units import unit_to_internal
 
-from halfkick.driver.ipi.energy_balance import without_energy
+from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.properties import Properties, read_last, read_properties
-from halfkick.driver.ipi.truncate import trim
+from halfkick.driver.ipi.truncate import truncate
 from halfkick.driver.run.job import prepare
 from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
@@ -127,9 +125,9 @@ def test_properties_are_cut_at_a_step(tmp_path):
     path = tmp_path / "out"
     for torn in ("", "  6  12"):
         path.write_text(HEADER + "".join(ROWS) + torn)
-        trim(path, 2)
+        truncate(path, 2)
         assert path.read_text() == HEADER + "".join(ROWS[:2])
-    trim(path, 2)
+    truncate(path, 2)
     assert path.read_text() == HEADER + "".join(ROWS[:2])
 
 
@@ -138,7 +136,7 @@ def test_trajectories_are_cut_at_a_step(tmp_path):
     frames = [f'2\nipi_comment="Step:  {step}  Bead: 0"\nH 0 0 0\nH 0 0 1\n' for step in (0, 5, 10)]
     for torn in ("", "2\nStep: 15", "2\nStep: 15\nH 0 0 0\nH 0"):
         path.write_text("".join(frames) + torn)
-        trim(path, 9)
+        truncate(path, 9)
         assert path.read_text() == "".join(frames[:2])
 
 
@@ -146,7 +144,7 @@ def test_what_cannot_be_cut_stays(tmp_path, caplog):
     path = tmp_path / "out"
     for text in ("# column   1     --> potential : Without a step.\n 1.0\n 2.0\n", "anything", ""):
         path.write_text(text)
-        trim(path, 0)
+        truncate(path, 0)
         assert path.read_text() == text
         assert "stay" in caplog.records[-1].message
 
@@ -155,6 +153,10 @@ XML = """<simulation><output prefix='o'><properties filename='md'> [potential] <
 <properties filename='p'> [step, conserved] </properties></output>
 <total_steps> 9 </total_steps><ffsocket name='f' mode='unix'><address>a</address></ffsocket>
 <system><motion><dynamics><nmts> [1, 2, 3] </nmts></dynamics></motion></system></simulation>"""
+
+
+FORCE = """<parameters> {role: %s} </parameters></ffsocket>
+<system><forces> <force forcefield='f'/> </forces></system>"""
 
 
 def job(folder, xml=XML):
@@ -169,7 +171,9 @@ def test_a_job_is_what_the_input_says(tmp_path):
     assert found.n_atoms is None
     assert job(tmp_path, XML.replace("<nmts> [1, 2, 3] </nmts>", "")).inner_steps == 1
     bare = "<simulation><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, bare).properties is None
+    assert job(tmp_path, bare).properties == tmp_path / "i-pi.md"  # as i-PI does if not told
+    silent = "<simulation><output/><ffsocket name='f'/></simulation>"
+    assert job(tmp_path, silent).properties is None
 
 
 def test_only_the_outputs_of_a_run_are_kept_aside(tmp_path):
@@ -234,12 +238,13 @@ def test_progress_sees_rows_come(tmp_path):
     assert "0/9 steps  0.000 ps  300 K" in console.export_text()
 
 
-@pytest.mark.parametrize(("lacking", "told"), [(None, True), ("direct", False)])
-def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, lacking, told):
+@pytest.mark.parametrize(("role", "told"), [("conservative", True), ("direct", False)])
+def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, role, told):
     from rich.console import Console
 
     console = Console(record=True, force_terminal=False)
-    found = replace(job(tmp_path), without_energy=lacking)
+    found = job(tmp_path, XML.replace("</ffsocket>", FORCE % role))
+    assert found.without_energy == (None if told else "f")
     found.__dict__["n_atoms"] = 3
     (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
     with Progress(found, console) as progress:
@@ -256,8 +261,8 @@ SOCKETS = """<simulation>
 %s</forces></system></simulation>"""
 
 
-def force(field, weights="", beads=""):
-    return f"<force forcefield='{field}' nbeads='{beads}'> {weights} </force>"
+def force(field, weights="", beads="", weight=""):
+    return f"<force forcefield='{field}' nbeads='{beads}' weight='{weight}'> {weights} </force>"
 
 
 @pytest.mark.parametrize(
@@ -267,17 +272,18 @@ def force(field, weights="", beads=""):
         (("d", ""), "d"),
         (("d", "<mts_weights> [-1, 1] </mts_weights>"), None),
         (("d", "<mts_weights> [ -1.0 1.0 ] </mts_weights>"), None),
-        (("d", "<weight> 0.5 </weight>"), "d"),
+        (("d", "", "", "0.5"), "d"),
+        (("d", "", "", "0"), None),
     ],
 )
 def test_which_energy_is_missing(forces, lacking):
     """Direct forces without an energy have to cancel; with one they need not."""
     for energy, expected in (("", lacking), (", energy: none", lacking), (", energy: model", None)):
-        root = ElementTree.fromstring(SOCKETS % (energy, force("c") + force(*forces)))
-        assert without_energy(root) == expected
+        source = IpiInput.parse(SOCKETS % (energy, force("c") + force(*forces)))
+        assert source.without_energy == expected
     contracted = force("d", "<mts_weights> [-1, 0] </mts_weights>", "2")
     contracted += force("d", "<mts_weights> [0, 1] </mts_weights>")
-    assert without_energy(ElementTree.fromstring(SOCKETS % ("", contracted))) == "d"
+    assert IpiInput.parse(SOCKETS % ("", contracted)).without_energy == "d"
     for all_of_them in ("", "0", "8"):
         whole = contracted.replace("nbeads='2'", f"nbeads='{all_of_them}'")
-        assert without_energy(ElementTree.fromstring(SOCKETS % ("", whole))) is None
+        assert IpiInput.parse(SOCKETS % ("", whole)).without_energy is None

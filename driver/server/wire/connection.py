@@ -7,11 +7,10 @@ import socket
 import threading
 
 from ...errors import InputError, ProtocolError
-from ...ipi.input import Address
+from ...ipi.transport import Address
 from .answer import Answer
 from .protocol import Event, Exit, Init, Protocol, Request, Segments, SharedRequest, State
 from .shared_memory import SharedBatch
-from .transport import TRANSPORTS
 
 __all__ = ["Closed", "Connection"]
 
@@ -47,7 +46,7 @@ class Connection:
         Raises:
             InputError: if the address can never work.
         """
-        transport = TRANSPORTS[self.address.mode]
+        transport = self.address.transport
         try:
             sock = transport.connect(self.address)
         except (FileNotFoundError, ConnectionRefusedError, BlockingIOError, TimeoutError):

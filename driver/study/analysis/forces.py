@@ -67,7 +67,7 @@ def structure_of(frame: Atoms) -> Structure:
 
 def _specifications(job: Job, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
-    named = [p for e in job.endpoints if (p := e.parameters) and p.get("model")]
+    named = [p for s in job.sockets if (p := s.parameters) and p.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
     names = dict.fromkeys(p["model"] for p in named)
     return [str(ModelSpec.parse(name).in_folder(job.folder)) for name in names]

@@ -40,7 +40,7 @@ def scalars(run: Run) -> list[Scalar]:
 
 def degrees_of_freedom(run: Run) -> int:
     """3N less the centre of mass, which i-PI keeps at rest."""
-    fixed = (run.root.findtext(".//motion/fixcom") or "true").strip().lower() == "true"
+    fixed = all(system.fixes_centre_of_mass for system in run.source.systems[:1])
     return 3 * (run.job.n_atoms or 1) - (3 if fixed else 0)
 
 

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from typing import TYPE_CHECKING, cast
 
+from ....models.base import Role
+from ....models.spec import ModelSpec
 from ...errors import InputError
-from ...ipi.input import parse_parameters, read_input
+from ...ipi.input import IpiInput
+from ...ipi.mts_input import FORCES, roles_of
+from ...ipi.outputs import Outputs
 
 if TYPE_CHECKING:
     from ase import Atoms
 
 __all__ = ["MODES", "Base", "Setup"]
 
-MODES = ("conservative", "direct", "mts")
+MODES = FORCES
 ENDLESS = 10**9
+STRUCTURE = "init.xyz"
 
 
 @dataclass(frozen=True)
@@ -52,20 +55,20 @@ class Base:
         from ase.io import read
 
         path = path or Path(str(files("halfkick.ipi_inputs"))) / "water_nve_mts" / "input.xml"
-        source = read_input(path)
-        self._root = ElementTree.parse(path).getroot()
-        found = {e.parameters.get("role"): e.parameters for e in source.endpoints if e.parameters}
+        source = IpiInput.read(path)
+        self._sockets = roles_of(source)
+        found = {role: s.parameters or {} for role, s in self._sockets.items()}
         if len({parameters.get("model") for parameters in found.values()}) != 1 or len(found) < 2:
             raise InputError(
                 f"expected a direct and a conservative <ffsocket> of one model in '{path}', got "
-                f"{', '.join(map(str, found)) or 'none'}; begin from the scenario water_nve_mts"
+                f"{', '.join(found) or 'none'}; begin from the scenario water_nve_mts"
             )
-        self.model = found["direct"]["model"]
-        if (path.parent / self.model).is_file():
-            self.model = str((path.parent / self.model).resolve())
-        self.structure: Atoms = read(path.parent / found["direct"]["template"])
+        direct = found[Role.DIRECT]
+        self.model = str(ModelSpec.parse(direct["model"]).in_folder(source.folder))
+        self.structure = cast("Atoms", read(source.folder / direct["template"]))  # the last frame
         self.beads = source.replicas
-        self._own_stride = source.inner_steps
+        self._source = source
+        self._inner_fs = (source.timestep_fs or 1.0) / source.inner_steps
         self.stride = stride or source.inner_steps
 
     def write(self, folder: Path, setup: Setup, model: str | None) -> Path:
@@ -79,82 +82,42 @@ class Base:
         """
         import ase.io
 
-        root = copy.deepcopy(self._root)
-        root.attrib |= {"verbosity": "quiet", "sockets_prefix": f"{folder}/"}
-        root.set("safe_stride", str(ENDLESS))
-        _put(root, "total_steps", str(ENDLESS))
-        for output in root.findall("output"):
-            root.remove(output)
-        self._levels(root, setup)
-        for field in root.findall("ffsocket"):
-            role = parse_parameters(field.findtext("parameters"))["role"]
+        mts = setup.mode == "mts"
+        source = self._source
+        if not mts:
+            source = source.with_one_force_field(self._sockets[Role(setup.mode)].forcefield)
+        source = source.replace(
+            attributes={
+                "verbosity": "quiet",
+                "sockets_prefix": f"{folder}/",
+                "safe_stride": str(ENDLESS),
+            },
+            total_steps=ENDLESS,
+            outputs=Outputs(),
+            timestep_fs=self._inner_fs * (self.stride if mts else 1),
+            nmts=(1, self.stride) if mts else (),
+            beads=setup.beads,
+            structure=STRUCTURE,
+        )
+        for role, socket in self._sockets.items():
             if setup.mode in ("mts", role):
-                _serve(field, role, model or self.model, setup.beads)
-            else:
-                root.remove(field)
-                _without_forces(root, field.get("name"))
-        for initialize in root.iter("initialize"):
-            initialize.set("nbeads", str(setup.beads))
-            for file in initialize.findall("file"):
-                file.attrib.clear()
-                file.set("mode", "ase")
-                file.text = " init.xyz "
-        ase.io.write(folder / "init.xyz", repeated(self.structure, setup.atoms))
-        path = folder / "input.xml"
-        ElementTree.ElementTree(root).write(path)
-        return path
-
-    def _levels(self, root: ElementTree.Element, setup: Setup) -> None:
-        """Set stride and timestep; the inner step stays as it is."""
-        for dynamics in root.iter("dynamics"):
-            timestep = dynamics.find("timestep")
-            inner = float(timestep.text) / self._own_stride
-            levels = dynamics.find("nmts")
-            if setup.mode == "mts":
-                timestep.text = f" {inner * self.stride} "
-                levels.text = f" [1, {self.stride}] "
-            else:
-                timestep.text = f" {inner} "
-                dynamics.remove(levels)
-        if setup.mode != "mts":
-            for force in root.iter("force"):
-                for weights in force.findall("mts_weights"):
-                    force.remove(weights)
+                source = _serve(source, socket.name, role, model or self.model, setup.beads)
+        ase.io.write(folder / STRUCTURE, repeated(self.structure, setup.atoms))
+        return source.write(folder / "input.xml")
 
 
-def _serve(field: ElementTree.Element, role: str, model: str, beads: int) -> None:
-    """Say what serves this force field."""
-    _put(field, "batch_size", str(beads))
-    parameters = field.find("parameters")
+def _serve(source: IpiInput, name: str, role: Role, model: str, beads: int) -> IpiInput:
+    """Say what serves a force field."""
     kind, _, file = model.partition(" ")
     if kind not in ("metatomic", "dummy"):
-        field.set("mode", "unix")
-        _put(field, "address", role)
-        parameters.text = f" {{model: {model}, role: {role}, template: init.xyz}} "
-        return
-    field.tag = "ffdirect"
-    field.attrib.pop("mode", None)
-    for child in list(field):
-        if child.tag not in ("parameters", "batch_size"):
-            field.remove(child)
-    _put(field, "pes", kind)
-    direct = ", non_conservative: True" if role == "direct" else ""
-    given = f"template: init.xyz, model: {file}{direct}" if file else ""
-    parameters.text = f" {{ {given} }} "
-
-
-def _without_forces(root: ElementTree.Element, name: str) -> None:
-    for forces in root.iter("forces"):
-        for force in forces.findall("force"):
-            if force.get("forcefield") == name:
-                forces.remove(force)
-
-
-def _put(parent: ElementTree.Element, tag: str, text: str) -> None:
-    child = parent.find(tag)
-    if child is None:
-        child = ElementTree.SubElement(parent, tag)
-    child.text = f" {text} "
+        parameters = {"model": model, "role": str(role), "template": STRUCTURE}
+        return source.replace_socket(
+            name, parameters=parameters, unix_name=str(role), batch_size=beads
+        )
+    given = {"template": STRUCTURE, "model": file} if file else {}
+    if file and role is Role.DIRECT:
+        given["non_conservative"] = "True"
+    return source.replace_socket_by_direct(name, kind, given, beads)
 
 
 def repeated(structure: Atoms, n_atoms: int) -> Atoms:

@@ -12,7 +12,7 @@ import ase.io
 import numpy as np
 from ase import Atoms
 
-from ...errors import InputError
+from ...errors import RunError
 from ...run.processes import environment
 from ...server.wire.messages import header, int32
 from . import minimal_client as minimal
@@ -63,7 +63,7 @@ class RoundTrip:
                 self._socket, _ = listener.accept()
             except TimeoutError as error:
                 self._process.kill()
-                raise InputError("expected the driver to connect, got nothing") from error
+                raise RunError("expected the driver to connect, got nothing") from error
         self._socket.settimeout(None)
         self._file = self._socket.makefile("rb")
         self._init()

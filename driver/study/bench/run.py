@@ -14,7 +14,7 @@ from rich.table import Table
 from ....models.load import load_model
 from ....models.spec import ModelSpec
 from ...errors import InputError
-from ...ipi.input import read_input
+from ...ipi.input import IpiInput
 from ...run.processes import Machine
 from .inputs import MODES, Base
 from .measure import measure
@@ -92,7 +92,7 @@ def read_options(
         raise InputError(f"expected --modes of {','.join(MODES)}, got '{modes}'")
     full = input_xml is None and not quick
     if beads is None:
-        beads = "1,8" if full else str(read_input(input_xml).replicas if input_xml else 1)
+        beads = "1,8" if full else str(IpiInput.read(input_xml).replicas if input_xml else 1)
     if atoms is None and full:
         atoms = "192,6144"
     return BenchOptions(

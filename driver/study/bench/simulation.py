@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from ...errors import InputError
+from ...errors import RunError
 from ...run.die_with_parent import wrap_command
 from ...run.processes import Machine, environment
 from .inputs import Base, Setup
@@ -150,7 +150,7 @@ class SimulationUnderTest:
             if dead or time.monotonic() > end:
                 log = (self._folder / "log").read_text()[-2000:]
                 what = "its end" if dead else "no answer"
-                raise InputError(f"expected '{self.name}' to run, got {what}: {log}")
+                raise RunError(f"expected '{self.name}' to run, got {what}: {log}")
             time.sleep(0.01)
 
     def _signal(self, number: signal.Signals) -> None:

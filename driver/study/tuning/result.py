@@ -232,7 +232,7 @@ def _pace(runs: Sequence[Run]) -> float | None:
     """Wall time for 1 ps in ms, from the runs' summaries."""
     paces = []
     for run in runs:
-        summary = json.loads((run.job.folder / "summary.json").read_text())
+        summary = json.loads(run.job.files.summary.read_text())
         if summary["ms_per_inner_step"] is not None:
             inner_ps = run.timestep_ps / run.job.inner_steps
             paces.append(summary["ms_per_inner_step"] / inner_ps)

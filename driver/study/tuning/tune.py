@@ -15,8 +15,9 @@ from ....models.check.heating import foresee
 from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
 from ....models.pair import Pair
-from ...errors import InputError
-from ...ipi.edit import Template, Variant
+from ...errors import InputError, RunError
+from ...ipi.mts_input import MtsInput, RunSettings
+from ...run.folder import RunFolder
 from ...run.runner import Runner
 from ..analysis.forces import structure_of
 from ..analysis.run_data import Run, open_run
@@ -51,28 +52,28 @@ class TuneOptions:
 
 
 def tune(
-    template: Template, folder: Path, pair: Pair, options: TuneOptions, run: Runner
+    source: MtsInput, folder: Path, pair: Pair, options: TuneOptions, run: Runner
 ) -> Iterator[StrideResult]:
     """Equilibrate, then run all settings one after the other; yields each as it is known.
 
     Args:
-        template: the input.
+        source: the input.
         folder: for the runs; what has been run there already is not run again.
         pair: the input's models.
         options: what to try.
         run: runs an input.
 
     Raises:
-        InputError: if the equilibration fails.
+        RunError: if the equilibration fails.
     """
-    inner_steps = options.inner_fs or (template.inner_fs,)
-    variant = Variant(
+    inner_steps = options.inner_fs or (source.inner_fs,)
+    settings = RunSettings(
         "mts", min(inner_steps), options.equilibrate_ps, stride=min(options.strides),
         ensemble="svr", every=1,
     )  # fmt: skip
-    start = equilibrate(template, variant, folder / "start", run)
+    start = equilibrate(source, settings, folder / "start", run)
     first = open_run(folder / "start")
-    frames = first.frames("positions").beads[0]
+    frames = first.positions()
     species = sorted(set(frames[-1].get_chemical_symbols()))
     probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
     both = len(pair.capabilities.roles) == len(Role)
@@ -80,15 +81,17 @@ def tune(
     for inner in inner_steps:
         foreseen = _foresee(probes, blocks, inner, options, first.target_K) if both else {}
         for stride in options.strides:
-            variants = [
-                Variant("mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1)
+            planned = [
+                RunSettings(
+                    "mts", inner, options.ps, stride=stride, seed=seed, every=1, gap=seed == 1
+                )
                 for seed in range(1, options.seeds + 1)
             ]
             runs = []
-            for variant in variants:
-                place = folder / f"inner{inner:g}_M{stride}_seed{variant.seed}"
-                xml = template.write(variant, place, start=start, species=species)
-                runs.append(_run(xml, variant, run))
+            for settings in planned:
+                place = folder / f"inner{inner:g}_M{stride}_seed{settings.seed}"
+                xml = source.write(settings, place, start=start, species=species)
+                runs.append(_run(xml, settings, run))
             yield evaluate_stride(
                 inner, stride, runs, pair,
                 frames=options.frames, limit=options.limit, foreseen=foreseen.get(stride),
@@ -113,15 +116,18 @@ def _foresee(
     }
 
 
-def equilibrate(template: Template, variant: Variant, folder: Path, run: Runner) -> Path:
-    """Run a variant, unless that has been done, and return its RESTART.
+def equilibrate(source: MtsInput, settings: RunSettings, folder: Path, run: Runner) -> Path:
+    """Run a simulation, unless that has been done, and return its RESTART.
 
     Raises:
-        InputError: if it does not end well.
+        RunError: if it does not end well.
     """
-    if run(template.write(variant, folder, start=None)) != 0:
-        raise InputError(f"expected the run in '{folder}' to end well; see its driver.log")
-    return folder / "RESTART"
+    files = RunFolder(folder)
+    if run(source.write(settings, folder)) != 0:
+        raise RunError(
+            f"expected the run in '{folder}' to end well; see its {files.driver_log.name}"
+        )
+    return files.restart
 
 
 def best(rows: Sequence[StrideResult]) -> StrideResult | None:
@@ -139,7 +145,7 @@ def write_json(rows: Sequence[StrideResult], path: Path) -> None:
     path.write_text(json.dumps([asdict(row) for row in rows], indent=2) + "\n")
 
 
-def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:
+def _run(xml: Path, settings: RunSettings, run: Runner) -> Run | None:
     """The run, or ``None`` if it did not reach its end with finite numbers."""
     code = run(xml)
     try:
@@ -147,7 +153,7 @@ def _run(xml: Path, variant: Variant, run: Runner) -> Run | None:
     except InputError:
         return None
     finite = all(np.isfinite(column).all() for column in done.columns.values())
-    whole = done.columns["step"][-1] >= variant.steps
+    whole = done.columns["step"][-1] >= settings.steps
     if code != 0 or not finite or not whole:
         log.warning("%s ended early", xml.parent.name)
         return None

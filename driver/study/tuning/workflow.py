@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...ipi.edit import Template, recommended
+from ...ipi.mts_input import MtsInput
 from ...run.job import describe
 from ...run.processes import Machine
 from ...run.runner import quiet_runner
@@ -52,12 +52,13 @@ def find_stride(
 
     Raises:
         InputError: if the input is another kind of calculation.
+        RunError: if the equilibration fails.
         ModelError: if the model cannot be used.
     """
-    template = Template(input_xml)
-    pair = load_pair(describe(input_xml), machine.device, machine.dtype)
+    job = describe(input_xml)
+    source, pair = MtsInput(job.source), load_pair(job, machine.device, machine.dtype)
     results: list[StrideResult] = []
-    for result in tune(template, out, pair, options, quiet_runner(machine)):
+    for result in tune(source, out, pair, options, quiet_runner(machine)):
         results.append(result)
         write_json(results, out / "tune.json")
         log(f"{result.inner_fs:g} fs, M = {result.stride}: RMS drift {result.rms_drift:.3g}")
@@ -65,6 +66,5 @@ def find_stride(
     draw_strides(results, options.limit, chosen, out / "tune.png")
     if chosen is None:
         return Tuning(results, None, None)
-    path = out / "recommended.xml"
-    path.write_text(recommended(template, chosen.inner_fs, chosen.stride))
+    path = source.recommended(chosen.inner_fs, chosen.stride).write(out / "recommended.xml")
     return Tuning(results, chosen, path)

@@ -11,8 +11,11 @@ import numpy as np
 
 from ....models.base import Role
 from ....models.pair import Pair
-from ...errors import InputError
-from ...ipi.edit import keep_or_write, prefix_of
+from ....models.spec import ModelSpec
+from ...errors import RunError
+from ...ipi.input import IpiInput
+from ...ipi.sockets import own_prefix
+from ...run.folder import RunFolder
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
 from ..analysis.run_data import open_run
@@ -24,25 +27,23 @@ __all__ = ["RECIPES", "Optimised", "optimise"]
 
 RECIPES = ("conservative", "direct", "direct, then conservative")
 FORCE = 0.03  # eV/Å: an optimisation has succeeded if no conservative force is larger in the end
+STRUCTURE = "init.xyz"
 TOLERANCE = 5e-4  # hartree/bohr, 0.026 eV/Å: where i-PI ends
-INPUT = """<simulation verbosity='low' safe_stride='100000' floatformat='%24.16e'
-  sockets_prefix='{prefix}'>
+INPUT = f"""<simulation verbosity='low' safe_stride='100000' floatformat='%24.16e'>
   <output prefix='out'>
     <properties stride='1' filename='properties'> [ step, potential{{electronvolt}} ] </properties>
     <trajectory stride='1' filename='positions' format='ase'> positions </trajectory>
   </output>
-  <total_steps> {steps} </total_steps>
   <ffsocket name='forces' mode='unix' pbc='false'>
     <address> forces </address> <latency> 1e-4 </latency> <timeout> 600 </timeout>
-    <parameters> {{model: {model}, role: {role}, template: init.xyz{energy}}} </parameters>
   </ffsocket>
   <system>
-    <initialize nbeads='1'> <file mode='ase'> init.xyz </file> </initialize>
+    <initialize nbeads='1'> <file mode='ase'> {STRUCTURE} </file> </initialize>
     <forces> <force forcefield='forces'/> </forces>
     <motion mode='minimize'>
       <optimizer mode='bfgstrm'>
         <tolerances>
-          <energy> 1e-3 </energy> <force> {tolerance} </force> <position> 1.0 </position>
+          <energy> 1e-3 </energy> <force> {TOLERANCE} </force> <position> 1.0 </position>
         </tolerances>
       </optimizer>
     </motion>
@@ -86,7 +87,7 @@ def optimise(
         steps: most steps of each phase.
 
     Raises:
-        InputError: if i-PI fails.
+        RunError: if i-PI fails.
     """
     found = []
     for name, atoms in structures.items():
@@ -115,21 +116,25 @@ def _phase(
     start = atoms.copy()
     if not start.pbc.any():
         start.cell, start.pbc = 100.0 * np.eye(3), False  # i-PI wants a cell, the model none
-    init = folder / "init.xyz"
+    init = folder / STRUCTURE
     if not init.is_file():
         write(init, start, format="extxyz")
-    text = INPUT.format(
-        prefix=prefix_of(folder),
-        steps=steps,
-        model=model,
-        role=role,
-        energy=", energy: model" if role is Role.DIRECT else "",
-        tolerance=TOLERANCE,
-    )
-    if run(keep_or_write(folder / "input.xml", text)) != 0:
-        raise InputError(f"expected the optimisation in '{folder}' to end well; see driver.log")
+    parameters = {
+        "model": str(ModelSpec.parse(model).in_folder(Path.cwd())),
+        "role": str(role),
+        "template": STRUCTURE,
+    }
+    if role is Role.DIRECT:
+        parameters["energy"] = "model"
+    source = IpiInput.parse(INPUT).replace_socket("forces", parameters=parameters)
+    prefix = {"sockets_prefix": own_prefix(folder)}
+    files = RunFolder(folder)
+    if run(source.replace(attributes=prefix, total_steps=steps).write(files.input)) != 0:
+        raise RunError(
+            f"expected the optimisation in '{folder}' to end well; see {files.driver_log.name}"
+        )
     done = open_run(folder)
-    frame = done.frames("positions").beads[0][-1]
+    frame = done.positions()[-1]
     frame.pbc = atoms.pbc
     if not atoms.pbc.any():
         frame.cell = None

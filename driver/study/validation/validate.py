@@ -11,8 +11,11 @@ import numpy as np
 
 from ....models.base import Role
 from ....models.pair import Pair
+from ....models.spec import ModelSpec
 from ...errors import InputError
-from ...ipi.edit import Template, Variant
+from ...ipi.input import IpiInput
+from ...ipi.mts_input import FORCES, MtsInput, RunSettings
+from ...run.folder import RunFolder
 from ...run.launch import copy_scenario
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
@@ -28,7 +31,7 @@ from .verdicts import NEAR, Verdict, answer
 __all__ = ["ValidationOptions", "geometries", "html", "results", "simulate", "targets", "to_json"]
 
 SCENARIO = "water_nve_mts"
-FORCES = ("conservative", "direct", "mts")
+STRUCTURE = "init.xyz"
 TAU_FS = {"nve": 0.0, "svr": 10.0, "langevin": 100.0}
 DIRECT_PS = 0.5  # at constant energy: longer, direct forces leave what the model knows
 CLUSTER_SIZES = (2, 3, 4, 5, 6, 8)
@@ -72,13 +75,13 @@ def simulate(
         ``ensemble_forces`` -> folder.
 
     Raises:
-        InputError: if the equilibration fails.
+        RunError: if the equilibration fails.
     """
-    template = _template(plan, folder)
-    step, stride = template.inner_fs, template.stride
+    source = scenario(plan, folder)
+    step, stride = source.inner_fs, source.stride
     log("equilibration")
-    first = Variant("mts", step, plan.equilibrate_ps, stride=stride, ensemble="langevin")
-    start = equilibrate(template, first, folder / "start", run)
+    first = RunSettings("mts", step, plan.equilibrate_ps, stride=stride, ensemble="langevin")
+    start = equilibrate(source, first, folder / "start", run)
     places = {}
     for ensemble in plan.ensembles:
         for forces in FORCES:
@@ -86,26 +89,31 @@ def simulate(
             log(name)
             m = stride if forces == "mts" else 1
             alone = ensemble == "nve" and forces == "direct"
-            variant = Variant(
+            settings = RunSettings(
                 forces, step, min(plan.length_ps, DIRECT_PS) if alone else plan.length_ps,
                 stride=m, ensemble=ensemble, tau_fs=TAU_FS[ensemble], seed=17,
                 every=max(1, round(FRAMES_FS[ensemble] / (m * step))),
             )  # fmt: skip
-            run(template.write(variant, folder / name, start=start, species=("H", "O")))
+            run(source.write(settings, folder / name, start=start, species=("H", "O")))
             places[name] = folder / name
     return places
 
 
-def _template(plan: ValidationOptions, folder: Path) -> Template:
-    """The scenario with the plan's model and box."""
+def scenario(plan: ValidationOptions, folder: Path) -> MtsInput:
+    """The scenario with the plan's model and box, copied to a folder."""
     from ase.io import write
 
     box = water_box(plan.molecules)
-    scenario = copy_scenario(SCENARIO, folder)
-    write(scenario / "init.xyz", box)
-    path = scenario / "input.xml"
-    path.write_text(path.read_text().replace("{model: water,", f"{{model: {plan.model},"))
-    return Template(path)
+    path = RunFolder(copy_scenario(SCENARIO, folder)).input
+    source = IpiInput.read(path)
+    model = str(ModelSpec.parse(plan.model).in_folder(Path.cwd()))
+    for socket in source.sockets:
+        parameters = (socket.parameters or {}) | {"model": model, "template": STRUCTURE}
+        source = source.replace_socket(socket.name, parameters=parameters)
+    write(source.folder / STRUCTURE, box)
+    source = source.replace(structure=STRUCTURE)
+    source.write(path)
+    return MtsInput(source)
 
 
 def geometries(

@@ -32,7 +32,7 @@ def validate_model(
         log: told what is being done.
 
     Raises:
-        InputError: if a run that others need fails.
+        RunError: if a run that others need fails.
         ModelError: if the model cannot be used.
     """
     model = load_model(options.model, device=machine.device, dtype=machine.dtype)

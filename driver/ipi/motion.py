@@ -1,0 +1,139 @@
+"""How i-PI moves the atoms of a system: modes, steps, what is held fixed, at which conditions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from math import prod
+from xml.etree.ElementTree import Element
+
+from ..errors import InputError
+from .elements import attribute, numbers, quantity, text_of, truth
+from .units import unit_factor
+
+__all__ = ["Bath", "Dynamics", "Ensemble", "Motion"]
+
+OF_VARIABLE_CELL = ("npt", "nst", "scnpt")
+MOTIONS_THAT_USE_THE_VIRIAL = ("cellopt", "al-kmc")
+MOTIONS_OF_NO_ATOMS = ("t_ramp", "p_ramp", "dummy")
+
+
+@dataclass(frozen=True)
+class Bath:
+    """A thermostat or a barostat.
+
+    Attributes:
+        mode: what i-PI calls it: ``svr``, ``pile_g``, ``isotropic`` and so on.
+        tau_fs: its time scale; ``None`` if the input gives none.
+    """
+
+    mode: str
+    tau_fs: float | None = None
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """The conditions of a system.
+
+    Attributes:
+        mode: what i-PI calls it: ``nve``, ``nvt``, ``npt`` and so on.
+        temperature_K: that is aimed at, also by thermal velocities; ``None`` if there is none.
+        pressure_MPa: from outside; ``None`` if there is none.
+        thermostat: of the atoms.
+        barostat: of the cell.
+    """
+
+    mode: str
+    temperature_K: float | None = None  # noqa: N815
+    pressure_MPa: float | None = None  # noqa: N815
+    thermostat: Bath | None = None
+    barostat: Bath | None = None
+
+
+class Dynamics:
+    """A ``<dynamics>``: what it says is read when it is asked."""
+
+    def __init__(self, element: Element) -> None:
+        self._element = element
+
+    @property
+    def mode(self) -> str:
+        """What i-PI calls the ensemble."""
+        return attribute(self._element, "mode", "nve")
+
+    @property
+    def timestep_fs(self) -> float:
+        """The outer step; one atomic unit of time if the input says nothing, as in i-PI."""
+        step = quantity(self._element, "timestep", "time", "femtosecond")
+        return unit_factor("time", "atomic_unit", "femtosecond") if step is None else step
+
+    @property
+    def nmts(self) -> tuple[int, ...]:
+        """Steps at each level in one of the level above, the outermost first; empty without."""
+        text = text_of(self._element, "nmts")
+        try:
+            return numbers(text, int, "<nmts>")
+        except InputError:
+            raise InputError(f"expected <nmts> [1, M], got '{text}'") from None
+
+    @property
+    def inner_steps(self) -> int:
+        """Evaluations of the fastest force in an outer step."""
+        return prod(self.nmts)
+
+    @property
+    def thermostat(self) -> Bath | None:
+        """What holds the temperature of the atoms."""
+        return self._bath("thermostat")
+
+    @property
+    def barostat(self) -> Bath | None:
+        """What holds the pressure."""
+        return self._bath("barostat")
+
+    def _bath(self, tag: str) -> Bath | None:
+        element = self._element.find(tag)
+        if element is None or not (mode := attribute(element, "mode")):
+            return None
+        return Bath(mode, quantity(element, "tau", "time", "femtosecond"))
+
+
+class Motion:
+    """A ``<motion>``: what it says is read when it is asked."""
+
+    def __init__(self, element: Element) -> None:
+        self._element = element
+
+    @property
+    def mode(self) -> str:
+        """What i-PI calls it: ``dynamics``, ``minimize``, ``multi`` and so on."""
+        return attribute(self._element, "mode")
+
+    @property
+    def dynamics(self) -> Dynamics | None:
+        """Its dynamics, where it has some."""
+        element = self._element.find("dynamics")
+        return None if element is None else Dynamics(element)
+
+    @property
+    def fixed_coordinates(self) -> tuple[int, ...]:
+        """What stands still: 3 times the index of the atom, plus 0, 1, 2 for x, y, z."""
+        atoms = numbers(text_of(self._element, "fixatoms"), int, "<fixatoms>")
+        of_atoms = [3 * atom + axis for atom in atoms for axis in range(3)]
+        single = numbers(text_of(self._element, "fixatoms_dof"), int, "<fixatoms_dof>")
+        return tuple(sorted({*of_atoms, *single}))
+
+    @property
+    def fixes_centre_of_mass(self) -> bool:
+        """Whether it does not move.
+
+        Where atoms are fixed i-PI lets it move, whatever the input says, and where none are moved
+        it does not look at it.
+        """
+        asked = truth(text_of(self._element, "fixcom", "true"), "<fixcom>")
+        return asked and not self.fixed_coordinates and self.mode not in MOTIONS_OF_NO_ATOMS
+
+    @property
+    def needs_virial(self) -> bool:
+        """Whether it moves the cell."""
+        variable = self.dynamics is not None and self.dynamics.mode in OF_VARIABLE_CELL
+        return variable or self.mode in MOTIONS_THAT_USE_THE_VIRIAL
