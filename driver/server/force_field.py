@@ -16,8 +16,8 @@ from ...models.base import (
     Role,
     Structure,
     all_finite,
-    without_mean_force,
 )
+from ...models.served import MeanForce, served_forces
 from ..errors import InputError
 from .limits import GAP, MOVE, Limits
 from .units import BOHR, HARTREE
@@ -66,9 +66,7 @@ class ForceField:
         self.numbers, self.pbc = read_template(Path(parameters["template"]))
         self.template = parameters["template"]
         direct = self.role is Role.DIRECT
-        self.removes_mean = direct & (
-            _choice(parameters, "mean_force", "remove", "keep") == "remove"
-        )
+        self.mean_force = MeanForce(_choice(parameters, "mean_force", *map(str, MeanForce)))
         self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
         self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
         try:
@@ -140,8 +138,7 @@ class ForceField:
     def reply(self, numbers: Numbers, total: int) -> Numbers:
         """The same in atomic units, the last one repeated up to ``total``: i-PI pads batches."""
         energies, forces, virials = numbers
-        if self.removes_mean:
-            forces = without_mean_force(forces)
+        forces = served_forces(forces, self.role, self.mean_force)
         reply = energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
         missing = total - len(energies)
         if missing:

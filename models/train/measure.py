@@ -9,28 +9,32 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ..backends.metatomic import MetatomicModel
-from ..base import Role, Structure
+from ..base import Role
+from ..frames import structure_of
+from ..gap import GapStatistics, force_gap, gap_statistics
+from ..statistics import by_species, rms
 
-__all__ = ["Predictions", "by_species", "errors_of", "gap_of", "predict_frames"]
+__all__ = ["Predictions", "errors_of", "gap_of", "predict_frames"]
 
 MEV = 1000.0
 BAR = 1.602176634e6  # per eV/Å³
+BATCH_FRAMES = 50
 
 
 @dataclass
 class Predictions:
-    """Labels and predictions of frames, joined; for what was not asked or labelled ``None``.
+    """Labels and predictions of s frames of n atoms in all, joined; ``None`` for what is missing.
 
     Attributes:
-        numbers: atomic numbers, (n,).
-        n_atoms: of each frame, (s,).
-        energy: eV, (s, 2): label, prediction.
-        forces: eV/Å, (n, 3, 2), of each role.
-        stress: eV/Å³, (s, 3, 3, 2), of each role that has it.
+        numbers: atomic numbers, shape (n,).
+        n_atoms: of each frame, shape (s,).
+        energy: label and prediction, shape (s, 2), eV.
+        forces: label and prediction of each role, shape (n, 3, 2), eV/Å; direct forces as the
+            model gives them, with their mean.
+        stress: label and prediction of each role that has it, shape (s, 3, 3, 2), eV/Å³.
     """
 
     numbers: NDArray[np.int_]
@@ -46,11 +50,8 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
     roles = model.capabilities.roles
     labels = [{} if f.calc is None else f.calc.results for f in frames]
     results = []
-    for first in range(0, len(frames), 50):
-        batch = [
-            Structure(f.numbers, f.positions, f.cell.array, f.pbc)
-            for f in frames[first : first + 50]
-        ]
+    for first in range(0, len(frames), BATCH_FRAMES):
+        batch = [structure_of(f) for f in frames[first : first + BATCH_FRAMES]]
         results += model.evaluate(batch, roles)
     zeros = [np.zeros((len(f), 3)) for f in frames]
     known = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
@@ -81,19 +82,6 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
     )
 
 
-def rms(values: NDArray[np.float64]) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(values**2)))
-
-
-def by_species(
-    values: NDArray[np.float64], numbers: NDArray[np.int_]
-) -> dict[str, NDArray[np.float64]]:
-    """Return the rows of all atoms (``all``) and of each species."""
-    parts = {chemical_symbols[z]: values[numbers == z] for z in sorted(set(numbers.tolist()))}
-    return {"all": values} | parts
-
-
 def errors_of(found: Predictions) -> dict[str, Any]:
     """Root mean square errors: forces in meV/Å by species, energy in meV/atom, stress in bar."""
     errors: dict[str, Any] = {}
@@ -108,12 +96,17 @@ def errors_of(found: Predictions) -> dict[str, Any]:
     return errors
 
 
-def gap_of(found: Predictions) -> dict[str, dict[str, float]]:
-    """Direct minus conservative forces: RMSE and 99.9th percentile, meV/Å, by species."""
+def gap_of(found: Predictions) -> dict[str, GapStatistics]:
+    """The gap between both forces by species; nothing for a model of one kind of forces."""
     if len(found.forces) < 2:
         return {}
-    gap = found.forces[Role.DIRECT][..., 1] - found.forces[Role.CONSERVATIVE][..., 1]
-    return {
-        name: {"rmse": MEV * rms(v), "p999": MEV * float(np.quantile(np.abs(v), 0.999))}
-        for name, v in by_species(gap, found.numbers).items()
-    }
+    ends = np.cumsum(found.n_atoms)[:-1]
+    numbers, fast, slow = (
+        np.split(values, ends)
+        for values in (
+            found.numbers,
+            found.forces[Role.DIRECT][..., 1],
+            found.forces[Role.CONSERVATIVE][..., 1],
+        )
+    )
+    return gap_statistics(numbers, [force_gap(*pair) for pair in zip(fast, slow, strict=True)])

@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from ..base import Role
-from .measure import Predictions, by_species, rms
+from ..statistics import by_species, rms
+from .measure import Predictions
 
 __all__ = ["draw_parity"]
 

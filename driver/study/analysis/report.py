@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ....models.base import Role
-from ....models.check.gap import compare
+from ....models.gap import force_gap, gap_statistics
 from ...run.job import labels_of
 from ...statistics import with_error
 from . import plots as pictures
@@ -133,9 +133,9 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     forces = both_forces(load_pair(run.job, device), some)
     found = []
     if len(forces) == 2:
-        numbers = np.concatenate([frame.numbers for frame in some])
-        pair = (np.concatenate(forces[role]) for role in (Role.CONSERVATIVE, Role.DIRECT))
-        for name, g in compare(*pair, numbers).items():
+        pairs = zip(forces[Role.DIRECT], forces[Role.CONSERVATIVE], strict=True)
+        gaps = [force_gap(*pair) for pair in pairs]
+        for name, g in gap_statistics([frame.numbers for frame in some], gaps).items():
             found.append(Scalar(f"gap, RMSE ({name})", "meV/Å", g.rmse_meV_per_A, None))
             found.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", g.p999_meV_per_A, None))
     return found, view(run.label, some, frames.times[chosen], forces)
