@@ -102,7 +102,7 @@ def _limits(rows: Sequence[StrideRow], bound: int) -> list[str]:
     if bound == len(rows):
         return []
     beyond = rows[bound]
-    apart = f"impulses {beyond.outer_fs:g} fs apart"
+    impulses = f"impulses {beyond.outer_fs:g} fs apart"
     if beyond.drift is not None:
-        return [f"{apart} heat by {beyond.drift.value:.2g} meV/atom/ps"]
-    return [f"{apart} pump stiff bonds by {beyond.growth_per_ps:.1f}/ps"]
+        return [f"{impulses} heat by {beyond.drift.value:.2g} meV/atom/ps"]
+    return [f"{impulses} pump stiff bonds by {beyond.growth_per_ps:.1f}/ps"]

@@ -102,9 +102,9 @@ def check(
                 blocks.append(modes.stiff_block(frames[number], atom))
     drifts: dict[int, Heating] = {}
     strides: list[StrideRow] = []
-    advice, kelvin = None, None
+    advice, temperature = None, None
     if both and dynamics:
-        drifts, kelvin = predict_drifts(
+        drifts, temperature = predict_drifts(
             frames, inner_step(vibrations), STRIDES, steps=dynamics, temperature_K=temperature_K,
             log=log,
         )  # fmt: skip
@@ -125,7 +125,7 @@ def check(
         virial=virial,
         vibrations=sorted(vibrations, key=lambda v: v.period_fs),
         gap=gap(frames) if both else None,
-        dynamics_K=kelvin,
+        dynamics_K=temperature,
         strides=strides,
         advice=advice,
     )

@@ -67,10 +67,10 @@ def _faults(r: CheckReport) -> Table:
     table.add_row("work around a loop, meV/atom", *loops)
     jumps = [_jump(r, role) for role in r.roles]
     table.add_row("largest jump (noise), meV/Å", *jumps)
-    for name, found in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
-        if found is not None:
-            verdict = "agrees" if found.agrees else "[red]differs[/]"
-            text = f"{found.deviation:.2g} of {found.size:.4g}, {verdict}"
+    for name, derivative in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
+        if derivative is not None:
+            verdict = "agrees" if derivative.agrees else "[red]differs[/]"
+            text = f"{derivative.deviation:.2g} of {derivative.size:.4g}, {verdict}"
             cells = [text if role == "conservative" else "" for role in r.roles]
             table.add_row(f"energy differences - {name}", *cells)
     return table

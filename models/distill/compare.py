@@ -63,8 +63,8 @@ def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
     for atoms in frames:
         (result,) = student(atoms, atoms.positions[None])
         differences.append(force_gap(result.forces, atoms.get_forces(), student.role))
-    found = gap_statistics([atoms.numbers for atoms in frames], differences)
-    return {name: gap.for_card() for name, gap in found.items()}
+    statistics = gap_statistics([atoms.numbers for atoms in frames], differences)
+    return {name: gap.for_card() for name, gap in statistics.items()}
 
 
 def least_ms(forces: dict[Trial, Force], atoms: Atoms) -> dict[Trial, float]:

@@ -126,8 +126,8 @@ class Rounds:
         }
         if index > 0:
             gaps = [atoms.arrays["gap"] for atoms in fresh]
-            found = gap_statistics([atoms.numbers for atoms in fresh], gaps)
-            done["gap"] = {name: gap.for_card() for name, gap in found.items()}
+            statistics = gap_statistics([atoms.numbers for atoms in fresh], gaps)
+            done["gap"] = {name: gap.for_card() for name, gap in statistics.items()}
             text = format_gap(done["gap"])
             log.info("round %d: gap on %d fresh frames %s", index, len(fresh), text)
         self._record.save()
@@ -211,8 +211,8 @@ class Rounds:
             training_set = read_frames(self._folder / f"train-{index - 1}.xyz", ":")
         else:
             training_set = [a for a in self.labels.frames if SUPPLIED in a.info]
-        known = {key(a) for a in training_set}
-        fresh = [a for a in self._fresh(index) if key(a) not in known]
+        trained_on = {key(a) for a in training_set}
+        fresh = [a for a in self._fresh(index) if key(a) not in trained_on]
         picked = [self._label(a) for a in pick(fresh, training_set, self._options.frames)]
         below_max_force = [
             a
@@ -223,9 +223,9 @@ class Rounds:
 
     def _label(self, atoms: Atoms) -> Atoms:
         """The frame with the teacher's labels, which are computed unless they are known."""
-        known = self.labels.find(atoms)
-        if known is not None:
-            return known
+        label = self.labels.find(atoms)
+        if label is not None:
+            return label
         (result,) = self._teacher(atoms, atoms.positions[None])
         self.labels.add([labelled(atoms, result, stress=self._teacher.has_stress)])
         return self.labels.frames[-1]

@@ -31,9 +31,9 @@ def pick(candidates: Sequence[Atoms], training_set: Sequence[Atoms], count: int)
     worst = np.argsort(-gaps)[: count // 2 if gaps.any() else 0]
     features = fingerprints([*training_set, *candidates])
     fresh = features[len(training_set) :]
-    known = np.concatenate([features[: len(training_set)], fresh[worst]])
+    chosen = np.concatenate([features[: len(training_set)], fresh[worst]])
     rest = np.setdiff1d(np.arange(len(candidates)), worst)
-    far = rest[farthest(fresh[rest], known, count - len(worst))]
+    far = rest[farthest(fresh[rest], chosen, count - len(worst))]
     return [candidates[i] for i in sorted([*worst, *far])]
 
 
@@ -44,19 +44,19 @@ def rms_gap(atoms: Atoms) -> float:
 
 
 def farthest(
-    features: NDArray[np.float64], known: NDArray[np.float64], count: int
+    features: NDArray[np.float64], reference: NDArray[np.float64], count: int
 ) -> NDArray[np.int_]:
-    """Choose points far from the known ones and from each other (farthest-point sampling).
+    """Choose points far from the reference points and from each other (farthest-point sampling).
 
     Args:
         features: shape (n, d).
-        known: shape (m, d); if m is 0 the first choice is what is farthest from the mean.
+        reference: shape (m, d); if m is 0 the first choice is what is farthest from the mean.
         count: how many to choose.
 
     Returns:
         Indices into ``features``, shape (count,).
     """
-    anchor = known if len(known) else features.mean(axis=0, keepdims=True)
+    anchor = reference if len(reference) else features.mean(axis=0, keepdims=True)
     distance = np.full(len(features), np.inf)
     for point in anchor:
         distance = np.minimum(distance, ((features - point) ** 2).sum(axis=1))

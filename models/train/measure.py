@@ -54,9 +54,9 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
         batch = [structure_of(f) for f in frames[first : first + BATCH_FRAMES]]
         results += model.evaluate(batch, roles)
     zeros = [np.zeros((len(f), 3)) for f in frames]
-    known = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
+    labelled = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
     forces = {
-        role: np.stack([known, np.concatenate([r[role].forces for r in results])], axis=-1)
+        role: np.stack([labelled, np.concatenate([r[role].forces for r in results])], axis=-1)
         for role in roles
     }
     energy, stress = None, {}
@@ -71,8 +71,8 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
         truth = np.array([f.get_stress(voigt=False) for f in frames])
         volumes = np.array([f.get_volume() for f in frames])[:, None, None]
         for role in model.capabilities.stress:
-            found = np.array([-r[role].virial for r in results]) / volumes
-            stress[role] = np.stack([truth, found], axis=-1)
+            values = np.array([-r[role].virial for r in results]) / volumes
+            stress[role] = np.stack([truth, values], axis=-1)
     return Predictions(
         np.concatenate([f.numbers for f in frames]),
         np.array([len(f) for f in frames]),
@@ -82,31 +82,26 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
     )
 
 
-def errors_of(found: Predictions) -> dict[str, Any]:
+def errors_of(predictions: Predictions) -> dict[str, Any]:
     """Root mean square errors: forces in meV/Å by species, energy in meV/atom, stress in bar."""
     errors: dict[str, Any] = {}
-    for role, forces in found.forces.items():
-        parts = by_species(forces[..., 1] - forces[..., 0], found.numbers)
+    for role, forces in predictions.forces.items():
+        parts = by_species(forces[..., 1] - forces[..., 0], predictions.numbers)
         errors[f"forces_{role}"] = {k: MEV * rms(v) for k, v in parts.items()}
-    if found.energy is not None:
-        wrong = (found.energy[:, 1] - found.energy[:, 0]) / found.n_atoms
-        errors["energy"] = MEV * rms(wrong)
-    for role, stress in found.stress.items():
+    if predictions.energy is not None:
+        error = (predictions.energy[:, 1] - predictions.energy[:, 0]) / predictions.n_atoms
+        errors["energy"] = MEV * rms(error)
+    for role, stress in predictions.stress.items():
         errors[f"stress_{role}"] = BAR * rms(stress[..., 1] - stress[..., 0])
     return errors
 
 
-def gap_of(found: Predictions) -> dict[str, GapStatistics]:
+def gap_of(predictions: Predictions) -> dict[str, GapStatistics]:
     """The gap between both forces by species; nothing for a model of one kind of forces."""
-    if len(found.forces) < 2:
+    if len(predictions.forces) < 2:
         return {}
-    ends = np.cumsum(found.n_atoms)[:-1]
-    numbers, fast, slow = (
-        np.split(values, ends)
-        for values in (
-            found.numbers,
-            found.forces[Role.DIRECT][..., 1],
-            found.forces[Role.CONSERVATIVE][..., 1],
-        )
-    )
-    return gap_statistics(numbers, [force_gap(*pair) for pair in zip(fast, slow, strict=True)])
+    ends = np.cumsum(predictions.n_atoms)[:-1]
+    fast = np.split(predictions.forces[Role.DIRECT][..., 1], ends)
+    slow = np.split(predictions.forces[Role.CONSERVATIVE][..., 1], ends)
+    gaps = [force_gap(*pair) for pair in zip(fast, slow, strict=True)]
+    return gap_statistics(np.split(predictions.numbers, ends), gaps)

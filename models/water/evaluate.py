@@ -32,14 +32,14 @@ def main() -> None:
     frames = [frame for name in options.frames for frame in read_frames(name, ":")]
     for kind in sorted({frame.info["kind"] for frame in frames}):
         chosen = [frame for frame in frames if frame.info["kind"] == kind]
-        found = predict_frames(options.model, chosen, "cpu")
-        errors = errors_of(found)
-        numbers = ", ".join(f"{s} {v.rmse_meV_per_A:.1f}" for s, v in gap_of(found).items())
+        predictions = predict_frames(options.model, chosen, "cpu")
+        errors = errors_of(predictions)
+        numbers = ", ".join(f"{s} {v.rmse_meV_per_A:.1f}" for s, v in gap_of(predictions).items())
         print(f"{kind}: {len(chosen)} frames; energy {errors['energy']:.2f}; gap {numbers}")
-        for role, forces in found.forces.items():
-            size = by_species(forces[..., 0], found.numbers)["all"]
+        for role, forces in predictions.forces.items():
+            size = by_species(forces[..., 0], predictions.numbers)["all"]
             rmse = ", ".join(f"{s} {v:.1f}" for s, v in errors[f"forces_{role}"].items())
-            wrong = found.stress[role][..., 1] - found.stress[role][..., 0]
+            wrong = predictions.stress[role][..., 1] - predictions.stress[role][..., 0]
             pressure = BAR * np.trace(wrong, axis1=1, axis2=2) / 3
             print(
                 f"  {role}: forces {rmse} (of {1e3 * size.std():.0f}); stress "

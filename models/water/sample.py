@@ -160,7 +160,7 @@ def trajectory(
 ) -> list[Atoms]:
     """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
     temperature, masses = start.info["temperature_K"], start.get_masses()
-    first, apart = (round(t / (INNER_FS * STRIDE)) for t in (options.first, options.apart))
+    first, interval = (round(t / (INNER_FS * STRIDE)) for t in (options.first, options.apart))
     ring = RingPolymer(
         masses,
         start.positions[None],
@@ -172,12 +172,12 @@ def trajectory(
         timestep_fs=INNER_FS, stride=STRIDE, relaxation_fs=RELAXATION_FS,
     )  # fmt: skip
     frames = []
-    for step in range(first + FRAMES_PER_TRAJECTORY * apart):
+    for step in range(first + FRAMES_PER_TRAJECTORY * interval):
         dynamics.step(rng)
         if ring.temperature_K > 3 * temperature:
             logging.warning("a trajectory got too hot")
             break
-        if step >= first and (step - first) % apart == apart - 1:
+        if step >= first and (step - first) % interval == interval - 1:
             frames.append(Atoms(start.symbols, ring.positions[0], cell=start.cell, pbc=True))
     return frames
 

@@ -34,7 +34,7 @@ FRICTION = 0.01  # 1/fs
 TOO_HOT = 5.0  # times the temperature: a copy that got so hot is started anew
 FASTEST = 0.3  # Å/fs: ten times hydrogen at 300 K; what explodes stays in reach
 COPIES_ATOMS = 300  # about so many atoms move at once
-APART_FS = 20.0  # between frames that are kept
+INTERVAL_FS = 20.0  # between frames that are kept
 
 
 class CappedParticles(Particles):
@@ -188,23 +188,23 @@ def generate_frames(
     copies = int(np.clip(COPIES_ATOMS // size, 1, count))
     dynamics = LangevinCopies(
         model, starts, copies, scale=scale, temperature_K=temperature_K, rng=rng
-    )  # fmt: skip
+    )
     for _ in range(round(settle_fs / (STRIDE * INNER_FS))):
         dynamics.step()
-    found: list[list[Atoms]] = []
-    while len(found) < count:
-        for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
+    segments: list[list[Atoms]] = []
+    while len(segments) < count:
+        for _ in range(max(1, round(INTERVAL_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
             dynamics.step()
-        live, rows = list(dynamics.atoms), [dynamics.copies()]
+        before, frames = dynamics.atoms, [dynamics.copies()]
         for _ in range(in_a_row - 1):
             dynamics.step()
-            rows.append(dynamics.copies())
-        for before, now, *row in zip(live, dynamics.atoms, *rows, strict=True):
-            started_anew = now is not before
-            if not started_anew and all(np.isfinite(atoms.positions).all() for atoms in row):
-                found.append(row)
+            frames.append(dynamics.copies())
+        for old, new, *segment in zip(before, dynamics.atoms, *frames, strict=True):
+            started_anew = new is not old
+            if not started_anew and all(np.isfinite(a.positions).all() for a in segment):
+                segments.append(segment)
         if seconds is not None and time.monotonic() - begin > seconds:
             break
     if dynamics.restarts:
         logger.warning("%d copies got too hot and were started anew", dynamics.restarts)
-    return [atoms for row in found[:count] for atoms in row]
+    return [atoms for segment in segments[:count] for atoms in segment]
