@@ -35,12 +35,13 @@ def check(
 
     configure_threads(threads)
     from ...models.base import Role
-    from ...models.check.report import check, read_structures
+    from ...models.check.report import check
     from ...models.check.tables import tables
+    from ...models.frames import read_frames, structure_of
     from ...models.load import load_model
     from ...models.pair import Pair
 
-    structures = read_structures(structure)
+    structures = [structure_of(frame) for frame in read_frames(structure)]
     loaded = load_model(model, device=device, dtype=dtype)
     if direct is not None:
         fast = load_model(direct, device=device, dtype=dtype)
@@ -49,7 +50,7 @@ def check(
     with console.status("") as status:
         report = check(
             loaded, structures, probes=probes, dynamics=dynamics, temperature_K=temperature,
-            say=status.update,
+            log=status.update,
         )  # fmt: skip
     for table in tables(report):
         console.print(table, highlight=False)

@@ -38,7 +38,7 @@ def distill(
     timestep: Annotated[float, typer.Option(help="Inner step of the dynamics, fs.")] = 0.5,
     stride: Annotated[int, typer.Option(help="Inner steps between two corrections.")] = 4,
     interval: Annotated[float, typer.Option(help="Between two frames, fs.")] = 20.0,
-    frames: Annotated[int, typer.Option(help="Frames to teach in each round.")] = 200,
+    frames: Annotated[int, typer.Option(help="Frames to train on in each round.")] = 200,
     rounds: Annotated[int, typer.Option(help="Trainings at most.")] = 4,
     minutes: Annotated[float, typer.Option(help="Wall time at most.")] = 60.0,
     gap: Annotated[float, typer.Option(help="meV/Å; small enough on fresh frames.")] = 0.0,

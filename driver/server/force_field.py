@@ -21,8 +21,8 @@ from ...models.base import (
     Role,
     Structure,
     all_finite,
-    without_mean_force,
 )
+from ...models.served import MeanForce, served_forces
 from ..errors import InputError
 from .limits import USUAL_GAP_FACTOR, USUAL_MAX_MOVE, Limits, max_norm_bound
 from .units import BOHR, HARTREE
@@ -104,9 +104,7 @@ class ForceField:
         self.numbers, self.pbc = read_template(Path(parameters["template"]))
         self.template = parameters["template"]
         direct = self.role is Role.DIRECT
-        self.removes_mean = direct & (
-            _choice(parameters, "mean_force", "remove", "keep") == "remove"
-        )
+        self.mean_force = MeanForce(_choice(parameters, "mean_force", *map(str, MeanForce)))
         self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
         self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
         try:
@@ -175,7 +173,7 @@ class ForceField:
 
     def encode(self, served: ServedForces) -> Answer:
         """The same as i-PI gets it: direct forces without their mean, in atomic units."""
-        forces = without_mean_force(served.forces) if self.removes_mean else served.forces
+        forces = served_forces(served.forces, self.role, self.mean_force)
         return Answer(
             served.energies / HARTREE,
             forces * (BOHR / HARTREE),

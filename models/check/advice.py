@@ -13,12 +13,12 @@ from .stability import strides_within
 __all__ = ["STRIDES", "Advice", "StrideRow", "advise", "inner_step"]
 
 INNER_STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # fs
-PARTS = 12  # of the fastest period: an inner step is no longer
+STEPS_PER_PERIOD = 12  # of the fastest vibration, at least
 STRIDES = tuple(range(1, 17))
 GROWTH_LIMIT = 1.0  # 1/ps: slower growth is lost in the mixing of modes
 DRIFT_LIMIT = 0.5  # meV/atom/ps
-LARGE_GAP = 0.05  # of a mode's stiffness: beyond it strides drift that linear theory lets pass
-WORTH = 1.05  # a longer stride has to gain so much
+LARGE_GAP_STIFFNESS = 0.05  # relative: beyond it strides drift that linear theory lets pass
+WORTHWHILE_SPEED_UP = 1.05  # of a longer stride over a shorter one
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Advice:
 
 def inner_step(vibrations: Sequence[Vibration]) -> float:
     """The longest usual step (fs) that resolves the fastest vibration."""
-    longest = min(v.period_fs for v in vibrations) / PARTS
+    longest = min(v.period_fs for v in vibrations) / STEPS_PER_PERIOD
     return next((h for h in INNER_STEPS if h <= longest), INNER_STEPS[-1])
 
 
@@ -64,7 +64,7 @@ def advise(
 ) -> tuple[Advice, list[StrideRow]]:
     """Recommend an inner step and a stride for a model with both forces.
 
-    Where drifts are foreseen (by stride), they decide. Where not, linear theory does, which takes
+    Where drifts are predicted (by stride), they decide. Where not, linear theory does, which takes
     the worst bond of a moment for all time.
     """
     inner, drifts = inner_step(vibrations), drifts or {}
@@ -80,7 +80,7 @@ def advise(
     ]
     stride = 1
     for row in rows[:bound]:
-        if row.speed_up > WORTH * rows[stride - 1].speed_up:
+        if row.speed_up > WORTHWHILE_SPEED_UP * rows[stride - 1].speed_up:
             stride = row.stride
     if rows[stride - 1].speed_up <= 1.0:
         worth = "no stride is faster than conservative forces at every inner step"
@@ -88,11 +88,12 @@ def advise(
     period = min(v.period_fs for v in vibrations)
     reasons = [f"the fastest vibration has a period of {period:.1f} fs", *_limits(rows, bound)]
     stiff = max(abs(v.gap_stiffness or 0.0) for v in vibrations)
-    if stiff > LARGE_GAP:
+    if stiff > LARGE_GAP_STIFFNESS:
         share = f"{100 * stiff:.0f} % of a stiff bond's stiffness"
         reasons.append(f"the gap has {share}: expect drift at shorter strides too")
     if stride < bound:
-        reasons.append(f"strides beyond {stride} gain less than {100 * (WORTH - 1):.0f} %")
+        gain = f"{100 * (WORTHWHILE_SPEED_UP - 1):.0f} %"
+        reasons.append(f"strides beyond {stride} gain less than {gain}")
     return Advice(inner, stride, "; ".join(reasons)), rows
 
 
@@ -101,7 +102,7 @@ def _limits(rows: Sequence[StrideRow], bound: int) -> list[str]:
     if bound == len(rows):
         return []
     beyond = rows[bound]
-    apart = f"impulses {beyond.outer_fs:g} fs apart"
+    impulses = f"impulses {beyond.outer_fs:g} fs apart"
     if beyond.drift is not None:
-        return [f"{apart} heat by {beyond.drift.value:.2g} meV/atom/ps"]
-    return [f"{apart} pump stiff bonds by {beyond.growth_per_ps:.1f}/ps"]
+        return [f"{impulses} heat by {beyond.drift.value:.2g} meV/atom/ps"]
+    return [f"{impulses} pump stiff bonds by {beyond.growth_per_ps:.1f}/ps"]

@@ -13,7 +13,7 @@ from .probe import Probe
 
 __all__ = ["Cost", "cost", "speed_up"]
 
-MOVE = 1e-3  # Å between two evaluations, so that nothing can be remembered
+DISPLACEMENT = 1e-3  # Å between two evaluations, so that nothing can be remembered
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def cost(probe: Probe, *, seconds: float = 4.0, at_least: int = 5) -> dict[str, 
     rounds = 0
     while rounds < at_least + 2 or (time.perf_counter() < end and rounds < 200):
         for kind, roles in kinds.items():
-            moved = probe.moved(MOVE * rng.normal(size=probe.shape))
+            moved = probe.moved(DISPLACEMENT * rng.normal(size=probe.shape))
             start = time.perf_counter()
             probe.model.evaluate([moved], roles)
             times[kind].append(1e3 * (time.perf_counter() - start))

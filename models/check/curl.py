@@ -1,4 +1,19 @@
-"""How far forces are from being the gradient of anything."""
+"""How far forces are from being the gradient of anything.
+
+===========================  ==========  ======================================================
+symbol                       variable
+===========================  ==========  ======================================================
+J = ∂F/∂x                    jacobian    of a served force, shape (3N, 3N), eV/Å²
+v_i                          directions  random, independent normal components, shape (p, N, 3)
+J v_i                        changes     of the forces along them, eV/Å²
+v_iᵀ J v_j                   products    shape (p, p)
+|J v_i|²                     squares     shape (p,)
+λ = ‖J - Jᵀ‖ / 2 ‖J‖         value       Frobenius norms; 0 for a gradient, 1 for a pure curl
+(v_iᵀ J v_j - v_jᵀ J v_i)²   pairs       shape (p, p); off the diagonal ``‖J - Jᵀ‖²`` on average
+===========================  ==========  ======================================================
+
+Norms from random directions: Hutchinson, Commun. Stat. Simul. Comput. 18, 1059 (1989).
+"""
 
 from __future__ import annotations
 
@@ -10,7 +25,7 @@ from numpy.typing import NDArray
 from ..base import Role
 from .probe import Probe
 
-__all__ = ["Curl", "Loop", "curl", "exact_curl", "loop_work"]
+__all__ = ["Curl", "LoopWork", "curl", "exact_curl", "loop_work"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +38,7 @@ class Curl:
 
 
 @dataclass(frozen=True)
-class Loop:
+class LoopWork:
     """Work done on the atoms once round a closed path: RMS over paths, and the largest, meV/atom.
 
     Attributes:
@@ -82,7 +97,7 @@ def _from_products(products: NDArray[np.float64], squares: NDArray[np.float64]) 
 
 def loop_work(
     probe: Probe, *, amplitude: float = 0.03, points: int = 16, paths: int = 4, seed: int = 0
-) -> dict[Role, Loop]:
+) -> dict[Role, LoopWork]:
     """Go round random ellipses in the space of all coordinates and sum up force times way.
 
     The trapezoid rule converges faster than any power of ``points`` on a closed smooth path.
@@ -101,6 +116,6 @@ def loop_work(
         for role, total in totals.items():
             work[role].append(1e3 * total / probe.shape[0])
     return {
-        role: Loop(float(np.sqrt(np.mean(np.square(w)))), max(map(abs, w)), paths, amplitude)
+        role: LoopWork(float(np.sqrt(np.mean(np.square(w)))), max(map(abs, w)), paths, amplitude)
         for role, w in work.items()
     }

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..base import Role
-from .probe import TINY, Probe
+from ..statistics import rms
+from .probe import TINY_STEP, Probe
 
 __all__ = ["Derivative", "Jump", "force_error", "jumps", "virial_error"]
 
-FIFTH = 1e5  # eV/Å⁵ along a random direction in a box of water: what limits the step
+FIFTH_DERIVATIVE = 1e5  # eV/Å⁵ along a random direction in a box of water: what limits the step
 LONGEST_STEP, SHORTEST_STEP = 0.015, 5e-4  # Å
 SMALL_JUMP = 1.0  # meV/Å: nothing beside any gap
 STENCIL = (-2, -1, 1, 2)
@@ -59,15 +60,15 @@ def force_error(probe: Probe, directions: int = 8, seed: int = 0) -> Derivative:
     deviations = []
     for _ in range(directions):
         d = rng.normal(size=probe.shape)
-        slope = _slope(lambda s, d=d: probe.energy(probe.moved(s * d)), step)
-        deviations.append((slope + (forces * d).sum()) / norm)
+        energies = [probe.energy(probe.moved(s * step * d)) for s in STENCIL]
+        deviations.append((_slope(energies, step) + (forces * d).sum()) / norm)
     return _derivative(deviations, noise / step / norm, forces)
 
 
 def virial_error(probe: Probe) -> Derivative:
     """Compare the conservative virial with the energy's differences under symmetric strains."""
     n = probe.shape[0]
-    given = probe.results()[Role.CONSERVATIVE].virial
+    virial = probe.results()[Role.CONSERVATIVE].virial
     noise = energy_noise(probe)
     step = 0.5 * _step(noise)
     deviations = []
@@ -75,9 +76,9 @@ def virial_error(probe: Probe) -> Derivative:
         strain = np.zeros((3, 3))
         strain[a, b] += 0.5
         strain[b, a] += 0.5
-        slope = _slope(lambda s, e=strain: probe.energy(probe.strained(s * e)), step)
-        deviations.append(slope + given[a, b])
-    return _derivative(np.array(deviations) / n, noise / step / n, given / n)
+        energies = [probe.energy(probe.strained(s * step * strain)) for s in STENCIL]
+        deviations.append(_slope(energies, step) + virial[a, b])
+    return _derivative(np.array(deviations) / n, noise / step / n, virial / n)
 
 
 def jumps(probe: Probe, points: int = 60, span: float = 0.01) -> dict[Role, Jump]:
@@ -105,9 +106,9 @@ def energy_noise(probe: Probe) -> float:
     """
     direction = np.random.default_rng(0).normal(size=probe.shape)
     x = np.arange(8.0)
-    y = np.array([probe.energy(probe.moved(TINY * k * direction)) for k in x])
+    y = np.array([probe.energy(probe.moved(TINY_STEP * k * direction)) for k in x])
     rest = y - np.polyval(np.polyfit(x, y, 2), x)
-    scatter = float(np.sqrt(np.mean(rest**2) * 8 / 5))
+    scatter = rms(rest) * float(np.sqrt(8 / 5))
     single = y.astype(np.float32)
     is_single = bool((single == y).all())
     return max(scatter, is_single * float(np.spacing(np.abs(single)).max()) / np.sqrt(12.0))
@@ -115,22 +116,18 @@ def energy_noise(probe: Probe) -> float:
 
 def _step(noise: float) -> float:
     """Å; where rounding and curvature weigh alike in a difference of fourth order."""
-    return float(np.clip((noise / FIFTH) ** 0.2, SHORTEST_STEP, LONGEST_STEP))
+    return float(np.clip((noise / FIFTH_DERIVATIVE) ** 0.2, SHORTEST_STEP, LONGEST_STEP))
 
 
-def _slope(energy: Callable[[float], float], step: float) -> float:
-    """Derivative at 0, of fourth order."""
-    low2, low, high, high2 = (energy(k * step) for k in STENCIL)
+def _slope(energies: Sequence[float], step: float) -> float:
+    """Derivative at 0, of fourth order, from energies at ``STENCIL`` steps from it."""
+    low2, low, high, high2 = energies
     return (low2 - 8.0 * low + 8.0 * high - high2) / (12.0 * step)
 
 
 def _derivative(
     deviations: Sequence[float] | NDArray[np.float64], rounding: float, value: ArrayLike
 ) -> Derivative:
-    deviation, size = _rms(deviations), _rms(value)
+    deviation, size = rms(deviations), rms(value)
     agrees = deviation < max(5.0 * rounding, 1e-3 * size)
     return Derivative(1e3 * deviation, 1e3 * float(rounding), 1e3 * size, bool(agrees))
-
-
-def _rms(values: ArrayLike) -> float:
-    return float(np.sqrt(np.mean(np.square(values))))

@@ -1,6 +1,20 @@
 """The stiffest vibrations, the gap's stiffness along them, and the strides they bear.
 
 Vibrations are those of the surroundings as they stand, not of a minimum: what a run meets.
+
+==========================  =============  =====================================================
+symbol                      variable
+==========================  =============  =====================================================
+J = ∂F/∂x                   jacobian       of a served force, shape (3n, 3n), eV/Å²
+m^(-½)                      scale          of each coordinate, amu^(-½)
+K = -m^(-½) J m^(-½)        weighted       mass-weighted stiffness, shape (3n, 3n), eV/Å²/amu
+k, u                        stiffness,     eigenvalues and modes of the conservative K; u of unit
+                            mode           length, shape (3n,)
+δk/k                        gap_stiffness  ``uᵀ (K_conservative - K_direct) u / k``
+U                           basis          the stiff modes u, shape (3n, stiff)
+Uᵀ K_direct U               fast           shape (stiff, stiff)
+Uᵀ K_conservative U - fast  slow           stiffness of the gap, same shape
+==========================  =============  =====================================================
 """
 
 from __future__ import annotations
@@ -22,10 +36,10 @@ __all__ = ["Block", "Vibration", "stiff_block", "stiffest", "stride_growth"]
 Block = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mass-weighted stiffness of gap and direct force among some atoms, (n, n), eV/Å²/amu."""
 
-SMALL = 24  # atoms: so many are taken whole
-BLOCK = 9  # atoms around a stiff bond in a larger system
-WANDER, WANDER_POINTS = 0.1, 21  # how far frequencies go from where they are found, relative
-SOFT = 1.0 / 16.0  # modes below this part of the greatest stiffness (a quarter of the frequency)
+WHOLE_SYSTEM_ATOMS = 24  # so many are taken whole
+BLOCK_ATOMS = 9  # around a stiff bond in a larger system
+FREQUENCY_SHIFT, FREQUENCY_POINTS = 0.1, 21  # how far frequencies wander, relative
+SOFT_STIFFNESS = 1.0 / 16.0  # of the greatest one: modes below it have a quarter of the frequency
 
 
 @dataclass(frozen=True)
@@ -44,11 +58,11 @@ class Vibration:
     gap_stiffness: float | None
 
 
-def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], NDArray[np.float64]]:
+def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], int]:
     """Find the stiffest modes of the conservative force by Lanczos iteration.
 
     Returns:
-        The modes, stiffest first, and the atom that moves most in the first, as an index array.
+        The modes, stiffest first, and the index of the atom that moves most in the first.
 
     Raises:
         ModelError: if the model has no conservative force.
@@ -90,16 +104,16 @@ def _vibration(
 
 
 def neighbourhood(probe: Probe, centre: int) -> NDArray[np.int_]:
-    """All atoms of a small system, else the nearest to ``centre``, itself among them."""
+    """Indices of all atoms of a small system, else of the nearest to atom ``centre`` and itself."""
     from ase.geometry import find_mic
 
     n = probe.shape[0]
-    if n <= SMALL:
+    if n <= WHOLE_SYSTEM_ATOMS:
         return np.arange(n)
     s = probe.structure
     away = s.positions - s.positions[centre]
     _, distances = find_mic(away, s.cell, s.pbc)
-    return np.argsort(distances)[:BLOCK]
+    return np.argsort(distances)[:BLOCK_ATOMS]
 
 
 def stiff_block(probe: Probe, centre: int) -> Block:
@@ -109,7 +123,7 @@ def stiff_block(probe: Probe, centre: int) -> Block:
     no stride, and those of negative stiffness would pass for instabilities of the integrator.
 
     Returns:
-        ``slow`` (gap) and ``fast`` (direct), shape (n, n), eV/Å²/amu; not symmetric.
+        ``slow`` (gap) and ``fast`` (direct), shape (stiff, stiff), eV/Å²/amu; not symmetric.
     """
     atoms = neighbourhood(probe, centre)
     jacobian = probe.jacobian(atoms)
@@ -117,7 +131,7 @@ def stiff_block(probe: Probe, centre: int) -> Block:
     weighted = {role: -(scale[:, None] * j * scale) for role, j in jacobian.items()}
     whole = weighted[Role.CONSERVATIVE]
     values, vectors = np.linalg.eigh(0.5 * (whole + whole.T))
-    basis = vectors[:, values > SOFT * values[-1]]
+    basis = vectors[:, values > SOFT_STIFFNESS * values[-1]]
     symmetric = basis.T @ (0.5 * (whole + whole.T)) @ basis
     fast = basis.T @ weighted[Role.DIRECT] @ basis
     return symmetric - fast, fast
@@ -131,5 +145,7 @@ def stride_growth(
     Windows of instability are narrow and frequencies wander as bonds stretch and environments
     change, so all are scaled from 0.9 to 1.1 and the worst is taken.
     """
-    steps = timestep_fs * np.linspace(1.0 - WANDER, 1.0 + WANDER, WANDER_POINTS)
+    steps = timestep_fs * np.linspace(
+        1.0 - FREQUENCY_SHIFT, 1.0 + FREQUENCY_SHIFT, FREQUENCY_POINTS
+    )
     return [max(growth(s, f, step, m) for s, f in blocks for step in steps) for m in strides]

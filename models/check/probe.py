@@ -7,23 +7,24 @@ against the curvature of the forces, so that float32 models give what they can.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
 from ase.data import atomic_masses
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from ..base import ForceModel, ForceResult, Role, Structure, without_mean_force
+from ..base import ForceModel, ForceResult, Role, Structure
+from ..served import served_forces
+from ..statistics import rms
 
-__all__ = ["TINY", "Forces", "Probe"]
+__all__ = ["TINY_STEP", "Forces", "Probe"]
 
 Forces = dict[Role, NDArray[np.float64]]
 """Role -> array of shape (N, 3)."""
 
-STIFF = 1500.0  # eV/Å⁴, third derivative of the force along an O-H bond
-TINY = 1e-6  # Å: along so little, what is not a parabola is rounding
+THIRD_DERIVATIVE = 1500.0  # eV/Å⁴, of the force along an O-H bond
+TINY_STEP = 1e-6  # Å: along so little, what is not a parabola is rounding
 LONGEST_STEP, SHORTEST_STEP = 0.02, 1e-5  # Å
 
 
@@ -77,44 +78,43 @@ class Probe:
         return results[role].energy
 
     def served(self, structure: Structure) -> Forces:
-        """Forces (eV/Å) as they are served: direct ones without their mean over atoms."""
-        return {
-            role: without_mean_force(r.forces) if role is Role.DIRECT else r.forces
-            for role, r in self.results(structure).items()
-        }
+        """Forces as they are served, shape (N, 3) of each role, eV/Å."""
+        results = self.results(structure)
+        return {role: served_forces(r.forces, role) for role, r in results.items()}
 
     def derivative(self, direction: NDArray[np.float64]) -> Forces:
         """``J v``, the change of the forces (eV/Å²) along ``direction``, shape (N, 3)."""
-        size = float(np.sqrt(np.mean(np.square(direction[direction != 0.0]))))
+        size = rms(direction[direction != 0.0])
         step = self.step / size
         up, down = (self.served(self.moved(s * direction)) for s in (step, -step))
         return {role: (up[role] - down[role]) / (2.0 * step) for role in self.roles}
 
-    def jacobian(self, atoms: Sequence[int]) -> Forces:
-        """``∂F/∂x`` among some atoms, shape (3n, 3n) for each role, eV/Å²."""
-        atoms = np.asarray(atoms)
-        size = 3 * len(atoms)
+    def jacobian(self, atoms: ArrayLike) -> Forces:
+        """``∂F/∂x`` among atoms of indices (n,), shape (3n, 3n) for each role, eV/Å²."""
+        chosen = np.asarray(atoms)
+        size = 3 * len(chosen)
         result = {role: np.zeros((size, size)) for role in self.roles}
         for column in range(size):
             direction = np.zeros(self.shape)
-            direction[atoms[column // 3], column % 3] = 1.0
+            direction[chosen[column // 3], column % 3] = 1.0
             for role, change in self.derivative(direction).items():
-                result[role][:, column] = change[atoms].ravel()
+                result[role][:, column] = change[chosen].ravel()
         return result
 
     @cached_property
     def step(self) -> float:
         """Å; where a difference errs alike by rounding and by curvature."""
-        return float(np.clip(np.cbrt(3.0 * self._noise() / STIFF), SHORTEST_STEP, LONGEST_STEP))
+        step = np.cbrt(3.0 * self._noise() / THIRD_DERIVATIVE)
+        return float(np.clip(step, SHORTEST_STEP, LONGEST_STEP))
 
     def _noise(self) -> float:
         """Rounding error of a force component, eV/Å: the scatter around a parabola 8e-6 Å long."""
         direction = np.random.default_rng(0).normal(size=self.shape)
         x = np.arange(8.0)
-        line = [self.served(self.moved(TINY * k * direction)) for k in x]
+        line = [self.served(self.moved(TINY_STEP * k * direction)) for k in x]
         scatter = []
         for role in self.roles:
             y = np.array([forces[role].ravel() for forces in line])
             fit = np.vander(x, 3) @ np.polyfit(x, y, 2)
-            scatter.append(np.sqrt(np.mean((y - fit) ** 2) * 8 / 5))
+            scatter.append(rms(y - fit) * np.sqrt(8 / 5))
         return float(max(scatter))

@@ -5,24 +5,26 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from typing import TypeVar
 
 from ..base import ForceModel, Role, Structure
-from ..errors import ModelError
 from . import curl as curls
 from . import derivatives, modes
 from .advice import STRIDES, Advice, StrideRow, advise, inner_step
 from .cost import Cost, cost
 from .gap import Gap, gap
-from .heating import foresee, spread
+from .heating import Heating, evenly_spaced, predict_drifts
 from .probe import Probe
 
-__all__ = ["Report", "check", "read_structures"]
+__all__ = ["CheckReport", "check"]
 
 BLOCK_FRAMES = 3  # frames whose stiff modes are looked at
 
+Measured = TypeVar("Measured")
+
 
 @dataclass(frozen=True)
-class Report:
+class CheckReport:
     """What was found; ``None`` or empty where the model or the structure does not allow it."""
 
     model: str
@@ -33,7 +35,7 @@ class Report:
     atoms: int
     cost: dict[str, Cost]
     curl: dict[str, curls.Curl]
-    loop: dict[str, curls.Loop]
+    loop: dict[str, curls.LoopWork]
     jump: dict[str, derivatives.Jump]
     force: derivatives.Derivative | None
     virial: derivatives.Derivative | None
@@ -48,26 +50,6 @@ class Report:
         return json.dumps(asdict(self), indent=2)
 
 
-def read_structures(path: str) -> list[Structure]:
-    """Read what ASE reads: ``FILE`` (its last frame) or ``FILE@INDEX``, ``FILE@:`` for all.
-
-    Raises:
-        ModelError: if it cannot be read.
-    """
-    from ase.io import read
-
-    index = None if "@" in path else -1
-    try:
-        frames = read(path, index=index)
-    except Exception as error:  # ASE's readers raise anything
-        why = str(error) or type(error).__name__
-        raise ModelError(f"expected a structure that ASE reads, got '{path}': {why}") from error
-    frames = frames if isinstance(frames, list) else [frames]
-    if not frames:
-        raise ModelError(f"expected at least one frame in '{path}', got none; choose others")
-    return [Structure(f.numbers, f.positions, f.cell.array, f.pbc) for f in frames]
-
-
 def check(
     model: ForceModel,
     structures: Sequence[Structure],
@@ -76,8 +58,8 @@ def check(
     seconds: float = 4.0,
     dynamics: int = 600,
     temperature_K: float = 300.0,  # noqa: N803
-    say: Callable[[str], None] = lambda _: None,
-) -> Report:
+    log: Callable[[str], None] = lambda _: None,
+) -> CheckReport:
     """Measure all that the model allows.
 
     Args:
@@ -89,7 +71,7 @@ def check(
         dynamics: steps under the conservative force, which tell the drift of each stride; from the
             first frame, or if that is small, from several; 0 for none.
         temperature_K: of the velocities these begin with.
-        say: told what is being measured.
+        log: receives what is being measured.
 
     Raises:
         ModelError: if the model does not know a species.
@@ -97,35 +79,38 @@ def check(
     frames = [Probe(model, structure) for structure in structures]
     first = frames[0]
     conservative, both = Role.CONSERVATIVE in model.capabilities.roles, len(first.roles) == 2
-    say("cost of each force")
+    log("cost of each force")
     costs = cost(first, seconds=seconds)
-    say("curl")
+    log("curl")
     curl, loop = curls.curl(first, probes), curls.loop_work(first)
-    say("smoothness")
+    log("smoothness")
     jump = derivatives.jumps(first)
     force = virial = None
     if conservative:
-        say("energy differences")
+        log("energy differences")
         force = derivatives.force_error(first)
         if first.structure.pbc.all() and Role.CONSERVATIVE in model.capabilities.stress:
             virial = derivatives.virial_error(first)
-    vibrations, blocks = [], []
+    vibrations: list[modes.Vibration] = []
+    blocks: list[modes.Block] = []
     if conservative:
-        for number in spread(frames, BLOCK_FRAMES):
-            say(f"stiff vibrations of frame {number}")
-            found, atom = modes.stiffest(frames[number])
-            vibrations += found
+        for number in evenly_spaced(frames, BLOCK_FRAMES):
+            log(f"stiff vibrations of frame {number}")
+            stiffest, atom = modes.stiffest(frames[number])
+            vibrations += stiffest
             if both:
                 blocks.append(modes.stiff_block(frames[number], atom))
-    advice, strides, kelvin, drifts = None, [], None, {}
+    drifts: dict[int, Heating] = {}
+    strides: list[StrideRow] = []
+    advice, temperature = None, None
     if both and dynamics:
-        drifts, kelvin = foresee(
+        drifts, temperature = predict_drifts(
             frames, inner_step(vibrations), STRIDES, steps=dynamics, temperature_K=temperature_K,
-            say=say,
+            log=log,
         )  # fmt: skip
     if both:
         advice, strides = advise(vibrations, blocks, costs, drifts)
-    return Report(
+    return CheckReport(
         model=model.name,
         roles=sorted(map(str, first.roles)),
         stress=sorted(map(str, model.capabilities.stress)),
@@ -140,11 +125,11 @@ def check(
         virial=virial,
         vibrations=sorted(vibrations, key=lambda v: v.period_fs),
         gap=gap(frames) if both else None,
-        dynamics_K=kelvin,
+        dynamics_K=temperature,
         strides=strides,
         advice=advice,
     )
 
 
-def _by_name(values: dict[Role, object]) -> dict[str, object]:
+def _by_name(values: dict[Role, Measured]) -> dict[str, Measured]:
     return {str(role): values[role] for role in sorted(values)}

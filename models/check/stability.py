@@ -1,8 +1,26 @@
 """Whether multiple time stepping of a linear system stays bounded, and how fast it grows if not.
 
-Coordinates are mass-weighted, stiffnesses in eV/Å²/amu, ``acceleration = -K x``. The integrator is
-i-PI's: half a kick of the slow force, ``stride`` velocity-Verlet steps on the fast one, half a kick
-of the slow force.
+The integrator is i-PI's: half a kick of the slow force, M velocity-Verlet steps on the fast one,
+half a kick of the slow force. On mass-weighted coordinates it is a matrix that acts on (x, v), and
+what grows is what has an eigenvalue outside the unit circle.
+
+=============  ===========  ==============================================================
+symbol         variable
+=============  ===========  ==============================================================
+K_slow         slow         stiffness of the gap, shape (n, n), eV/Å²/amu; ``a = -K x``
+K_fast         fast         stiffness of the fast force, same shape and unit
+Δt             timestep_fs  inner step, fs
+M              stride       inner steps in an outer one
+kick_K(t)      kick         ``v -= ½ t K x``
+drift          drift        ``x += Δt v``
+P              propagator   ``kick_slow(M Δt) [kick_fast(Δt) drift kick_fast(Δt)]^M`` and again
+                            ``kick_slow(M Δt)``, shape (2n, 2n)
+ρ              radius       the largest absolute value of an eigenvalue of P
+ln ρ / (M Δt)  growth       1/ps
+=============  ===========  ==============================================================
+
+Such resonances: Schlick, Mandziuk, Skeel and Srinivas, J. Comput. Phys. 140, 1 (1998); Ma,
+Izaguirre and Skeel, SIAM J. Sci. Comput. 24, 1951 (2003).
 """
 
 from __future__ import annotations
@@ -12,26 +30,32 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["EV_PER_A2_AMU", "growth", "period_fs", "propagator", "strides_within"]
+from ..dynamics.units import ACCELERATION
 
-EV_PER_A2_AMU = 0.009648533212
-"""1 eV/Å²/amu in fs⁻²."""
+__all__ = ["growth", "period_fs", "propagator", "strides_within"]
 
 
 def period_fs(stiffness: float) -> float:
     """Period of a vibration of that mass-weighted stiffness; infinite where it is not positive."""
-    return float(2.0 * np.pi / np.sqrt(stiffness * EV_PER_A2_AMU)) if stiffness > 0 else np.inf
+    return float(2.0 * np.pi / np.sqrt(stiffness * ACCELERATION)) if stiffness > 0 else np.inf
 
 
 def propagator(
     slow: NDArray[np.float64], fast: NDArray[np.float64], timestep_fs: float, stride: int
 ) -> NDArray[np.float64]:
-    """One outer step of ``stride`` inner steps, acting on (x, v), shape (2n, 2n)."""
+    """Return one outer step as a matrix on (x, v), shape (2n, 2n).
+
+    Args:
+        slow: stiffness of the gap, shape (n, n), eV/Å²/amu.
+        fast: stiffness of the fast force, shape (n, n), eV/Å²/amu.
+        timestep_fs: inner step.
+        stride: inner steps in an outer one.
+    """
     n = len(fast)
     one, none = np.eye(n), np.zeros((n, n))
 
     def kick(stiffness: NDArray[np.float64], time_fs: float) -> NDArray[np.float64]:
-        return np.block([[one, none], [-0.5 * time_fs * EV_PER_A2_AMU * stiffness, one]])
+        return np.block([[one, none], [-0.5 * time_fs * ACCELERATION * stiffness, one]])
 
     drift = np.block([[one, timestep_fs * one], [none, one]])
     inner = kick(fast, timestep_fs) @ drift @ kick(fast, timestep_fs)
@@ -42,7 +66,10 @@ def propagator(
 def growth(
     slow: NDArray[np.float64], fast: NDArray[np.float64], timestep_fs: float, stride: int
 ) -> float:
-    """Rate at which the worst amplitude grows, 1/ps; 0 (to rounding) where all stays bounded."""
+    """Rate at which the worst amplitude grows, 1/ps; 0 (to rounding) where all stays bounded.
+
+    Arguments as of :func:`propagator`.
+    """
     radius = np.abs(np.linalg.eigvals(propagator(slow, fast, timestep_fs, stride))).max()
     return float(1e3 * np.log(radius) / (stride * timestep_fs))
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator
 from rich.console import RenderableType
 from rich.table import Table
 
-from .report import Report
+from .advice import Advice
+from .gap import Gap
+from .report import CheckReport
 
 __all__ = ["tables"]
 
 
-def tables(report: Report) -> Iterator[RenderableType]:
+def tables(report: CheckReport) -> Iterator[RenderableType]:
     """Tables and lines, in the order in which they are to be read."""
     r = report
     offers = ", ".join(f"{role}{' with stress' if role in r.stress else ''}" for role in r.roles)
@@ -20,7 +22,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
     yield f"[bold]{r.model}[/]: {offers}; range {cutoff}; {r.atoms} atoms, {r.frames} frame(s)"
     yield _costs(r)
     if r.gap is not None:
-        yield _gap(r)
+        yield _gap(r.gap)
     yield _faults(r)
     if r.vibrations:
         yield _vibrations(r)
@@ -30,7 +32,7 @@ def tables(report: Report) -> Iterator[RenderableType]:
         a = r.advice
         steps = f"an inner step of {a.inner_fs:g} fs and a stride M = {a.stride}"
         yield f"[bold]Take {steps}[/]: {a.reason}."
-        yield f"Confirm it with halfkick tune, at constant energy{_scatter(r)}."
+        yield f"Confirm it with halfkick tune, at constant energy{_scatter(r, a)}."
 
 
 def _table(title: str, *columns: str) -> Table:
@@ -40,7 +42,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _costs(r: Report) -> Table:
+def _costs(r: CheckReport) -> Table:
     table = _table("Cost of one evaluation", "force", "median ms", "middle half", "repeats")
     for kind, c in r.cost.items():
         row = (f"{c.median_ms:.2f}", f"{c.low_ms:.2f} to {c.high_ms:.2f}", str(c.repeats))
@@ -48,18 +50,16 @@ def _costs(r: Report) -> Table:
     return table
 
 
-def _gap(r: Report) -> Table:
+def _gap(gap: Gap) -> Table:
     table = _table("Gap, conservative - direct (meV/Å)", "atoms", "RMSE", "99.9th percentile")
-    for name, g in r.gap.species.items():
+    for name, g in gap.species.items():
         table.add_row(name, f"{g.rmse_meV_per_A:.2f}", f"{g.p999_meV_per_A:.1f}")
-    torque = "" if r.gap.net_torque_meV is None else f", torque {r.gap.net_torque_meV:.2f} meV/atom"
-    table.caption = (
-        f"direct head's mean force per atom {r.gap.net_force_meV_per_A:.3g} meV/Å{torque}"
-    )
+    torque = "" if gap.net_torque_meV is None else f", torque {gap.net_torque_meV:.2f} meV/atom"
+    table.caption = f"direct head's mean force per atom {gap.net_force_meV_per_A:.3g} meV/Å{torque}"
     return table
 
 
-def _faults(r: Report) -> Table:
+def _faults(r: CheckReport) -> Table:
     table = _table("Faults", "measure", *r.roles)
     curls = [_pm(r.curl[role].value, r.curl[role].error) for role in r.roles]
     table.add_row("curl λ = |J - Jᵀ| / 2|J|", *curls)
@@ -67,22 +67,22 @@ def _faults(r: Report) -> Table:
     table.add_row("work around a loop, meV/atom", *loops)
     jumps = [_jump(r, role) for role in r.roles]
     table.add_row("largest jump (noise), meV/Å", *jumps)
-    for name, found in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
-        if found is not None:
-            verdict = "agrees" if found.agrees else "[red]differs[/]"
-            text = f"{found.deviation:.2g} of {found.size:.4g}, {verdict}"
+    for name, derivative in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
+        if derivative is not None:
+            verdict = "agrees" if derivative.agrees else "[red]differs[/]"
+            text = f"{derivative.deviation:.2g} of {derivative.size:.4g}, {verdict}"
             cells = [text if role == "conservative" else "" for role in r.roles]
             table.add_row(f"energy differences - {name}", *cells)
     return table
 
 
-def _jump(r: Report, role: str) -> str:
+def _jump(r: CheckReport, role: str) -> str:
     j = r.jump[role]
     text = f"{j.largest_meV_per_A:.2g} ({j.noise_meV_per_A:.2g})"
     return text if j.smooth else f"[red]{text}[/]"
 
 
-def _vibrations(r: Report) -> Table:
+def _vibrations(r: CheckReport) -> Table:
     table = _table("Stiffest vibrations", "1/cm", "period, fs", "gap δk/k, %")
     for v in r.vibrations[:6]:
         gap = "" if v.gap_stiffness is None else f"{100 * v.gap_stiffness:+.2f}"
@@ -90,7 +90,7 @@ def _vibrations(r: Report) -> Table:
     return table
 
 
-def _strides(r: Report) -> Table:
+def _strides(r: CheckReport) -> Table:
     drift = "drift, meV/atom/ps"
     table = _table("Strides", "M", "outer step, fs", drift, "growth, 1/ps", "speed-up", "holds")
     for s in r.strides:
@@ -108,10 +108,10 @@ def _strides(r: Report) -> Table:
     return table
 
 
-def _scatter(r: Report) -> str:
+def _scatter(r: CheckReport, advice: Advice) -> str:
     """What to expect of single runs with the recommended stride."""
-    drift = next(s.drift for s in r.strides if s.stride == r.advice.stride)
-    if drift is None:
+    drift = next(s.drift for s in r.strides if s.stride == advice.stride)
+    if drift is None or r.dynamics_K is None:
         return ""
     scatter = drift.scatter(r.atoms, r.dynamics_K, 1.0)
     return f": drifts of runs of 1 ps will scatter by {scatter:.1g} meV/atom/ps"

@@ -12,24 +12,26 @@ from numpy.typing import NDArray
 from scipy.sparse import csr_array, eye_array
 
 from ..base import Role, Structure
+from ..dynamics.mts import velocity_verlet
+from ..dynamics.particles import Particles, thermal_velocities
 from .probe import Probe
-from .stability import EV_PER_A2_AMU
 
 __all__ = ["Trajectory", "follow"]
 
-SETTLE = 100  # steps after drawing velocities that are not looked at
-TOGETHER = 3.0  # Å: works on atoms farther apart are taken as independent
+SETTLING_STEPS = 100  # after drawing velocities, not looked at
+CORRELATION_RANGE = 3.0  # Å: works on atoms farther apart are taken as independent
 
 
 @dataclass(frozen=True, eq=False)
 class Trajectory:
-    """The gap's work along some steps under the conservative force.
+    """The gap's work along T steps under the conservative force.
 
     Attributes:
         timestep_fs: of its steps.
         power: of the gap on each atom, shape (T, N), eV/fs.
-        near: 1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N).
-        temperature_K: kinetic, mean of it.
+        near: 1 for atoms within ``CORRELATION_RANGE`` of each other, each with itself too, shape
+            (N, N).
+        temperature_K: kinetic, mean over the steps.
     """
 
     timestep_fs: float
@@ -50,36 +52,46 @@ def follow(
     Args:
         probe: a model with both, and where it begins.
         timestep_fs: of velocity Verlet.
-        steps: that are looked at; ``SETTLE`` more come before.
+        steps: that are looked at; ``SETTLING_STEPS`` more come before.
         temperature_K: of the first velocities.
         seed: of these.
     """
-    rng = np.random.default_rng(seed)
-    masses, energy = probe.masses, kB * temperature_K
-    velocities = rng.normal(size=probe.shape) * np.sqrt(energy * EV_PER_A2_AMU / masses)
-    velocities -= (masses * velocities).sum(axis=0) / masses.sum()
-    push = 0.5 * timestep_fs * EV_PER_A2_AMU / masses
-    at = probe.structure
-    forces = probe.served(at)
+    particles = _particles(probe, temperature_K, np.random.default_rng(seed))
+    forces = probe.served(probe.structure)
+
+    def evaluate() -> NDArray[np.float64]:
+        nonlocal forces
+        forces = probe.served(replace(probe.structure, positions=particles.positions))
+        return forces[Role.CONSERVATIVE]
+
     power, kinetic = [], []
-    for step in range(-SETTLE, steps):
-        velocities = velocities + push * forces[Role.CONSERVATIVE]
-        at = replace(at, positions=at.positions + timestep_fs * velocities)
-        forces = probe.served(at)
-        velocities = velocities + push * forces[Role.CONSERVATIVE]
+    for step in range(-SETTLING_STEPS, steps):
+        velocity_verlet(particles, forces[Role.CONSERVATIVE], evaluate, timestep_fs)
         if step >= 0:
             gap = forces[Role.CONSERVATIVE] - forces[Role.DIRECT]
-            power.append((gap * velocities).sum(axis=1))
-            kinetic.append((masses * velocities**2).sum() / EV_PER_A2_AMU)
-    free = max(1, probe.structure.positions.size - 3)
-    temperature = float(np.mean(kinetic) / (free * kB))
+            power.append((gap * particles.velocities).sum(axis=1))
+            kinetic.append(particles.kinetic_energy)
+    degrees_of_freedom = max(1, probe.structure.positions.size - 3)
+    temperature = float(2.0 * np.mean(kinetic) / (degrees_of_freedom * kB))
     return Trajectory(timestep_fs, np.array(power), _near(probe.structure), temperature)
 
 
+def _particles(
+    probe: Probe,
+    temperature_K: float,  # noqa: N803
+    rng: np.random.Generator,
+) -> Particles:
+    """The atoms with thermal velocities and no net momentum."""
+    masses = probe.masses
+    (velocities,) = thermal_velocities(masses[:, 0], 1, temperature_K, rng)
+    velocities -= (masses * velocities).sum(axis=0) / masses.sum()
+    return Particles(masses[:, 0], probe.structure.positions, velocities)
+
+
 def _near(structure: Structure) -> csr_array:
-    """1 for atoms not farther apart than ``TOGETHER``, each with itself too, (N, N)."""
+    """1 for atoms within ``CORRELATION_RANGE``, each with itself too, shape (N, N)."""
     s = structure
     atoms = Atoms(s.numbers, s.positions, cell=s.cell, pbc=s.pbc)
-    first, second = neighbor_list("ij", atoms, TOGETHER)
+    first, second = neighbor_list("ij", atoms, CORRELATION_RANGE)
     n = len(atoms)
     return csr_array((np.ones(len(first)), (first, second)), (n, n)) + eye_array(n)

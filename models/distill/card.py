@@ -1,4 +1,4 @@
-"""The card of a student: whom it learnt from, where, and how far it is from it."""
+"""The card of a student: its teacher, what it was trained on, and the gap between them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ class DistillCard:
         structures: files it began from.
         temperatures_K, strain, beads: of the dynamics; beads of each ring polymer.
         stride, timestep_fs: of the multiple time stepping that showed the gap.
-        labels: structures the teacher has labelled, and those in the last training.
+        labels: structures the teacher has labelled (``all``), and those in the training set of
+            the student (``taught``).
         gap: teacher minus student on fresh frames, ``rmse`` and ``p999`` (99.9th percentile of
             the components) in meV/Å, for ``all`` and each species.
         gap_frames: how many fresh frames.
@@ -86,7 +87,7 @@ class DistillCard:
             rounds=record.rounds,
             minutes=round(record.seconds / 60.0, 1),
             command=" ".join(sys.argv),
-            versions=installed(),
+            versions=installed_versions(),
         )
 
     def write(self, model: Path) -> None:
@@ -135,12 +136,12 @@ class DistillCard:
         )
 
 
-def installed() -> dict[str, str]:
+def installed_versions() -> dict[str, str]:
     """Versions of the packages that take part and are there."""
-    found = {}
+    versions = {}
     for name in PACKAGES:
         try:
-            found[name] = version(name)
+            versions[name] = version(name)
         except PackageNotFoundError:
             continue
-    return found
+    return versions

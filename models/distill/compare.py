@@ -18,20 +18,23 @@ import time
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms, units
 
 from ..base import ForceModel, Role
-from ..dynamics.mts import Dynamics
-from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from ..dynamics.mts import MTSDynamics
+from ..dynamics.particles import thermal_velocities
+from ..dynamics.ring_polymer import RingPolymer
+from ..frames import read_frames
+from ..gap import force_gap, gap_statistics
 from ..load import load_model
-from .gap import gap_by_species
+from ..statistics import rms
 from .sample import Force
 
 ROLES = {"direct": Role.DIRECT, "conservative": Role.CONSERVATIVE}
-TEMPERATURE = 300.0
+TEMPERATURE_K = 300.0
 REPEATS = 200
 
 
@@ -59,8 +62,9 @@ def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
     differences = []
     for atoms in frames:
         (result,) = student(atoms, atoms.positions[None])
-        differences.append(atoms.get_forces() - result.forces)
-    return gap_by_species([atoms.numbers for atoms in frames], differences)
+        differences.append(force_gap(result.forces, atoms.get_forces(), student.role))
+    statistics = gap_statistics([atoms.numbers for atoms in frames], differences)
+    return {name: gap.for_card() for name, gap in statistics.items()}
 
 
 def least_ms(forces: dict[Trial, Force], atoms: Atoms) -> dict[Trial, float]:
@@ -80,9 +84,9 @@ def drift(
     """Slope of the total energy at constant energy, meV/atom/ps; nan if it has blown up."""
     rng = np.random.default_rng(seed)
     masses = start.get_masses()
-    velocities = thermal_velocities(masses, 1, TEMPERATURE, rng)
-    ring = RingPolymer(masses, start.positions[None], velocities, TEMPERATURE)
-    dynamics = Dynamics(
+    velocities = thermal_velocities(masses, 1, TEMPERATURE_K, rng)
+    ring = RingPolymer(masses, start.positions[None], velocities, TEMPERATURE_K)
+    dynamics = MTSDynamics(
         ring, partial(student, start), partial(teacher, start), timestep_fs=0.5, stride=stride
     )
     energies = []
@@ -90,7 +94,7 @@ def drift(
         kinetic = 1.5 * len(start) * units.kB * ring.temperature_K
         energies.append(1e3 * (dynamics.results[0].energy + kinetic) / len(start))
         dynamics.step(rng)
-        if not ring.temperature_K < 10 * TEMPERATURE:
+        if not ring.temperature_K < 10 * TEMPERATURE_K:
             return float("nan")
     times_ps = 5e-4 * stride * np.arange(len(energies))
     return float(np.polyfit(times_ps, energies, 1)[0])
@@ -101,7 +105,7 @@ def measure(
     teacher: ForceModel,
     frames: list[Atoms],
     options: argparse.Namespace,
-) -> list[dict]:
+) -> list[dict[str, Any]]:
     """Everything about each student, as JSON."""
     slow = Force(teacher, Role.CONSERVATIVE)
     times = least_ms(trials, frames[0])
@@ -120,7 +124,7 @@ def measure(
     return rows
 
 
-def table(rows: list[dict]) -> str:
+def table(rows: list[dict[str, Any]]) -> str:
     """The rows as Markdown; drifts as root mean squares over the runs that held."""
     strides = list(rows[0]["drift"])
     heads = "".join(f" drift, M = {stride} |" for stride in strides)
@@ -130,7 +134,7 @@ def table(rows: list[dict]) -> str:
         for values in row["drift"].values():
             held = [v for v in values if np.isfinite(v)]
             lost = len(values) - len(held)
-            text = f"{np.sqrt(np.mean(np.square(held))):.2g}" if held else "-"
+            text = f"{rms(held):.2g}" if held else "-"
             cells.append(text + (f" ({lost} of {len(values)} blew up)" if lost else ""))
         lines.append(
             f"| {row['kind']}, {row['size']} | {row['seed']} | {row['ms']:.2f} "
@@ -158,9 +162,9 @@ def main() -> None:
     sizes = {"direct": options.direct_size, "conservative": options.conservative_size}
     trials = [Trial(kind, sizes[kind], seed) for seed in options.seeds for kind in sizes]
     students = {t: t.train(options.train, options.out, options.minutes) for t in trials}
-    frames = ase.io.read(options.test, ":")
-    for place, atoms in enumerate(frames):
-        atoms.info["walker"] = f"frame {place}"
+    frames = read_frames(options.test, ":")
+    for index, atoms in enumerate(frames):
+        atoms.info["walker"] = f"frame {index}"
     rows = measure(students, load_model(options.teacher), frames, options)
     (options.out / "compare.json").write_text(json.dumps(rows, indent=1) + "\n")
     print(table(rows))

@@ -35,7 +35,7 @@ class DistillOptions:
         minutes: wall time at most, of all invocations together.
         gap: meV/Å; a student that meets it on fresh frames is good enough.
         epochs: of each training at most, ``None`` for as many as there is time for.
-        max_force: eV/Å; frames with a larger force on an atom are not taught.
+        max_force: eV/Å; frames with a larger force on an atom are left out of the training.
         seed: of everything random.
     """
 

@@ -61,8 +61,8 @@ class Record:
 
     def save(self) -> None:
         """Write it."""
-        known = {"lasting": self._lasting, "rounds": self.rounds, "seconds": round(self.seconds, 1)}
-        write_atomically(self._path, json.dumps(known, indent=1) + "\n")
+        text = {"lasting": self._lasting, "rounds": self.rounds, "seconds": round(self.seconds, 1)}
+        write_atomically(self._path, json.dumps(text, indent=1) + "\n")
 
 
 def write_atomically(path: Path, text: str) -> None:

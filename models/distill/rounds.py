@@ -16,27 +16,28 @@ from ase import Atoms
 
 from ..base import ForceModel
 from ..errors import ModelError
-from .gap import gap_by_species
+from ..frames import read_frames
+from ..gap import gap_statistics
 from .options import DistillOptions
 from .record import Record, write_atomically
 from .sample import Force, Walker, run_segment
 from .select import pick
-from .store import Store, key, labelled
+from .store import SUPPLIED, Store, key, labelled
 
-__all__ = ["Rounds", "Teach"]
+__all__ = ["Rounds", "Train"]
 
 log = logging.getLogger(__name__)
 
-Teach = Callable[[Path, Path, float, Path | None, Path], None]
-"""Trains: data, model to write, minutes, checkpoint to start from, folder to work in."""
+Train = Callable[[Path, Path, float, Path | None, Path], None]
+"""Trains a student: data, model to write, minutes, checkpoint to start from, folder to work in."""
 
-FALLING = 0.95
+FALLING_GAP = 0.95
 """A gap above this part of the best one before does not fall any more."""
 
-SAMPLING = 0.4
+SAMPLING_SHARE = 0.4
 """Part of the time that is left for sampling; and of what is then left, most is for training."""
-TRAINING = 0.75
-ENOUGH = 0.05  # of all the time, for another training
+TRAINING_SHARE = 0.75
+SHORTEST_TRAINING = 0.05  # part of all the time
 
 
 class Rounds:
@@ -51,7 +52,7 @@ class Rounds:
         folder: of ``labels.xyz``, students and their training data.
         record: what was done before.
         options: how.
-        teach: trains a student.
+        train: trains a student.
         load: opens a student.
         surrogate: samples instead of the teacher while there is no student.
     """
@@ -63,20 +64,20 @@ class Rounds:
         folder: Path,
         record: Record,
         options: DistillOptions,
-        teach: Teach,
+        train: Train,
         load: Callable[[Path], ForceModel],
         surrogate: Force | None = None,
     ) -> None:
         self._teacher, self._surrogate = teacher, surrogate
         self._walkers, self._folder = walkers, folder
         self._record, self._options = record, options
-        self._teach, self._load = teach, load
+        self._train_student, self._load = train, load
         self.labels = Store(folder / "labels.xyz")
         self._samples = Store(folder / "samples.xyz")  # of a surrogate, without labels
         self._visited: defaultdict[tuple[int, int, int], list[Atoms]] = defaultdict(list)
         for atoms in [*self._samples.frames, *self.labels.frames]:
             if "turn" in atoms.info:
-                self._visited[_place(atoms)].append(atoms)
+                self._visited[_segment(atoms)].append(atoms)
 
     def student(self, index: int) -> Path:
         """The model that round ``index`` has trained."""
@@ -99,11 +100,11 @@ class Rounds:
     def _sample(self, index: int, done: dict[str, Any]) -> None:
         """Let all walkers go on by turns until there are frames enough or time is over."""
         options, start = self._options, self._record.seconds
-        given = sum("given" in atoms.info for atoms in self.labels.frames)
+        supplied = sum(SUPPLIED in atoms.info for atoms in self.labels.frames)
         wanted = 2 * options.frames if index < options.rounds else options.frames
-        if index == 0 and given >= options.frames:
+        if index == 0 and supplied >= options.frames:
             wanted = 0
-        share = SAMPLING * self._seconds_left() / (options.rounds - index + 1)
+        share = SAMPLING_SHARE * self._seconds_left() / (options.rounds - index + 1)
         fast, slow = self._forces(index)
         per_turn = len(self._walkers) * options.beads
         failures = 0
@@ -124,9 +125,11 @@ class Rounds:
             "sampling_s": round(self._record.seconds - start, 1),
         }
         if index > 0:
-            numbers = [atoms.numbers for atoms in fresh]
-            done["gap"] = gap_by_species(numbers, [atoms.arrays["gap"] for atoms in fresh])
-            log.info("round %d: gap on %d fresh frames %s", index, len(fresh), told(done["gap"]))
+            gaps = [atoms.arrays["gap"] for atoms in fresh]
+            statistics = gap_statistics([atoms.numbers for atoms in fresh], gaps)
+            done["gap"] = {name: gap.for_card() for name, gap in statistics.items()}
+            text = format_gap(done["gap"])
+            log.info("round %d: gap on %d fresh frames %s", index, len(fresh), text)
         self._record.save()
 
     def _forces(self, index: int) -> tuple[Force, Force | None]:
@@ -156,13 +159,13 @@ class Rounds:
             atoms.info |= {"round": index, "turn": turn}
             if not labels:
                 atoms.calc = None
-            self._visited[_place(atoms)].append(atoms)
+            self._visited[_segment(atoms)].append(atoms)
         (self.labels if labels else self._samples).add(frames)
 
     def _last(self, walker: Walker) -> list[Atoms]:
         """The last frames of a walker, one for each bead; none if it has not moved yet."""
-        places = [place for place in self._visited if place[0] == walker.index]
-        return self._visited[max(places)][: walker.beads] if places else []
+        segments = [segment for segment in self._visited if segment[0] == walker.index]
+        return self._visited[max(segments)][: walker.beads] if segments else []
 
     def _fresh(self, index: int) -> list[Atoms]:
         """What was sampled in a round."""
@@ -174,11 +177,11 @@ class Rounds:
         gaps = [r["gap"]["all"]["rmse"] for r in self._record.rounds[1 : index + 1] if "gap" in r]
         if gaps and gaps[-1] <= self._options.gap:
             return f"the gap meets {self._options.gap:g} meV/Å"
-        if len(gaps) > 1 and gaps[-1] > FALLING * min(gaps[:-1]):
+        if len(gaps) > 1 and gaps[-1] > FALLING_GAP * min(gaps[:-1]):
             return "the gap falls no more"
         if index == self._options.rounds:
             return f"{index} rounds are done"
-        if index > 0 and self._seconds_left() < ENOUGH * 60.0 * self._options.minutes:
+        if index > 0 and self._seconds_left() < SHORTEST_TRAINING * 60.0 * self._options.minutes:
             return f"{self._options.minutes:g} minutes are over"
         return None
 
@@ -190,44 +193,45 @@ class Rounds:
         data = self._folder / f"train-{index}.xyz"
         if not data.is_file():
             write_frames(data, self._training_frames(index))
-        taught = sum(1 for _ in ase.io.iread(data))
+        size = len(read_frames(data, ":"))
         start = None if index == 0 else self.student(index - 1).with_suffix(".ckpt")
-        share = TRAINING / (self._options.rounds - index)
+        share = TRAINING_SHARE / (self._options.rounds - index)
         minutes = done.setdefault("minutes", share * self._seconds_left() / 60.0)  # if it goes on
         self._record.save()
-        log.info("round %d: training on %d frames for %.1f minutes", index, taught, minutes)
+        log.info("round %d: training on %d frames for %.1f minutes", index, size, minutes)
         began = time.monotonic()
         work = self._folder / f"train-{index}"
-        self._teach(data, self.student(index), max(minutes, 0.05), start, work)
-        done |= {"taught": taught, "trained": round(time.monotonic() - began, 1)}
+        self._train_student(data, self.student(index), max(minutes, 0.05), start, work)
+        done |= {"taught": size, "trained": round(time.monotonic() - began, 1)}
         self._record.save()
 
     def _training_frames(self, index: int) -> list[Atoms]:
-        before = self._folder / f"train-{index - 1}.xyz"
-        taught = [a for a in self.labels.frames if "given" in a.info]
+        """The training set of the round before, or the supplied labels, and what is picked now."""
         if index > 0:
-            taught = ase.io.read(before, ":")
-        known = {key(a) for a in taught}
-        fresh = [a for a in self._fresh(index) if key(a) not in known]
-        picked = [self._label(a) for a in pick(fresh, taught, self._options.frames)]
-        gentle = [
+            training_set = read_frames(self._folder / f"train-{index - 1}.xyz", ":")
+        else:
+            training_set = [a for a in self.labels.frames if SUPPLIED in a.info]
+        trained_on = {key(a) for a in training_set}
+        fresh = [a for a in self._fresh(index) if key(a) not in trained_on]
+        picked = [self._label(a) for a in pick(fresh, training_set, self._options.frames)]
+        below_max_force = [
             a
             for a in picked
             if np.linalg.norm(a.get_forces(), axis=1).max() < self._options.max_force
         ]
-        return [*taught, *gentle]
+        return [*training_set, *below_max_force]
 
     def _label(self, atoms: Atoms) -> Atoms:
         """The frame with the teacher's labels, which are computed unless they are known."""
-        known = self.labels.find(atoms)
-        if known is not None:
-            return known
+        label = self.labels.find(atoms)
+        if label is not None:
+            return label
         (result,) = self._teacher(atoms, atoms.positions[None])
         self.labels.add([labelled(atoms, result, stress=self._teacher.has_stress)])
         return self.labels.frames[-1]
 
 
-def _place(atoms: Atoms) -> tuple[int, int, int]:
+def _segment(atoms: Atoms) -> tuple[int, int, int]:
     """Which walker's frame it is, of which round and turn."""
     return atoms.info["walker"], atoms.info["round"], atoms.info["turn"]
 
@@ -238,8 +242,8 @@ def best(rounds: Sequence[dict[str, Any]]) -> int:
     return min(gaps, key=lambda i: gaps[i])
 
 
-def told(gap: dict[str, dict[str, float]]) -> str:
-    """A gap in words."""
+def format_gap(gap: dict[str, dict[str, float]]) -> str:
+    """A gap as it stands on a card, in words."""
     species = ", ".join(f"{k} {v['rmse']:.1f}" for k, v in gap.items() if k != "all")
     return f"{gap['all']['rmse']:.1f} meV/Å ({species}; 99.9 % below {gap['all']['p999']:.0f})"
 

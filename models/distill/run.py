@@ -13,10 +13,10 @@ from ..base import Role
 from ..errors import ModelError
 from ..load import load_model
 from .card import DistillCard
-from .given import read_structures, take_labels
+from .inputs import read_starts, take_labels
 from .options import DistillOptions
 from .record import Record
-from .rounds import Rounds, Teach
+from .rounds import Rounds, Train
 from .sample import Force, make_walkers
 
 __all__ = ["distill"]
@@ -33,7 +33,7 @@ def distill(
     work: Path | None = None,
     device: str = "cpu",
     threads: int | None = None,
-    teach: Teach | None = None,
+    train: Train | None = None,
 ) -> DistillCard:
     """Distil a student of any conservative potential; the same call goes on where one was killed.
 
@@ -49,34 +49,34 @@ def distill(
         work: folder of labels, students and their data; by default ``OUT.distill`` beside ``out``.
         device: of all models and of the training.
         threads: CPU threads of the training.
-        teach: trains a student; by default :func:`halfkick.models.train.train`.
+        train: trains a student; by default :func:`halfkick.models.train.train`.
 
     Raises:
         ModelError: if something given cannot be right, or training failed.
     """
     if out.suffix != ".pt":
         raise ModelError(f"expected a model file NAME.pt to write, got '{out}'; change --out")
-    if teach is None:
+    if train is None:
         _check_training(options)
-        teach = partial(_train, options=options, device=device, threads=threads)
-    starts = read_structures(structures)
-    source = _conservative(teacher, starts, device)
-    cheap = None if surrogate is None else _cheap(surrogate, starts, device)
+        train = partial(_train, options=options, device=device, threads=threads)
+    starts = read_starts(structures)
+    exact = _conservative(teacher, starts, device)
+    cheap = None if surrogate is None else _surrogate(surrogate, starts, device)
     folder = work or out.with_suffix(".distill")
-    given = {"teacher": teacher, "structures": [str(path) for path in structures]}
-    record = Record(folder, given | options.lasting())
+    inputs = {"teacher": teacher, "structures": [str(path) for path in structures]}
+    record = Record(folder, inputs | options.lasting())
     rounds = Rounds(
-        source,
+        exact,
         make_walkers(starts, options),
         folder,
         record,
         options,
-        teach,
+        train,
         lambda path: load_model(str(path), device=device),
         cheap,
     )
     if labels is not None:
-        take_labels(labels, rounds.labels, source)
+        take_labels(labels, rounds.labels, exact)
     best = rounds.run()
     student = rounds.student(best)
     for suffix in (".pt", ".ckpt"):
@@ -92,8 +92,8 @@ def _conservative(spec: str, starts: Sequence[Atoms], device: str) -> Force:
     return _checked(Force(model, Role.CONSERVATIVE), starts)
 
 
-def _cheap(spec: str, starts: Sequence[Atoms], device: str) -> Force:
-    """A surrogate: its conservative forces if it has any."""
+def _surrogate(spec: str, starts: Sequence[Atoms], device: str) -> Force:
+    """Conservative forces of the surrogate if it has any, else its direct ones."""
     model = load_model(spec, device=device)
     offered = model.capabilities.roles
     role = Role.CONSERVATIVE if Role.CONSERVATIVE in offered else Role.DIRECT
@@ -133,7 +133,7 @@ def _train(
     from ..train import TrainOptions, train
 
     recipe = "conservative" if options.conservative else "direct"
-    how = TrainOptions(
+    training = TrainOptions(
         recipe=recipe,
         size=options.student_size,
         cutoff=options.cutoff,
@@ -145,4 +145,4 @@ def _train(
         start=start,
         max_force=options.max_force,
     )
-    train(data, out, how, work=work, overwrite=True)
+    train(data, out, training, work=work, overwrite=True)

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
 from ase import Atoms
 from numpy.typing import NDArray
 
-from ..base import ForceModel, ForceResult, Role, Structure, without_mean_force
-from ..dynamics.mts import Dynamics
-from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from ..base import ForceModel, ForceResult, Role
+from ..dynamics.mts import MTSDynamics
+from ..dynamics.particles import thermal_velocities
+from ..dynamics.ring_polymer import RingPolymer
+from ..frames import structure_of
+from ..served import served_forces
 from .options import DistillOptions
 from .store import labelled, rounded
 
@@ -25,7 +28,7 @@ TOO_HOT = 6.0
 
 @dataclass(frozen=True, eq=False)
 class Force:
-    """One role of a model; direct forces without their mean, as they will be served."""
+    """One role of a model, its forces as they are served."""
 
     model: ForceModel
     role: Role
@@ -36,16 +39,15 @@ class Force:
         return self.role in self.model.capabilities.stress
 
     def __call__(self, atoms: Atoms, positions: NDArray[np.float64]) -> list[ForceResult]:
-        """Evaluate beads at positions (P, N, 3) of the system that ``atoms`` describes."""
+        """Evaluate beads at positions (P, N, 3), Å, of the system that ``atoms`` describes."""
+        system = structure_of(atoms)
         structures = [
-            Structure(atoms.numbers, x, atoms.cell.array, atoms.pbc, (atoms.info["walker"], bead))
+            replace(system, positions=x, slot=(atoms.info["walker"], bead))
             for bead, x in enumerate(positions)
         ]
         answers = self.model.evaluate(structures, frozenset({self.role}))
         results = [answer[self.role] for answer in answers]
-        if self.role is Role.CONSERVATIVE:
-            return results
-        return [ForceResult(0.0, without_mean_force(r.forces), r.virial) for r in results]
+        return [replace(r, forces=served_forces(r.forces, self.role)) for r in results]
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,7 +83,7 @@ class Walker:
 
 def make_walkers(structures: Sequence[Atoms], options: DistillOptions) -> list[Walker]:
     """One or more for each structure and temperature; periodic cells are strained."""
-    walkers = []
+    walkers: list[Walker] = []
     for atoms in structures:
         for temperature in options.temperatures_K:
             for _ in range(options.trajectories):
@@ -121,25 +123,28 @@ def run_segment(
         and the array ``gap``: slow minus fast force, eV/Å. ``None`` if the dynamics has blown up.
     """
     ring = walker.ring(before, rng)
-    known = [frame.get_forces() for frame in before if frame.calc is not None]
-    dynamics = Dynamics(
+    labels = [frame.get_forces() for frame in before if frame.calc is not None]
+    dynamics = MTSDynamics(
         ring,
         partial(fast, walker.start),
         None if slow is None else partial(slow, walker.start),
         timestep_fs=options.timestep_fs,
         stride=options.stride,
         relaxation_fs=RELAXATION_FS,
-        known=np.array(known) if len(known) == len(ring.positions) else None,
+        slow_forces=np.array(labels) if len(labels) == len(ring.positions) else None,
     )
     for step in range(options.outer_steps):
-        dynamics.step(rng, stored=step == options.outer_steps - 1)
+        dynamics.step(rng, rounded if step == options.outer_steps - 1 else None)
         largest = np.linalg.norm(dynamics.force + dynamics.gap, axis=-1).max()
         if not (largest < options.max_force and ring.temperature_K < TOO_HOT * ring.target_K):
             return None
     return [_frame(walker, dynamics, bead, fast, slow) for bead in range(walker.beads)]
 
 
-def _frame(walker: Walker, dynamics: Dynamics, bead: int, fast: Force, slow: Force | None) -> Atoms:
+def _frame(
+    walker: Walker, dynamics: MTSDynamics, bead: int, fast: Force, slow: Force | None
+) -> Atoms:
+    """Where a bead is now, with its labels."""
     atoms = walker.start.copy()
     atoms.positions = dynamics.ring.positions[bead]
     atoms.info["bead"] = bead

@@ -1,4 +1,4 @@
-"""Which frames to teach: those where the student is worst, and those unlike all others."""
+"""Which frames to train on: those where the student is worst, and those unlike all others."""
 
 from __future__ import annotations
 
@@ -9,56 +9,58 @@ import vesin
 from ase import Atoms
 from numpy.typing import NDArray
 
-__all__ = ["farthest", "fingerprints", "gap_of", "pick"]
+from ..statistics import rms
 
-REACH = 5.0
-BINS = 24
+__all__ = ["farthest", "fingerprints", "pick", "rms_gap"]
+
+FINGERPRINT_CUTOFF = 5.0  # Å
+FINGERPRINT_BINS = 24
 
 
-def pick(candidates: Sequence[Atoms], taught: Sequence[Atoms], count: int) -> list[Atoms]:
+def pick(candidates: Sequence[Atoms], training_set: Sequence[Atoms], count: int) -> list[Atoms]:
     """Choose frames: half by the student's gap (if it is known), the rest by distance.
 
     Args:
         candidates: fresh frames, with the array ``gap`` where a student was compared.
-        taught: frames that are in the training data already.
+        training_set: frames that are in it already.
         count: how many to choose.
     """
     if len(candidates) <= count:
         return list(candidates)
-    gaps = np.array([gap_of(atoms) for atoms in candidates])
+    gaps = np.array([rms_gap(atoms) for atoms in candidates])
     worst = np.argsort(-gaps)[: count // 2 if gaps.any() else 0]
-    features = fingerprints([*taught, *candidates])
-    fresh = features[len(taught) :]
-    known = np.concatenate([features[: len(taught)], fresh[worst]])
+    features = fingerprints([*training_set, *candidates])
+    fresh = features[len(training_set) :]
+    chosen = np.concatenate([features[: len(training_set)], fresh[worst]])
     rest = np.setdiff1d(np.arange(len(candidates)), worst)
-    far = rest[farthest(fresh[rest], known, count - len(worst))]
+    far = rest[farthest(fresh[rest], chosen, count - len(worst))]
     return [candidates[i] for i in sorted([*worst, *far])]
 
 
-def gap_of(atoms: Atoms) -> float:
+def rms_gap(atoms: Atoms) -> float:
     """RMS gap of a frame, eV/Å; 0 if none was measured."""
     gap = atoms.arrays.get("gap")
-    return 0.0 if gap is None else float(np.sqrt(np.mean(gap**2)))
+    return 0.0 if gap is None else rms(gap)
 
 
 def farthest(
-    features: NDArray[np.float64], known: NDArray[np.float64], count: int
+    features: NDArray[np.float64], reference: NDArray[np.float64], count: int
 ) -> NDArray[np.int_]:
-    """Choose points far from the known ones and from each other (farthest-point sampling).
+    """Choose points far from the reference points and from each other (farthest-point sampling).
 
     Args:
         features: shape (n, d).
-        known: shape (m, d); if m is 0 the first choice is what is farthest from the mean.
+        reference: shape (m, d); if m is 0 the first choice is what is farthest from the mean.
         count: how many to choose.
 
     Returns:
         Indices into ``features``, shape (count,).
     """
-    anchor = known if len(known) else features.mean(axis=0, keepdims=True)
+    anchor = reference if len(reference) else features.mean(axis=0, keepdims=True)
     distance = np.full(len(features), np.inf)
     for point in anchor:
         distance = np.minimum(distance, ((features - point) ** 2).sum(axis=1))
-    chosen = []
+    chosen: list[int] = []
     for _ in range(min(count, len(features))):
         best = int(np.argmax(distance))
         chosen.append(best)
@@ -75,11 +77,16 @@ def fingerprints(frames: Sequence[Atoms]) -> NDArray[np.float64]:
 
 
 def _fingerprint(atoms: Atoms, pairs: Sequence[tuple[int, int]]) -> NDArray[np.float64]:
-    i, j, r = vesin.ase_neighbor_list("ijd", atoms, REACH)
+    """Weighted histogram of distances for each pair of species, shape (d,)."""
+    i, j, r = vesin.ase_neighbor_list("ijd", atoms, FINGERPRINT_CUTOFF)
     low, high = np.sort([atoms.numbers[i], atoms.numbers[j]], axis=0)
     rows = []
     for a, b in pairs:
-        own = r[(low == a) & (high == b)]
+        distances = r[(low == a) & (high == b)]
         # near pairs weigh more: there are fewer of them, and their forces are larger
-        rows.append(np.histogram(own, BINS, (0.0, REACH), weights=1.0 / own**2)[0])
+        rows.append(
+            np.histogram(
+                distances, FINGERPRINT_BINS, (0.0, FINGERPRINT_CUTOFF), weights=1.0 / distances**2
+            )[0]
+        )
     return np.concatenate(rows) / len(atoms)

@@ -18,13 +18,16 @@ from numpy.typing import NDArray
 from ..base import ForceResult
 from ..errors import ModelError
 
-__all__ = ["Store", "key", "labelled", "rounded"]
+__all__ = ["SUPPLIED", "Store", "key", "labelled", "rounded"]
 
 log = logging.getLogger(__name__)
 
 DECIMALS = 8
 """Of the numbers in an extended xyz file; structures are rounded to them before they are labelled,
 so that a label belongs to exactly the structure in the file."""
+
+SUPPLIED = "given"
+"""Key in the info of a frame that came with its labels."""
 
 
 class Store:
@@ -40,17 +43,17 @@ class Store:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.frames: list[Atoms] = []
-        self._places: dict[str, int] = {}
+        self._indices: dict[str, int] = {}
         for atoms in read(path):
             self._remember(atoms)
 
     def __contains__(self, atoms: Atoms) -> bool:
-        return key(atoms) in self._places
+        return key(atoms) in self._indices
 
     def find(self, atoms: Atoms) -> Atoms | None:
         """The frame of exactly this structure."""
-        place = self._places.get(key(atoms))
-        return None if place is None else self.frames[place]
+        index = self._indices.get(key(atoms))
+        return None if index is None else self.frames[index]
 
     def add(self, frames: Iterable[Atoms]) -> None:
         """Append those that are new, in one write."""
@@ -65,15 +68,15 @@ class Store:
 
     def _remember(self, atoms: Atoms) -> bool:
         name = key(atoms)
-        if name in self._places:
+        if name in self._indices:
             return False
-        self._places[name] = len(self.frames)
+        self._indices[name] = len(self.frames)
         self.frames.append(atoms)
         return True
 
 
 def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Values as the file will hold them."""
+    """Values of any shape as the file will hold them."""
     return np.round(values, DECIMALS) + 0.0  # no negative zeros
 
 

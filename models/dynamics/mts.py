@@ -1,4 +1,19 @@
-"""Multiple time stepping by impulses: the fast force inside, the slow one as a correction."""
+"""Velocity Verlet, and multiple time stepping by impulses of the gap around it.
+
+One outer step of impulse multiple time stepping (Tuckerman, Berne, Martyna, J. Chem. Phys. 97, 1990
+(1992)), M inner steps of velocity Verlet under the fast force between two kicks of the gap::
+
+    ½ M Δt: gap   [ ½ Δt: fast   Δt: drift   ½ Δt: fast ] × M   ½ M Δt: gap
+
+======  =============  ============================================
+symbol  variable
+======  =============  ============================================
+Δt      timestep_fs    inner step, fs
+M       stride         inner steps in an outer one
+F_fast  force          fast force, shape (…, N, 3), eV/Å
+F_gap   gap            slow minus fast force, shape (…, N, 3), eV/Å
+======  =============  ============================================
+"""
 
 from __future__ import annotations
 
@@ -8,17 +23,86 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..base import ForceResult
-from ..distill.store import rounded
+from .particles import Particles
 from .ring_polymer import RingPolymer
 
-__all__ = ["Dynamics", "Evaluate", "forces_of"]
+__all__ = ["Evaluate", "MTSDynamics", "mts_step", "velocity_verlet"]
 
-Evaluate = Callable[[NDArray[np.float64]], Sequence[ForceResult]]
-"""From positions (P, N, 3) to one result for each bead."""
+Array = NDArray[np.float64]
+
+Evaluate = Callable[[Array], Sequence[ForceResult]]
+"""From positions (P, N, 3), Å, to one result for each bead, as it is served."""
+
+Snap = Callable[[Array], Array]
+"""From the positions that a drift comes to, to those where the step ends; same shape, Å."""
 
 
-class Dynamics:
-    """Outer steps of ``stride`` inner steps under the fast force.
+def velocity_verlet(
+    particles: Particles,
+    force: Array,
+    evaluate: Callable[[], Array],
+    timestep_fs: float,
+    snap: Snap | None = None,
+) -> Array:
+    """Do one step.
+
+    Args:
+        particles: moved in place.
+        force: where they are, shape (…, N, 3), eV/Å.
+        evaluate: gives the force where they are, same shape.
+        timestep_fs: of the step.
+        snap: changes the positions slightly before the force there is evaluated.
+
+    Returns:
+        The force where they are now, same shape.
+    """
+    particles.kick(force, 0.5 * timestep_fs)
+    particles.drift(timestep_fs)
+    if snap is not None:
+        particles.positions = snap(particles.positions)
+    force = evaluate()
+    particles.kick(force, 0.5 * timestep_fs)
+    return force
+
+
+def mts_step(
+    particles: Particles,
+    force: Array,
+    gap: Array,
+    evaluate: Callable[[], Array],
+    correct: Callable[[Array], tuple[Array, Array]],
+    *,
+    timestep_fs: float,
+    stride: int,
+    snap: Snap | None = None,
+) -> tuple[Array, Array]:
+    """Do one outer step.
+
+    Args:
+        particles: moved in place.
+        force: fast force where they are, shape (…, N, 3), eV/Å.
+        gap: slow minus fast force where they are, same shape.
+        evaluate: gives the fast force where they are.
+        correct: from the fast force of the last inner step to the fast force and the gap there.
+        timestep_fs: the inner step.
+        stride: inner steps.
+        snap: as in :func:`velocity_verlet`, in the last inner step.
+
+    Returns:
+        Fast force and gap where they are now.
+    """
+    outer_fs = timestep_fs * stride
+    particles.kick(gap, 0.5 * outer_fs)
+    for inner in range(1, stride + 1):
+        last = snap if inner == stride else None
+        force = velocity_verlet(particles, force, evaluate, timestep_fs, last)
+    force, gap = correct(force)
+    particles.kick(gap, 0.5 * outer_fs)
+    return force, gap
+
+
+class MTSDynamics:
+    """Outer steps of a ring polymer, between two halves of a thermostat's.
 
     Args:
         ring: where it begins; moved in place.
@@ -27,7 +111,7 @@ class Dynamics:
         timestep_fs: the inner step.
         stride: inner steps in an outer one.
         relaxation_fs: of the Langevin thermostat; ``None`` for constant energy.
-        known: slow forces (P, N, 3) at the beginning, if they are known.
+        slow_forces: at the beginning, shape (P, N, 3), eV/Å, if they are known.
 
     Attributes:
         results: of the slow force where it is now, or of the fast one if that is alone.
@@ -44,47 +128,43 @@ class Dynamics:
         timestep_fs: float,
         stride: int,
         relaxation_fs: float | None = None,
-        known: NDArray[np.float64] | None = None,
+        slow_forces: Array | None = None,
     ) -> None:
         self.ring = ring
         self._fast, self._slow = fast, slow
         self._timestep_fs, self._stride = timestep_fs, stride
         self._relaxation_fs = relaxation_fs
-        self.results = fast(ring.positions)
-        self.force = forces_of(self.results)
-        self.gap = np.zeros_like(self.force)
-        if slow is not None and known is None:
-            self._correct()
-        elif slow is not None:
-            self.gap = known - self.force
+        self.force = self._evaluate()
+        if slow is None or slow_forces is None:
+            _, self.gap = self._correct(self.force)
+        else:
+            self.gap = slow_forces - self.force
 
-    def step(self, rng: np.random.Generator, *, stored: bool = False) -> None:
-        """Do one outer step; ``stored`` ends it at positions that a file holds exactly."""
-        outer = self._timestep_fs * self._stride
-        self._thermalize(0.5 * outer, rng)
-        self.ring.kick(self.gap, 0.5 * outer)
-        for inner in range(self._stride):
-            self.ring.kick(self.force, 0.5 * self._timestep_fs)
-            self.ring.drift(self._timestep_fs)
-            if stored and inner == self._stride - 1:
-                self.ring.positions = rounded(self.ring.positions)
-            self.results = self._fast(self.ring.positions)
-            self.force = forces_of(self.results)
-            self.ring.kick(self.force, 0.5 * self._timestep_fs)
-        self._correct()
-        self.ring.kick(self.gap, 0.5 * outer)
-        self._thermalize(0.5 * outer, rng)
+    def step(self, rng: np.random.Generator, snap: Snap | None = None) -> None:
+        """Do one outer step; ``snap`` changes the positions (P, N, 3) at which it ends."""
+        outer_fs = self._timestep_fs * self._stride
+        self._thermalize(0.5 * outer_fs, rng)
+        self.force, self.gap = mts_step(
+            self.ring, self.force, self.gap, self._evaluate, self._correct,
+            timestep_fs=self._timestep_fs, stride=self._stride, snap=snap,
+        )  # fmt: skip
+        self._thermalize(0.5 * outer_fs, rng)
 
-    def _correct(self) -> None:
-        if self._slow is not None:
-            self.results = self._slow(self.ring.positions)
-            self.gap = forces_of(self.results) - self.force
+    def _evaluate(self) -> Array:
+        self.results = self._fast(self.ring.positions)
+        return forces_of(self.results)
+
+    def _correct(self, force: Array) -> tuple[Array, Array]:
+        if self._slow is None:
+            return force, np.zeros_like(force)
+        self.results = self._slow(self.ring.positions)
+        return force, forces_of(self.results) - force
 
     def _thermalize(self, time_fs: float, rng: np.random.Generator) -> None:
         if self._relaxation_fs is not None:
             self.ring.thermalize(time_fs, self._relaxation_fs, rng)
 
 
-def forces_of(results: Sequence[ForceResult]) -> NDArray[np.float64]:
-    """Forces of all beads, shape (P, N, 3)."""
+def forces_of(results: Sequence[ForceResult]) -> Array:
+    """Forces of all beads, shape (P, N, 3), eV/Å."""
     return np.array([result.forces for result in results])

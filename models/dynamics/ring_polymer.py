@@ -3,7 +3,15 @@
 A path-integral system of P beads is P copies at temperature ``P T``, each joined to the next by
 springs of frequency ``P k_B T / ħ``. Free motion under the springs is exact, so that the time step
 is that of the physical forces; the thermostat is PILE-L (J. Chem. Phys. 133, 124104).
-Units: Å, fs, amu, eV.
+
+================  ================  ==================================================
+symbol            variable
+================  ================  ==================================================
+ω_P = P k_B T/ħ   springs           scale of the frequencies, 1/fs
+ω_k               _frequencies      of the normal modes, shape (P,), 1/fs
+C_jk              _modes            from modes to beads, shape (P, P)
+γ_k               rates             friction of each mode: 2 ω_k, the centroid's 1/τ
+================  ================  ==================================================
 """
 
 from __future__ import annotations
@@ -12,15 +20,13 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
-__all__ = ["ACCELERATION", "RingPolymer", "thermal_velocities"]
+from .particles import Particles, thermal_speeds, thermalized
+from .units import HBAR_EV_FS
 
-ACCELERATION = units.fs**2
-"""Å/fs² for one eV/Å on one amu."""
-
-HBAR_EV_FS = units._hbar / units._e * 1e15
+__all__ = ["RingPolymer"]
 
 
-class RingPolymer:
+class RingPolymer(Particles):
     """The state of one system.
 
     Args:
@@ -37,21 +43,16 @@ class RingPolymer:
         velocities: NDArray[np.float64],
         temperature_K: float,  # noqa: N803 (the unit's own letter)
     ) -> None:
-        self.masses = masses[:, None]
-        self.positions = positions
-        self.velocities = velocities
+        super().__init__(masses, positions, velocities)
         self.target_K = temperature_K
         beads = len(positions)
-        self._kT = beads * units.kB * temperature_K
         one = np.eye(beads)
-        springs = 2 * one - np.roll(one, 1, axis=0) - np.roll(one, -1, axis=0)
-        squares, self._modes = np.linalg.eigh(springs)
+        chain = 2 * one - np.roll(one, 1, axis=0) - np.roll(one, -1, axis=0)
+        squares, self._modes = np.linalg.eigh(chain)
         squares[0] = 0.0  # the centroid
-        self._frequencies = np.sqrt(squares) * self._kT / HBAR_EV_FS
-
-    def kick(self, forces: NDArray[np.float64], time_fs: float) -> None:
-        """Change the velocities by forces, shape (P, N, 3), eV/Å."""
-        self.velocities = self.velocities + time_fs * ACCELERATION * forces / self.masses
+        springs = beads * units.kB * temperature_K / HBAR_EV_FS
+        self._frequencies = np.sqrt(squares) * springs
+        self._speeds = thermal_speeds(self.masses, beads * temperature_K)
 
     def drift(self, time_fs: float) -> None:
         """Move freely under the springs."""
@@ -67,29 +68,20 @@ class RingPolymer:
         rates = 2.0 * self._frequencies
         rates[0] = 1.0 / relaxation_fs
         kept = np.exp(-rates * time_fs)[:, None, None]
-        noise = np.sqrt((1.0 - kept**2) * self._kT * ACCELERATION / self.masses)
         v = self._to_modes(self.velocities)
-        self.velocities = self._from_modes(kept * v + noise * rng.standard_normal(v.shape))
+        noise = rng.standard_normal(v.shape)
+        self.velocities = self._from_modes(thermalized(v, noise, kept, self._speeds))
 
     @property
     def temperature_K(self) -> float:  # noqa: N802
         """Kinetic temperature of the physical system."""
-        kinetic = 0.5 * (self.masses * self.velocities**2).sum() / ACCELERATION
-        return float(2.0 * kinetic / (self.velocities.size * len(self.velocities) * units.kB))
+        components = self.velocities.size * len(self.velocities)
+        return 2.0 * self.kinetic_energy / (components * units.kB)
 
     def _to_modes(self, beads: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From (P, N, 3) of beads to (P, N, 3) of modes."""
         return np.tensordot(self._modes.T, beads, axes=1)
 
     def _from_modes(self, modes: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From (P, N, 3) of modes to (P, N, 3) of beads."""
         return np.tensordot(self._modes, modes, axes=1)
-
-
-def thermal_velocities(
-    masses: NDArray[np.float64],
-    beads: int,
-    temperature_K: float,  # noqa: N803
-    rng: np.random.Generator,
-) -> NDArray[np.float64]:
-    """Velocities (P, N, 3), Å/fs, of P beads at ``P temperature_K``."""
-    width = np.sqrt(beads * units.kB * temperature_K * ACCELERATION / masses)
-    return width[:, None] * rng.standard_normal((beads, len(masses), 3))

@@ -23,7 +23,7 @@ class Card:
         errors: root mean square errors on test frames: ``forces_conservative`` and
             ``forces_direct`` in meV/Å, ``all`` and by species; ``energy`` in meV/atom;
             ``stress_conservative`` and ``stress_direct`` in bar.
-        gap: direct minus conservative forces on fresh frames of the model's own dynamics, ``all``
+        gap: as in :mod:`halfkick.models.gap`, on fresh frames of the model's own dynamics, ``all``
             and by species: ``rmse`` and ``p999`` (99.9th percentile of components) in meV/Å.
         stages: name, epochs, seconds and seconds per epoch of each stage.
         versions: of the packages that took part.

@@ -9,28 +9,32 @@ from typing import Any
 
 import numpy as np
 from ase import Atoms
-from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ..backends.metatomic import MetatomicModel
-from ..base import Role, Structure
+from ..base import Role
+from ..frames import structure_of
+from ..gap import GapStatistics, force_gap, gap_statistics
+from ..statistics import by_species, rms
 
-__all__ = ["Predictions", "by_species", "errors_of", "gap_of", "predict_frames"]
+__all__ = ["Predictions", "errors_of", "gap_of", "predict_frames"]
 
 MEV = 1000.0
 BAR = 1.602176634e6  # per eV/Å³
+BATCH_FRAMES = 50
 
 
 @dataclass
 class Predictions:
-    """Labels and predictions of frames, joined; for what was not asked or labelled ``None``.
+    """Labels and predictions of s frames of n atoms in all, joined; ``None`` for what is missing.
 
     Attributes:
-        numbers: atomic numbers, (n,).
-        n_atoms: of each frame, (s,).
-        energy: eV, (s, 2): label, prediction.
-        forces: eV/Å, (n, 3, 2), of each role.
-        stress: eV/Å³, (s, 3, 3, 2), of each role that has it.
+        numbers: atomic numbers, shape (n,).
+        n_atoms: of each frame, shape (s,).
+        energy: label and prediction, shape (s, 2), eV.
+        forces: label and prediction of each role, shape (n, 3, 2), eV/Å; direct forces as the
+            model gives them, with their mean.
+        stress: label and prediction of each role that has it, shape (s, 3, 3, 2), eV/Å³.
     """
 
     numbers: NDArray[np.int_]
@@ -46,16 +50,13 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
     roles = model.capabilities.roles
     labels = [{} if f.calc is None else f.calc.results for f in frames]
     results = []
-    for first in range(0, len(frames), 50):
-        batch = [
-            Structure(f.numbers, f.positions, f.cell.array, f.pbc)
-            for f in frames[first : first + 50]
-        ]
+    for first in range(0, len(frames), BATCH_FRAMES):
+        batch = [structure_of(f) for f in frames[first : first + BATCH_FRAMES]]
         results += model.evaluate(batch, roles)
     zeros = [np.zeros((len(f), 3)) for f in frames]
-    known = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
+    labelled = np.concatenate([x.get("forces", z) for x, z in zip(labels, zeros, strict=True)])
     forces = {
-        role: np.stack([known, np.concatenate([r[role].forces for r in results])], axis=-1)
+        role: np.stack([labelled, np.concatenate([r[role].forces for r in results])], axis=-1)
         for role in roles
     }
     energy, stress = None, {}
@@ -70,8 +71,8 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
         truth = np.array([f.get_stress(voigt=False) for f in frames])
         volumes = np.array([f.get_volume() for f in frames])[:, None, None]
         for role in model.capabilities.stress:
-            found = np.array([-r[role].virial for r in results]) / volumes
-            stress[role] = np.stack([truth, found], axis=-1)
+            values = np.array([-r[role].virial for r in results]) / volumes
+            stress[role] = np.stack([truth, values], axis=-1)
     return Predictions(
         np.concatenate([f.numbers for f in frames]),
         np.array([len(f) for f in frames]),
@@ -81,39 +82,26 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
     )
 
 
-def rms(values: NDArray[np.float64]) -> float:
-    """Root mean square."""
-    return float(np.sqrt(np.mean(values**2)))
-
-
-def by_species(
-    values: NDArray[np.float64], numbers: NDArray[np.int_]
-) -> dict[str, NDArray[np.float64]]:
-    """Return the rows of all atoms (``all``) and of each species."""
-    parts = {chemical_symbols[z]: values[numbers == z] for z in sorted(set(numbers.tolist()))}
-    return {"all": values} | parts
-
-
-def errors_of(found: Predictions) -> dict[str, Any]:
+def errors_of(predictions: Predictions) -> dict[str, Any]:
     """Root mean square errors: forces in meV/Å by species, energy in meV/atom, stress in bar."""
     errors: dict[str, Any] = {}
-    for role, forces in found.forces.items():
-        parts = by_species(forces[..., 1] - forces[..., 0], found.numbers)
+    for role, forces in predictions.forces.items():
+        parts = by_species(forces[..., 1] - forces[..., 0], predictions.numbers)
         errors[f"forces_{role}"] = {k: MEV * rms(v) for k, v in parts.items()}
-    if found.energy is not None:
-        wrong = (found.energy[:, 1] - found.energy[:, 0]) / found.n_atoms
-        errors["energy"] = MEV * rms(wrong)
-    for role, stress in found.stress.items():
+    if predictions.energy is not None:
+        error = (predictions.energy[:, 1] - predictions.energy[:, 0]) / predictions.n_atoms
+        errors["energy"] = MEV * rms(error)
+    for role, stress in predictions.stress.items():
         errors[f"stress_{role}"] = BAR * rms(stress[..., 1] - stress[..., 0])
     return errors
 
 
-def gap_of(found: Predictions) -> dict[str, dict[str, float]]:
-    """Direct minus conservative forces: RMSE and 99.9th percentile, meV/Å, by species."""
-    if len(found.forces) < 2:
+def gap_of(predictions: Predictions) -> dict[str, GapStatistics]:
+    """The gap between both forces by species; nothing for a model of one kind of forces."""
+    if len(predictions.forces) < 2:
         return {}
-    gap = found.forces[Role.DIRECT][..., 1] - found.forces[Role.CONSERVATIVE][..., 1]
-    return {
-        name: {"rmse": MEV * rms(v), "p999": MEV * float(np.quantile(np.abs(v), 0.999))}
-        for name, v in by_species(gap, found.numbers).items()
-    }
+    ends = np.cumsum(predictions.n_atoms)[:-1]
+    fast = np.split(predictions.forces[Role.DIRECT][..., 1], ends)
+    slow = np.split(predictions.forces[Role.CONSERVATIVE][..., 1], ends)
+    gaps = [force_gap(*pair) for pair in zip(fast, slow, strict=True)]
+    return gap_statistics(np.split(predictions.numbers, ends), gaps)

@@ -8,7 +8,8 @@ import numpy as np
 
 from ..base import Role
 from ..plotting import new_figure
-from .measure import Predictions, by_species, rms
+from ..statistics import by_species, rms
+from .measure import Predictions
 
 __all__ = ["draw_parity"]
 

@@ -147,7 +147,8 @@ def finish(folder: Path, prepared: Prepared, card: Card, out: Path, device: str)
     card.errors = errors_of(found)
     if (folder / "fresh.xyz").exists():
         fresh = ase.io.read(folder / "fresh.xyz", ":")
-        card.gap = gap_of(predict_frames(exported, fresh, device))
+        gaps = gap_of(predict_frames(exported, fresh, device))
+        card.gap = {name: gap.for_card() for name, gap in gaps.items()}
     card.stages = json.loads((folder / "stages.json").read_text())
     card.versions = versions()
     out.parent.mkdir(parents=True, exist_ok=True)

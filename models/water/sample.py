@@ -34,12 +34,15 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.geometry import find_mic
 from ase.optimize import BFGS
+from numpy.typing import NDArray
 from so3krates_torch.calculator.so3 import SO3LRCalculator
 
 from ..base import Role
 from ..distill.sample import Force
-from ..dynamics.mts import Dynamics
-from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
+from ..dynamics.mts import MTSDynamics
+from ..dynamics.particles import thermal_velocities
+from ..dynamics.ring_polymer import RingPolymer
+from ..frames import read_frames
 from ..load import load_model
 from .spcfw import PointChargeWater, lattice_water
 
@@ -48,15 +51,15 @@ WATER_MASS = 18.01528
 SO3LR_OPTIONS = {"r_max_lr": 12.0, "dispersion_energy_cutoff_lr_damping": 2.0}
 
 N_MOLECULES = 32
-VALIDATION = 11  # every so many trajectories are kept apart
+VALIDATION_SHARE = 11  # one in so many trajectories is for validation
 INNER_FS, STRIDE, RELAXATION_FS = 0.5, 4, 60.0
-FRAMES = 20  # of a trajectory
-MAX_FORCE = 40.0
+FRAMES_PER_TRAJECTORY = 20
+MAX_FORCE = 40.0  # eV/Å
 
 
 def random_cell(
     n_molecules: int, density: float, strained: bool, rng: np.random.Generator
-) -> np.ndarray:
+) -> NDArray[np.float64]:
     """Return a cell (3, 3; rows, Å) of the given density (g/cm3), sheared if ``strained``."""
     volume = n_molecules * WATER_MASS * AMU_PER_A3_IN_G_PER_CM3 / density
     shape = np.eye(3)
@@ -72,8 +75,8 @@ def make_starts(options: argparse.Namespace) -> None:
     torch.set_default_dtype(torch.float64)
     pairs = [pair.split(":") for pair in options.plan.split(",")]
     temperatures = [float(t) for t, count in pairs for _ in range(int(count))]
-    n_apart = max(1, len(temperatures) // VALIDATION)
-    apart = set(rng.choice(len(temperatures), n_apart, replace=False).tolist())
+    n_validation = max(1, len(temperatures) // VALIDATION_SHARE)
+    validation = set(rng.choice(len(temperatures), n_validation, replace=False).tolist())
     cells = [
         random_cell(N_MOLECULES, rng.uniform(*options.densities), rng.random() < 0.5, rng)
         for _ in temperatures
@@ -84,13 +87,13 @@ def make_starts(options: argparse.Namespace) -> None:
     starts = []
     for k in rng.permutation(len(cells)):
         atoms = Atoms("OHH" * N_MOLECULES, positions=positions[k].numpy(), cell=cells[k], pbc=True)
-        split = "validation" if k in apart else "train"
+        split = "validation" if k in validation else "train"
         atoms.info |= {"temperature_K": temperatures[k], "split": split}
         starts.append(atoms)
     ase.io.write(options.out / "starts.xyz", starts)
 
 
-def rotation(axis: np.ndarray, angle: float) -> np.ndarray:
+def rotation(axis: NDArray[np.float64], angle: float) -> NDArray[np.float64]:
     """Rotation matrix about ``axis`` (3,) by ``angle`` (rad)."""
     x, y, z = axis / np.linalg.norm(axis)
     k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -157,24 +160,24 @@ def trajectory(
 ) -> list[Atoms]:
     """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
     temperature, masses = start.info["temperature_K"], start.get_masses()
-    first, apart = (round(t / (INNER_FS * STRIDE)) for t in (options.first, options.apart))
+    first, interval = (round(t / (INNER_FS * STRIDE)) for t in (options.first, options.apart))
     ring = RingPolymer(
         masses,
         start.positions[None],
         thermal_velocities(masses, 1, temperature, rng),
         temperature,
     )
-    dynamics = Dynamics(
+    dynamics = MTSDynamics(
         ring, partial(fast, start), partial(slow, start),
         timestep_fs=INNER_FS, stride=STRIDE, relaxation_fs=RELAXATION_FS,
     )  # fmt: skip
     frames = []
-    for step in range(first + FRAMES * apart):
+    for step in range(first + FRAMES_PER_TRAJECTORY * interval):
         dynamics.step(rng)
         if ring.temperature_K > 3 * temperature:
             logging.warning("a trajectory got too hot")
             break
-        if step >= first and (step - first) % apart == apart - 1:
+        if step >= first and (step - first) % interval == interval - 1:
             frames.append(Atoms(start.symbols, ring.positions[0], cell=start.cell, pbc=True))
     return frames
 
@@ -185,20 +188,20 @@ def run_dynamics(options: argparse.Namespace) -> None:
     loaded = load_model(options.model)
     fast, slow = Force(loaded, Role.DIRECT), Force(loaded, Role.CONSERVATIVE)
     exact, molecule = exact_calculator(), isolated_molecule_energy()
-    starts = ase.io.read(options.out / "starts.xyz", ":")
+    starts = read_frames(options.out / "starts.xyz", ":")
     for index in range(options.worker, len(starts), options.workers):
         start, rng = starts[index], np.random.default_rng([options.seed, index])
-        known = {k: start.info[k] for k in ("temperature_K", "split")}
-        known["trajectory"] = 1000 * options.seed + index
+        info = {k: start.info[k] for k in ("temperature_K", "split")}
+        info["trajectory"] = 1000 * options.seed + index
         start.info["walker"] = index
-        found = []
+        frames = []
         for frame in trajectory(start, fast, slow, options, rng):
             spread = spread_like_a_bead(frame, rng)
-            found.append(label(frame, exact, molecule, known | {"kind": "md"}))
-            found.append(label(spread, exact, molecule, known | {"kind": "bead"}))
-        found = [frame for frame in found if np.abs(frame.get_forces()).max() < MAX_FORCE]
-        ase.io.write(options.out / f"part_{options.worker}.xyz", found, append=True)
-        logging.info("start %d, %g K: %d frames", index, known["temperature_K"], len(found))
+            frames.append(label(frame, exact, molecule, info | {"kind": "md"}))
+            frames.append(label(spread, exact, molecule, info | {"kind": "bead"}))
+        frames = below_max_force(frames)
+        ase.io.write(options.out / f"part_{options.worker}.xyz", frames, append=True)
+        logging.info("start %d, %g K: %d frames", index, info["temperature_K"], len(frames))
 
 
 def label_frames(options: argparse.Namespace) -> None:
@@ -206,16 +209,20 @@ def label_frames(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     rng = np.random.default_rng(options.seed)
     exact, molecule = exact_calculator(), isolated_molecule_energy()
-    known = {"temperature_K": 300.0, "split": "train", "trajectory": 1000 * options.seed}
-    found = []
-    for k, frame in enumerate(ase.io.read(options.frames)):
+    info = {"temperature_K": 300.0, "split": "train", "trajectory": 1000 * options.seed}
+    frames = []
+    for k, frame in enumerate(read_frames(options.frames)):
         make_whole(frame)
-        found.append(label(frame, exact, molecule, known | {"kind": "md"}))
+        frames.append(label(frame, exact, molecule, info | {"kind": "md"}))
         if k % 3 == 0:
             spread = spread_like_a_bead(frame, rng)
-            found.append(label(spread, exact, molecule, known | {"kind": "bead"}))
-    found = [frame for frame in found if np.abs(frame.get_forces()).max() < MAX_FORCE]
-    ase.io.write(options.out / "part_0.xyz", found)
+            frames.append(label(spread, exact, molecule, info | {"kind": "bead"}))
+    ase.io.write(options.out / "part_0.xyz", below_max_force(frames))
+
+
+def below_max_force(frames: list[Atoms]) -> list[Atoms]:
+    """Frames without a force component of ``MAX_FORCE`` or more."""
+    return [frame for frame in frames if np.abs(frame.get_forces()).max() < MAX_FORCE]
 
 
 def isolated_molecule_energy() -> float:

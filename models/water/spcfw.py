@@ -6,6 +6,10 @@ Units: eV, Å, fs, amu, K.
 import numpy as np
 import torch
 from ase import units
+from numpy.typing import NDArray
+
+from ..dynamics.mts import velocity_verlet
+from ..dynamics.particles import Particles, thermal_speeds, thermalized
 
 __all__ = ["PointChargeWater", "lattice_water"]
 
@@ -16,11 +20,19 @@ ANGLE_K, ANGLE = 75.90 * KCAL, np.deg2rad(113.24)
 LJ_EPSILON, LJ_SIGMA = 0.1554252 * KCAL, 3.165492
 CHARGE_O, CHARGE_H = -0.82, 0.41
 COULOMB = units.Hartree * units.Bohr
-WOLF_ALPHA = 0.25
+WOLF_ALPHA = 0.25  # 1/Å
+MAX_FORCE = 30.0  # eV/Å, of a component: starts are on a lattice
+TIMESTEP_FS, RELAXATION_FS = 1.0, 50.0
 
 
-def lattice_water(n_molecules: int, cell: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Put randomly turned molecules on a grid; positions (n_atoms, 3), order O, H, H."""
+def lattice_water(
+    n_molecules: int, cell: NDArray[np.float64], rng: np.random.Generator
+) -> NDArray[np.float64]:
+    """Put randomly turned molecules on a grid in a cell (3, 3) of rows, Å.
+
+    Returns:
+        Positions, shape (n_atoms, 3), Å, in the order O, H, H.
+    """
     k = int(np.ceil(n_molecules ** (1 / 3)))
     sites = np.array([(i, j, m) for i in range(k) for j in range(k) for m in range(k)])
     sites = sites[rng.permutation(len(sites))[:n_molecules]] / k
@@ -75,23 +87,52 @@ class PointChargeWater:
     def equilibrate(
         self, positions: torch.Tensor, schedule: list[tuple[float, int]]
     ) -> torch.Tensor:
-        """Langevin dynamics of 1 fs through (temperature, steps); returns positions."""
-        masses = torch.tensor([15.999, 1.008, 1.008]).repeat(positions.shape[1] // 3)[:, None]
-        step, decay = 1.0 * units.fs, float(np.exp(-0.02))
-        velocities = torch.zeros_like(positions)
+        """Run Langevin dynamics.
 
-        def forces(x: torch.Tensor) -> torch.Tensor:
-            x = x.detach().requires_grad_(True)
-            return -torch.autograd.grad(self.energy(x).sum(), x)[0].clamp(-30.0, 30.0)
+        Args:
+            positions: shape (n_boxes, n_atoms, 3), Å, float64.
+            schedule: temperatures, K, and how many steps of ``TIMESTEP_FS`` at each.
 
-        f = forces(positions)
-        for temperature, n_steps in schedule:
-            thermal = torch.sqrt(units.kB * temperature / masses * (1 - decay**2))
+        Returns:
+            Positions at the end, same shape.
+        """
+        masses = np.tile([15.999, 1.008, 1.008], positions.shape[1] // 3)
+        water = LangevinParticles(masses, positions.numpy())
+
+        def evaluate() -> NDArray[np.float64]:
+            x = torch.tensor(water.positions, requires_grad=True)
+            (gradient,) = torch.autograd.grad(self.energy(x).sum(), x)
+            return -gradient.clamp(-MAX_FORCE, MAX_FORCE).numpy()
+
+        force = evaluate()
+        for water.target_K, n_steps in schedule:
             for _ in range(n_steps):
-                velocities = velocities + 0.5 * step * f / masses
-                positions = positions + 0.5 * step * velocities
-                velocities = decay * velocities + thermal * torch.randn_like(velocities)
-                positions = positions + 0.5 * step * velocities
-                f = forces(positions)
-                velocities = velocities + 0.5 * step * f / masses
-        return positions
+                force = velocity_verlet(water, force, evaluate, TIMESTEP_FS)
+        return torch.from_numpy(water.positions)
+
+
+class LangevinParticles(Particles):
+    """Particles at rest, and a Langevin thermostat in the middle of each drift (BAOAB).
+
+    The splitting of Leimkuhler and Matthews, Appl. Math. Res. Express 2013, 34 (2013).
+
+    Args:
+        masses: shape (N,), amu.
+        positions: shape (…, N, 3), Å.
+
+    Attributes:
+        target_K: temperature of the thermostat.
+    """
+
+    def __init__(self, masses: NDArray[np.float64], positions: NDArray[np.float64]) -> None:
+        super().__init__(masses, positions, np.zeros_like(positions))
+        self.target_K = 0.0
+
+    def drift(self, time_fs: float) -> None:
+        """Move for half the time before and half the time after the thermostat acts."""
+        kept = float(np.exp(-time_fs / RELAXATION_FS))
+        super().drift(0.5 * time_fs)
+        noise = torch.randn(self.velocities.shape, dtype=torch.float64).numpy()
+        speeds = thermal_speeds(self.masses, self.target_K)
+        self.velocities = thermalized(self.velocities, noise, kept, speeds)
+        super().drift(0.5 * time_fs)

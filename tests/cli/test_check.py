@@ -20,7 +20,7 @@ from halfkick.models.check.cost import cost
 from halfkick.models.check.curl import curl, exact_curl, loop_work
 from halfkick.models.check.derivatives import force_error, jumps, virial_error
 from halfkick.models.check.gap import gap
-from halfkick.models.check.heating import spread
+from halfkick.models.check.heating import evenly_spaced
 from halfkick.models.check.probe import Probe
 from halfkick.models.check.stability import period_fs
 from halfkick.models.pair import Pair
@@ -224,16 +224,16 @@ def test_small_systems_are_followed_from_several_frames():
     ]
 
     def starts(frames, dynamics):
-        said = []
+        lines = []
         found = report.check(
-            model, frames, probes=3, seconds=0.01, dynamics=dynamics, say=said.append
+            model, frames, probes=3, seconds=0.01, dynamics=dynamics, log=lines.append
         )
         assert found.dynamics_K > 0.0
-        return [text.split()[-1] for text in said if text.startswith("dynamics")]
+        return [text.split()[-1] for text in lines if text.startswith("dynamics")]
 
     assert starts(frames, 60) == ["0", "1", "2", "3"]
     assert starts(frames[:1], 60) == ["0"]
-    assert spread(range(100), 3) == [0, 49, 99] and spread(range(9), 1) == [0]
+    assert evenly_spaced(range(100), 3) == [0, 49, 99] and evenly_spaced(range(9), 1) == [0]
 
 
 def check(folder, *arguments):
@@ -269,8 +269,8 @@ def test_what_cannot_be_checked(tmp_path):
     ase.io.write(tmp_path / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2]]))
     (tmp_path / "words.md").write_text("# no structure\n")
     for arguments, message in (
-        (("python:toy:toy", "nowhere.xyz"), "expected a structure that ASE reads"),
-        (("python:toy:toy", "words.md"), "words.md': StopIteration\n"),
+        (("python:toy:toy", "nowhere.xyz"), "expected structures that ASE reads in 'nowhere.xyz'"),
+        (("python:toy:toy", "words.md"), "words.md', got StopIteration; name another file"),
         (("python:toy:toy", "gold.xyz"), "expected species that model 'toy' knows"),
     ):
         done = check(tmp_path, *arguments)

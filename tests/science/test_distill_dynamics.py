@@ -9,8 +9,10 @@ from toy import Toy, atoms
 
 from halfkick.models.base import ForceResult, Role
 from halfkick.models.distill.sample import Force
-from halfkick.models.dynamics.mts import Dynamics
-from halfkick.models.dynamics.ring_polymer import HBAR_EV_FS, RingPolymer, thermal_velocities
+from halfkick.models.dynamics.mts import MTSDynamics
+from halfkick.models.dynamics.particles import thermal_velocities
+from halfkick.models.dynamics.ring_polymer import RingPolymer
+from halfkick.models.dynamics.units import HBAR_EV_FS
 
 STIFFNESS = 40.0  # eV/Å², about that of an O-H bond, whose motion is quantum
 MASS = 1.0
@@ -30,7 +32,7 @@ def spread(beads, stride=1, fast=STIFFNESS, relaxation_fs=20.0, steps=1200):
     masses = np.full(1000, MASS)
     x = rng.normal(scale=0.05, size=(beads, 1000, 3))
     ring = RingPolymer(masses, x, thermal_velocities(masses, beads, TEMPERATURE, rng), TEMPERATURE)
-    dynamics = Dynamics(
+    dynamics = MTSDynamics(
         ring, spring(fast), spring(STIFFNESS) if stride > 1 else None,
         timestep_fs=0.25, stride=stride, relaxation_fs=relaxation_fs,
     )  # fmt: skip
@@ -80,7 +82,7 @@ def energy_drift(slow):
     masses = start.get_masses()
     velocities = thermal_velocities(masses, 1, TEMPERATURE, rng)
     ring = RingPolymer(masses, start.positions[None], velocities, TEMPERATURE)
-    dynamics = Dynamics(
+    dynamics = MTSDynamics(
         ring,
         lambda x: fast(start, x),
         (lambda x: exact(start, x)) if slow else None,

@@ -10,8 +10,8 @@ from scipy.sparse import csr_array
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
 from halfkick.models.check.heating import heating, temperature_of
 from halfkick.models.check.probe import Probe
-from halfkick.models.check.stability import EV_PER_A2_AMU
 from halfkick.models.check.trajectory import Trajectory, follow
+from halfkick.models.dynamics.units import ACCELERATION
 from halfkick.models.errors import ModelError
 
 STEP_FS = 4.0
@@ -73,9 +73,9 @@ def measured(model, stride):
     """Drift of many runs at constant energy, meV/atom/ps."""
     rng = np.random.default_rng(stride)
     (x, box), mass = start(COPIES, seed=1), 39.95
-    v = rng.normal(size=x.shape) * np.sqrt(kB * KELVIN * EV_PER_A2_AMU / mass)
+    v = rng.normal(size=x.shape) * np.sqrt(kB * KELVIN * ACCELERATION / mass)
     v -= v.mean(axis=1, keepdims=True)
-    push = 0.5 * STEP_FS * EV_PER_A2_AMU / mass
+    push = 0.5 * STEP_FS * ACCELERATION / mass
     energies = []
     forces = model.forces(x, box)
     for _ in range(OUTER_STEPS + 25):
@@ -96,7 +96,7 @@ def energy(model, x, v, mass, box):
     part = np.clip(1.0 - (d**2).sum(-1) / 3.4**2, 0.0, None)
     spheres = 0.5 * (0.6 * 3.4**2 / 8 * part**4).sum((1, 2))
     field = (model.size / model.wave * np.cos(model.wave * x)).sum((1, 2))
-    return spheres + field + 0.5 * mass * (v**2).sum((1, 2)) / EV_PER_A2_AMU
+    return spheres + field + 0.5 * mass * (v**2).sum((1, 2)) / ACCELERATION
 
 
 @pytest.mark.parametrize("stride", [16, 24])

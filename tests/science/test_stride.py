@@ -8,13 +8,14 @@ import pytest
 from halfkick.models.check import modes
 from halfkick.models.check.advice import advise
 from halfkick.models.check.cost import Cost, speed_up
-from halfkick.models.check.stability import EV_PER_A2_AMU, growth, period_fs
+from halfkick.models.check.stability import growth, period_fs
+from halfkick.models.dynamics.units import ACCELERATION
 
 
 def oscillate(slow, fast, timestep_fs, stride, outer_steps):
     """Largest amplitude of one oscillator under impulse multiple time stepping, step by step."""
     x, v, largest = 1.0, 0.0, 1.0
-    slow, fast = slow * EV_PER_A2_AMU, fast * EV_PER_A2_AMU
+    slow, fast = slow * ACCELERATION, fast * ACCELERATION
     for _ in range(outer_steps):
         v -= 0.5 * stride * timestep_fs * slow * x
         for _ in range(stride):

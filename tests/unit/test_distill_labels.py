@@ -13,8 +13,7 @@ from distilling import OPTIONS, frame, rounds
 from toy import Toy
 
 from halfkick.models.base import Role
-from halfkick.models.distill.gap import gap_by_species
-from halfkick.models.distill.given import take_labels
+from halfkick.models.distill.inputs import take_labels
 from halfkick.models.distill.sample import Force
 from halfkick.models.distill.select import farthest, pick
 from halfkick.models.distill.store import Store
@@ -58,13 +57,6 @@ def test_what_the_student_is_worst_at_is_picked():
     picked = pick(frames, [frames[0]], 2)
     assert len(picked) == 2 and any(p is frames[5] for p in picked)
     assert any(p is frames[7] for p in picked)  # the farthest from the one that is known
-
-
-def test_the_gap_by_species():
-    gap = gap_by_species([np.array([1, 8])], [np.array([[3e-3, 0, 0], [0, 0, 4e-3]])])
-    assert gap["H"]["rmse"] == pytest.approx(3 / np.sqrt(3), abs=0.01)
-    assert gap["all"]["rmse"] == pytest.approx(5 / np.sqrt(6), abs=0.01)
-    assert gap["O"]["p999"] == pytest.approx(4, abs=0.02)
 
 
 def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):

@@ -9,7 +9,7 @@ import torch
 
 from halfkick.models.backends.pet import metatrain as network
 from halfkick.models.train.worker.batch import Batch, Frame, rotations
-from halfkick.models.train.worker.dynamics import INNER_FS, STRIDE, Dynamics, own_frames
+from halfkick.models.train.worker.dynamics import INNER_FS, STRIDE, LangevinCopies, generate_frames
 from halfkick.models.train.worker.loop import Loop
 from halfkick.models.train.worker.passage import LENGTH, fast_part, in_order
 from halfkick.models.train.worker.stage import Stage
@@ -51,7 +51,7 @@ def model():
 
 def passages(model):
     """Six of them, 18 frames, and their positions (6, 3, 3n)."""
-    found = own_frames(
+    found = generate_frames(
         model, labelled.frames(4), 6, scale=1e-6, temperature_K=300.0, seed=0, in_a_row=LENGTH
     )  # fmt: skip
     assert len(found) == 6 * LENGTH
@@ -60,13 +60,13 @@ def passages(model):
 
 def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
     """A copy that gets too hot is started anew, in the middle of a passage too."""
-    thermostat = Dynamics.thermostat
+    thermostat = LangevinCopies.thermostat
 
     def heated(self, duration_fs):
-        self.atoms[0].set_momenta(1e9 * self.atoms[0].get_momenta())
+        self.particles.velocities[self.slices[0]] *= 1e9
         thermostat(self, duration_fs)
 
-    monkeypatch.setattr(Dynamics, "thermostat", heated)
+    monkeypatch.setattr(LangevinCopies, "thermostat", heated)
     _, x = passages(model)
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)
 

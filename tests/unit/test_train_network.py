@@ -15,7 +15,7 @@ from halfkick.models.errors import ModelError
 from halfkick.models.train.options import TrainOptions
 from halfkick.models.train.worker import dynamics
 from halfkick.models.train.worker.batch import Batch, Frame, rotations
-from halfkick.models.train.worker.dynamics import Dynamics, own_frames
+from halfkick.models.train.worker.dynamics import LangevinCopies, generate_frames
 from halfkick.models.train.worker.loop import out_of_memory
 from halfkick.models.train.worker.predict import errors, predict
 from halfkick.models.train.worker.sharpen import edges_of, sharpen
@@ -209,8 +209,7 @@ def test_out_of_memory_is_known():
 
 
 def total_energy(model, run):
-    atoms = run.atoms[0]
-    return energy_of(model, atoms) * run.scale + atoms.get_kinetic_energy()
+    return energy_of(model, run.atoms[0]) * run.scale + run.particles.kinetic_energy
 
 
 @pytest.mark.parametrize("corrected", [True, False])
@@ -220,8 +219,8 @@ def test_dynamics_conserves_the_conservative_energy(model, corrected, monkeypatc
     monkeypatch.setattr(dynamics, "INNER_FS", 0.25)
     monkeypatch.setattr(dynamics, "TOO_HOT", 1e9)
     if not corrected:
-        monkeypatch.setattr(Dynamics, "push", push_direct_only(Dynamics.push))
-    run = Dynamics(
+        monkeypatch.setattr(LangevinCopies, "correct", lambda self, force: (force, 0.0 * force))
+    run = LangevinCopies(
         model, labelled.frames(1), 1, scale=3.0, temperature_K=300.0,
         rng=np.random.default_rng(3),
     )  # fmt: skip
@@ -236,38 +235,29 @@ def test_dynamics_conserves_the_conservative_energy(model, corrected, monkeypatc
         assert drift > 0.03
 
 
-def push_direct_only(push):
-    def pushed(self, forces, time):
-        if forces is not self.kick:
-            push(self, forces, time)
-
-    return pushed
-
-
 def test_own_frames_have_the_temperature(model):
     """A thermostat alone: free atoms, forces scaled away."""
-    run = Dynamics(
+    run = LangevinCopies(
         model, labelled.frames(4), 200, scale=1e-6, temperature_K=250.0,
         rng=np.random.default_rng(3),
     )  # fmt: skip
-    for atoms in run.atoms:
-        atoms.set_momenta(2 * atoms.get_momenta())
+    run.particles.velocities *= 2
     for _ in range(3):
         run.thermostat(200.0)
-    heat = np.mean([a.get_kinetic_energy() / (1.5 * len(a)) for a in run.atoms])
+    heat = run.particles.kinetic_energy / (1.5 * len(run.particles.positions))
     assert heat == pytest.approx(250.0 * units.kB, rel=0.1)
-    found = own_frames(model, labelled.frames(4), 7, scale=1e-6, temperature_K=250.0, seed=0)
+    found = generate_frames(model, labelled.frames(4), 7, scale=1e-6, temperature_K=250.0, seed=0)
     assert len(found) == 7
     assert all(np.isfinite(a.positions).all() for a in found)
 
 
 def test_hot_copies_start_anew(model):
-    run = Dynamics(
+    run = LangevinCopies(
         model, labelled.frames(4), 3, scale=1e-6, temperature_K=250.0,
         rng=np.random.default_rng(3),
     )  # fmt: skip
-    run.atoms[1].set_momenta(1e9 * run.atoms[1].get_momenta())
-    run.atoms[2].set_momenta(np.nan * run.atoms[2].get_momenta())
+    run.particles.velocities[run.slices[1]] *= 1e9
+    run.particles.velocities[run.slices[2]] = np.nan
     run.step()
     assert run.restarts == 2
     assert all(np.abs(a.positions).max() < 10 for a in run.atoms)

@@ -20,7 +20,8 @@ import numpy as np
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from ....models.base import Role, Structure, without_mean_force
+from ....models.base import Role, Structure
+from ....models.gap import force_gap
 from ..force_field import ForceField
 from ..limits import max_norm
 
@@ -139,7 +140,7 @@ class GapMonitor:
             others = self._forces.get(key, {}) if comes_second else {}
             for fast, before in others.items():
                 if fast is not force_field:
-                    gap = without_mean_force(own - before)
+                    gap = force_gap(before, own, fast.role)
                     size = max_norm(gap)
                     largest[place] = size if isnan(largest[place]) else max(size, largest[place])
                     limit = min(limit, fast.limits.max_gap)

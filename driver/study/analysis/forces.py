@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.base import ForceModel, Role, Structure, without_mean_force
+from ....models.base import ForceModel, Role, Structure
 from ....models.errors import ModelError
 from ....models.pair import Pair
+from ....models.served import served_forces
 from ....models.spec import ModelSpec
 from ...run.job import Job
 
@@ -55,8 +56,7 @@ def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[
     for frame in frames if roles else ():
         (results,) = pair.evaluate([structure_of(frame)], roles)
         for role, result in results.items():
-            direct = role is Role.DIRECT
-            forces[role].append(without_mean_force(result.forces) if direct else result.forces)
+            forces[role].append(served_forces(result.forces, role))
     return forces
 
 

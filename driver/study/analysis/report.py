@@ -10,7 +10,7 @@ from functools import cached_property
 import numpy as np
 
 from ....models.base import Role
-from ....models.check.gap import compare
+from ....models.gap import force_gap, gap_statistics
 from ...run.job import labels_of
 from ...statistics import with_error
 from .collect import Analysis, analyze_together
@@ -135,10 +135,9 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     forces = both_forces(load_pair(run.job, device), some)
     scalars = []
     if len(forces) == 2:
-        numbers = np.concatenate([frame.numbers for frame in some])
-        conservative = np.concatenate(forces[Role.CONSERVATIVE])
-        direct = np.concatenate(forces[Role.DIRECT])
-        for name, gap in compare(conservative, direct, numbers).items():
+        pairs = zip(forces[Role.DIRECT], forces[Role.CONSERVATIVE], strict=True)
+        gaps = [force_gap(*pair) for pair in pairs]
+        for name, gap in gap_statistics([frame.numbers for frame in some], gaps).items():
             scalars.append(Scalar(f"gap, RMSE ({name})", "meV/Å", gap.rmse_meV_per_A, None))
             scalars.append(Scalar(f"gap, 99.9 % ({name})", "meV/Å", gap.p999_meV_per_A, None))
     return scalars, view(run.label, some, frames.times[chosen], forces)

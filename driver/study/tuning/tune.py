@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from ....models.base import Role
-from ....models.check.heating import foresee
+from ....models.check.heating import predict_drifts
 from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
 from ....models.pair import Pair
@@ -107,7 +107,7 @@ def _foresee(
 ) -> dict[int, DriftPrediction]:
     """What theory says of each stride."""
     growth = stride_growth(blocks, inner, options.strides)
-    drifts, found = foresee(probes, inner, options.strides, temperature_K=kelvin)
+    drifts, found = predict_drifts(probes, inner, options.strides, temperature_K=kelvin)
     atoms = probes[0].shape[0]
     return {
         stride: DriftPrediction(drifts[stride].rms(atoms, found, options.ps), rate)

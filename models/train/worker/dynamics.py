@@ -13,13 +13,18 @@ from ase import Atoms, units
 from ase.data import atomic_masses
 from numpy.typing import NDArray
 
+from ...base import Role
+from ...dynamics.mts import mts_step
+from ...dynamics.particles import Particles, thermal_speeds, thermalized
+from ...dynamics.units import ACCELERATION
+from ...served import served_forces
 from .batch import Batch, Frame
 from .predict import predict
 
 if TYPE_CHECKING:
     from metatrain.pet import PET
 
-__all__ = ["Dynamics", "own_frames"]
+__all__ = ["LangevinCopies", "generate_frames"]
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +32,21 @@ INNER_FS = 0.5
 STRIDE = 4
 FRICTION = 0.01  # 1/fs
 TOO_HOT = 5.0  # times the temperature: a copy that got so hot is started anew
-FASTEST = 0.3 / units.fs  # Å/fs: ten times hydrogen at 300 K; what explodes stays in reach
+FASTEST = 0.3  # Å/fs: ten times hydrogen at 300 K; what explodes stays in reach
 COPIES_ATOMS = 300  # about so many atoms move at once
-APART_FS = 20.0  # between frames that are kept
+INTERVAL_FS = 20.0  # between frames that are kept
 
 
-class Dynamics:
+class CappedParticles(Particles):
+    """Particles that drift at ``FASTEST`` at most."""
+
+    def drift(self, time_fs: float) -> None:
+        """Move freely, in no component faster than allowed."""
+        velocities = np.nan_to_num(self.velocities, nan=FASTEST).clip(-FASTEST, FASTEST)
+        self.positions = self.positions + time_fs * velocities
+
+
+class LangevinCopies:
     """Copies of structures under impulse multiple time stepping with a Langevin thermostat.
 
     Args:
@@ -42,6 +56,14 @@ class Dynamics:
         scale: eV/Å.
         temperature_K: of the thermostat and of the first velocities.
         rng: of starts, velocities and thermostat.
+
+    Attributes:
+        atoms: the copies where forces were last evaluated; a restart puts a new one in its place.
+        particles: the n atoms of all copies in a row.
+        slices: the atoms of each copy among them.
+        force: served direct force, shape (n, 3), eV/Å.
+        gap: conservative minus served direct force, shape (n, 3), eV/Å.
+        restarts: copies that got too hot and were started anew.
     """
 
     def __init__(
@@ -55,82 +77,93 @@ class Dynamics:
         rng: np.random.Generator,
     ) -> None:
         self.model, self.starts, self.scale = model.eval(), starts, scale
-        self.energy = units.kB * temperature_K
+        self.temperature_K = temperature_K
         self.rng = rng
         self.device = str(next(model.parameters()).device)
-        self.atoms = [self.start() for _ in range(copies)]
         self.restarts = 0
-        self.kick = self.correction()
+        atoms, velocities = zip(*[self.start() for _ in range(copies)], strict=True)
+        self.join(list(atoms), velocities)
 
-    def start(self) -> Atoms:
-        """A copy of some structure, with velocities."""
-        chosen = self.starts[self.rng.integers(len(self.starts))]
+    def start(self) -> tuple[Atoms, NDArray[np.float64]]:
+        """A copy of some structure, and thermal velocities, shape (N, 3), Å/fs."""
+        chosen = self.starts[int(self.rng.integers(len(self.starts)))]
         atoms = Atoms(chosen.numbers, chosen.positions, cell=chosen.cell, pbc=chosen.pbc)
-        masses = atomic_masses[atoms.numbers][:, None]
-        momenta = np.sqrt(masses * self.energy) * self.rng.normal(size=(len(atoms), 3))
-        atoms.set_momenta(momenta)
-        return atoms
+        speeds = thermal_speeds(atomic_masses[atoms.numbers], self.temperature_K)
+        return atoms, speeds[:, None] * self.rng.normal(size=(len(atoms), 3))
+
+    def join(self, atoms: list[Atoms], velocities: Sequence[NDArray[np.float64]]) -> None:
+        """Let these copies move on from where they are; velocities (N, 3) of each, Å/fs."""
+        self.atoms = atoms
+        ends = np.cumsum([len(a) for a in atoms]).tolist()
+        self.slices = [slice(end - len(a), end) for end, a in zip(ends, atoms, strict=True)]
+        masses = atomic_masses[np.concatenate([a.numbers for a in atoms])]
+        positions = np.concatenate([a.positions for a in atoms])
+        self.particles = CappedParticles(masses, positions, np.concatenate(velocities))
+        self.force, self.gap = self.evaluate(conservative=True)
 
     def copies(self) -> list[Atoms]:
-        """Where all are now, without momenta."""
+        """Where all are now."""
         return [Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for a in self.atoms]
 
-    def forces(self, *, conservative: bool) -> dict[str, list[NDArray[np.float64]]]:
-        """Direct, and if asked conservative, forces of all copies in eV/Å."""
+    def evaluate(self, *, conservative: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Evaluate all copies where they are.
+
+        Returns:
+            The served direct force and the gap, shape (n, 3), eV/Å; the gap is zero unless
+            ``conservative``.
+        """
+        for atoms, part in zip(self.atoms, self.slices, strict=True):
+            atoms.positions = self.particles.positions[part]
         none = dict.fromkeys(self.model.atomic_types, 0.0)
         frames = [Frame.of(a, self.model.cutoff, none, self.device) for a in self.atoms]
         with torch.set_grad_enabled(conservative):
             results = predict(self.model, Batch(frames), conservative=conservative)
-        ends = np.cumsum([len(a) for a in self.atoms])[:-1]
-        found = {}
-        for name in ("direct", "forces") if conservative else ("direct",):
-            values = self.scale * results[name].detach().cpu().double().numpy()
-            found[name] = np.split(values, ends)
-        found["direct"] = [f - f.mean(axis=0) for f in found["direct"]]
-        return found
-
-    def correction(self) -> list[NDArray[np.float64]]:
-        """Conservative minus direct forces; the direct ones are kept for the next inner step."""
-        found = self.forces(conservative=True)
-        self.direct = found["direct"]
-        return [c - d for c, d in zip(found["forces"], found["direct"], strict=True)]
+        forces = {
+            name: self.scale * results[name].detach().cpu().double().numpy()
+            for name in (("direct", "forces") if conservative else ("direct",))
+        }
+        direct = (forces["direct"][part] for part in self.slices)
+        force = np.concatenate([served_forces(one, Role.DIRECT) for one in direct])
+        return force, forces["forces"] - force if conservative else np.zeros_like(force)
 
     def step(self) -> None:
         """Do one outer step of ``STRIDE`` inner ones, each of ``INNER_FS``."""
-        dt = INNER_FS * units.fs
-        self.push(self.kick, 0.5 * STRIDE * dt)
-        for _ in range(STRIDE):
-            self.push(self.direct, 0.5 * dt)
-            for atoms in self.atoms:
-                velocities = np.nan_to_num(atoms.get_velocities(), nan=FASTEST)
-                atoms.positions += dt * velocities.clip(-FASTEST, FASTEST)
-            self.direct = self.forces(conservative=False)["direct"]
-            self.push(self.direct, 0.5 * dt)
-        self.kick = self.correction()
-        self.push(self.kick, 0.5 * STRIDE * dt)
+        self.force, self.gap = mts_step(
+            self.particles, self.force, self.gap, self.inner_force, self.correct,
+            timestep_fs=INNER_FS, stride=STRIDE,
+        )  # fmt: skip
         self.thermostat(STRIDE * INNER_FS)
 
-    def push(self, forces: Sequence[NDArray[np.float64]], time: float) -> None:
-        """Change momenta by the impulse of ``forces``."""
-        for atoms, force in zip(self.atoms, forces, strict=True):
-            atoms.set_momenta(atoms.get_momenta() + time * force)
+    def inner_force(self) -> NDArray[np.float64]:
+        """The force of an inner step, shape (n, 3), eV/Å."""
+        return self.evaluate(conservative=False)[0]
+
+    def correct(self, _: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Direct force and gap from one pass, shape (n, 3), eV/Å."""
+        return self.evaluate(conservative=True)
 
     def thermostat(self, duration_fs: float) -> None:
-        """Langevin's exact step for the momenta; what got too hot starts anew."""
-        keep = np.exp(-FRICTION * duration_fs)
-        again = False
-        for k, atoms in enumerate(self.atoms):
-            spread = np.sqrt((1 - keep**2) * self.energy * atoms.get_masses())[:, None]
-            momenta = keep * atoms.get_momenta()
-            atoms.set_momenta(momenta + spread * self.rng.normal(size=(len(atoms), 3)))
-            heat = atoms.get_kinetic_energy() / (1.5 * len(atoms) * self.energy)
-            if not heat < TOO_HOT:
-                self.atoms[k], self.restarts, again = self.start(), self.restarts + 1, True
-        if again:
-            self.kick = self.correction()
+        """Langevin's exact step for the velocities; what got too hot starts anew."""
+        kept = float(np.exp(-FRICTION * duration_fs))
+        masses, before = self.particles.masses, self.particles.velocities
+        atoms, velocities, restarts = list(self.atoms), [], 0
+        for k, part in enumerate(self.slices):
+            noise = self.rng.normal(size=before[part].shape)
+            speeds = thermal_speeds(masses[part], self.temperature_K)
+            v = thermalized(before[part], noise, kept, speeds)
+            kinetic = 0.5 * (masses[part] * v**2).sum() / ACCELERATION
+            if not kinetic < TOO_HOT * 0.5 * v.size * units.kB * self.temperature_K:
+                atoms[k], v = self.start()
+                restarts += 1
+            velocities.append(v)
+        if restarts:
+            self.restarts += restarts
+            self.join(atoms, velocities)
+        else:
+            self.particles.velocities = np.concatenate(velocities)
 
 
-def own_frames(
+def generate_frames(
     model: PET,
     starts: Sequence[Atoms],
     count: int,
@@ -153,25 +186,25 @@ def own_frames(
     rng = np.random.default_rng([seed, 7])
     size = np.mean([len(a) for a in starts])
     copies = int(np.clip(COPIES_ATOMS // size, 1, count))
-    dynamics = Dynamics(
+    dynamics = LangevinCopies(
         model, starts, copies, scale=scale, temperature_K=temperature_K, rng=rng
-    )  # fmt: skip
+    )
     for _ in range(round(settle_fs / (STRIDE * INNER_FS))):
         dynamics.step()
-    found: list[list[Atoms]] = []
-    while len(found) < count:
-        for _ in range(max(1, round(APART_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
+    segments: list[list[Atoms]] = []
+    while len(segments) < count:
+        for _ in range(max(1, round(INTERVAL_FS / (STRIDE * INNER_FS)) - in_a_row + 1)):
             dynamics.step()
-        live, rows = list(dynamics.atoms), [dynamics.copies()]
+        before, frames = dynamics.atoms, [dynamics.copies()]
         for _ in range(in_a_row - 1):
             dynamics.step()
-            rows.append(dynamics.copies())
-        for before, now, *row in zip(live, dynamics.atoms, *rows, strict=True):
-            started_anew = now is not before
-            if not started_anew and all(np.isfinite(atoms.positions).all() for atoms in row):
-                found.append(row)
+            frames.append(dynamics.copies())
+        for old, new, *segment in zip(before, dynamics.atoms, *frames, strict=True):
+            started_anew = new is not old
+            if not started_anew and all(np.isfinite(a.positions).all() for a in segment):
+                segments.append(segment)
         if seconds is not None and time.monotonic() - begin > seconds:
             break
     if dynamics.restarts:
         logger.warning("%d copies got too hot and were started anew", dynamics.restarts)
-    return [atoms for row in found[:count] for atoms in row]
+    return [atoms for segment in segments[:count] for atoms in segment]

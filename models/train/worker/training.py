@@ -16,7 +16,7 @@ from ase import Atoms
 from ...backends.pet import metatrain as network
 from ..options import TrainOptions
 from .batch import Batch, Frame
-from .dynamics import own_frames
+from .dynamics import generate_frames
 from .loop import Loop
 from .passage import LENGTH, Passage
 from .predict import errors, predict
@@ -166,7 +166,7 @@ class Training:
         if not path.exists():
             wanted = n_atoms * len(self.starts) // sum(len(a) for a in self.starts)
             count = max(FEWEST, min(wanted, len(self.starts)))
-            found = own_frames(
+            found = generate_frames(
                 self.model, self.starts, count, scale=self.scale,
                 temperature_K=self.options.temperature_K, seed=seed, seconds=seconds,
                 settle_fs=settle_fs, in_a_row=in_a_row,

@@ -1,0 +1,44 @@
+"""Structures from files that ASE reads."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from pathlib import Path
+
+from ase import Atoms
+
+from .base import Structure
+from .errors import ModelError
+
+__all__ = ["read_frames", "structure_of"]
+
+
+def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
+    """Read frames of a file.
+
+    Args:
+        source: ``FILE``, or ``FILE@INDEX`` as ASE understands it.
+        index: frames to take, as ASE writes slices (``:`` for all). ``None`` takes those that
+            ``source`` names, or the last one.
+
+    Raises:
+        ModelError: if ASE cannot read it, or there is no frame in it.
+    """
+    from ase.io import read
+
+    try:
+        frames = read(source, index=index)
+    except Exception as error:  # ASE's readers raise anything
+        why = str(error) or type(error).__name__
+        raise ModelError(
+            f"expected structures that ASE reads in '{source}', got {why}; name another file"
+        ) from error
+    frames = frames if isinstance(frames, list) else [frames]
+    if not frames:
+        raise ModelError(f"expected at least one frame in '{source}', got none; choose others")
+    return frames
+
+
+def structure_of(atoms: Atoms, slot: Hashable = None) -> Structure:
+    """Return a frame as a structure for a model."""
+    return Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, slot)
