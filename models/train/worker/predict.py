@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from ...backends.pet.config import Shape
+from ...backends.pet.config import PETConfig
 from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
 from ...backends.pet.network import Network
 from .batch import Batch
@@ -37,32 +37,27 @@ def predict(
     backend, edges = model.backend, batch.edges
     heads = [h for h in (ENERGY, DIRECT, STRESS) if h in backend.node_heads]
     index = {"species_to_species_index": backend.species_to_species_index}
-    run = Network(Shape.of(backend), dict(backend.named_parameters()) | index)
+    network = Network(PETConfig.from_backend(backend), dict(backend.named_parameters()) | index)
     if conservative:
         edges = edges.differentiable()
-    said = run(edges, heads)
-
-    def total(atomic: torch.Tensor) -> torch.Tensor:
-        zeros = atomic.new_zeros(batch.n_systems, *atomic.shape[1:])
-        return zeros.index_add(0, edges.systems, atomic)
-
+    predictions = network(edges, heads)
     per_atom = 1 / batch.n_atoms[:, None, None]
     results = {}
     if DIRECT in heads:
-        results["direct"] = said[DIRECT]
+        results["direct"] = predictions[DIRECT]
     if STRESS in heads:
-        virial = total(said[STRESS]).view(-1, 3, 3) * per_atom
+        virial = edges.sum_systems(predictions[STRESS]).view(-1, 3, 3) * per_atom
         results["direct_virial"] = 0.5 * (virial + virial.transpose(1, 2))
     if ENERGY in heads:
-        results["energy"] = total(said[ENERGY])[:, 0]
+        results["energy"] = edges.sum_systems(predictions[ENERGY])[:, 0]
     if conservative:
-        (gradient,) = torch.autograd.grad(
-            results["energy"].sum(), edges.vectors,
+        by_position, by_strain = edges.differentiate(
+            results["energy"].sum(), strain=STRESS in heads,
             create_graph=twice and model.training, retain_graph=model.training,
         )  # fmt: skip
-        results["forces"] = -edges.by_position(gradient)
-        if STRESS in heads:
-            results["virial"] = edges.by_strain(gradient, batch.n_systems) * per_atom
+        results["forces"] = -by_position
+        if by_strain is not None:
+            results["virial"] = by_strain * per_atom
     return results
 
 
