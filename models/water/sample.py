@@ -41,6 +41,7 @@ from ..distill.sample import Force
 from ..dynamics.mts import Dynamics
 from ..dynamics.ring_polymer import RingPolymer, thermal_velocities
 from ..load import load_model
+from ..train.labels.frames import load_frames
 from .spcfw import PointChargeWater, lattice_water
 
 AMU_PER_A3_IN_G_PER_CM3 = 1.66053907
@@ -185,7 +186,7 @@ def run_dynamics(options: argparse.Namespace) -> None:
     loaded = load_model(options.model)
     fast, slow = Force(loaded, Role.DIRECT), Force(loaded, Role.CONSERVATIVE)
     exact, molecule = exact_calculator(), isolated_molecule_energy()
-    starts = ase.io.read(options.out / "starts.xyz", ":")
+    starts = load_frames(options.out / "starts.xyz")
     for index in range(options.worker, len(starts), options.workers):
         start, rng = starts[index], np.random.default_rng([options.seed, index])
         known = {k: start.info[k] for k in ("temperature_K", "split")}

@@ -7,10 +7,10 @@ import os
 import platform
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from importlib.metadata import version
 from pathlib import Path
 
 from ....models.base import Role
+from ....models.versions import installed_versions
 from .inputs import MODES, Setup
 from .simulation import Machine
 
@@ -106,7 +106,7 @@ def describe(machine: Machine) -> dict[str, str]:
         "cores": str(os.cpu_count()),
         "threads": str(torch.get_num_threads()),
         "python": platform.python_version(),
-        **{package: version(package) for package in packages},
+        **installed_versions(packages),
     }
 
 
