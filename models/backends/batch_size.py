@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from itertools import islice, pairwise
 from typing import TypeVar
 
-__all__ = ["ChunkSize", "divide"]
+__all__ = ["ChunkSize", "divide", "is_out_of_memory"]
 
 T = TypeVar("T")
 
@@ -79,3 +79,12 @@ def divide(structures: Sequence[T], parts: int) -> list[Sequence[T]]:
     count = max(1, min(parts, len(structures)))
     cuts = [len(structures) * i // count for i in range(count + 1)]
     return [structures[a:b] for a, b in pairwise(cuts)]
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether an error was for want of memory, on a GPU or a CPU.
+
+    TorchScript leaves only the words of it.
+    """
+    text = str(error).lower()
+    return "out of memory" in text or "can't allocate memory" in text

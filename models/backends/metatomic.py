@@ -15,7 +15,7 @@ import torch
 
 from ..base import ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
-from .batch_size import ChunkSize
+from .batch_size import ChunkSize, is_out_of_memory
 from .engine import Engine, Outputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names
 from .parallel import Beside
@@ -191,12 +191,6 @@ def difference(one: ForceResult, other: ForceResult) -> float:
     energies = abs(one.energy - other.energy) / max(1, len(other.forces))
     found = max(forces, energies)
     return found if np.isfinite(found) else np.inf
-
-
-def is_out_of_memory(error: Exception) -> bool:
-    """Whether it was for want of memory: TorchScript leaves only the words."""
-    text = str(error).lower()
-    return "out of memory" in text or "can't allocate memory" in text
 
 
 def last_line(error: Exception) -> str:

@@ -6,10 +6,10 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from ..versions import installed_versions
 from .options import DistillOptions
 from .record import Record, write_atomically
 from .store import Store
@@ -87,7 +87,7 @@ class DistillCard:
             rounds=record.rounds,
             minutes=round(record.seconds / 60.0, 1),
             command=" ".join(sys.argv),
-            versions=installed_versions(),
+            versions=installed_versions(PACKAGES),
         )
 
     def write(self, model: Path) -> None:
@@ -134,14 +134,3 @@ class DistillCard:
                 "",
             ]
         )
-
-
-def installed_versions() -> dict[str, str]:
-    """Versions of the packages that take part and are there."""
-    versions = {}
-    for name in PACKAGES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions

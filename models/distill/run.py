@@ -109,12 +109,13 @@ def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
 def _check_training(options: DistillOptions) -> None:
     """Raise ModelError for what would end a training, before hours of sampling."""
     from ..backends.pet.metatrain import import_pet
-    from ..train.labels.check import FEWEST
+    from ..train.labels.check import MIN_FRAMES
 
     import_pet()
-    if options.frames < FEWEST:
+    if options.frames < MIN_FRAMES:
         raise ModelError(
-            f"expected at least {FEWEST} frames in a round, got {options.frames}; change --frames"
+            f"expected at least {MIN_FRAMES} frames in a round, got {options.frames}; "
+            f"change --frames"
         )
 
 

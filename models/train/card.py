@@ -8,11 +8,13 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Card"]
+from ..files import write_atomically
+
+__all__ = ["TrainCard"]
 
 
 @dataclass
-class Card:
+class TrainCard:
     """What a training used, took and gave; written beside the model as JSON and Markdown.
 
     Attributes:
@@ -41,14 +43,15 @@ class Card:
     notes: list[str] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: Path) -> Card:
+    def read(cls, path: Path) -> TrainCard:
         """Read the JSON of a card."""
         return cls(**json.loads(path.read_text()))
 
     def write(self, model: Path) -> None:
         """Write ``MODEL.card.json`` and ``MODEL.card.md`` beside the model."""
-        model.with_suffix(".card.json").write_text(json.dumps(asdict(self), indent=1) + "\n")
-        model.with_suffix(".card.md").write_text(self.to_markdown())
+        text = json.dumps(asdict(self), indent=1) + "\n"
+        write_atomically(model.with_suffix(".card.json"), text)
+        write_atomically(model.with_suffix(".card.md"), self.to_markdown())
 
     def to_markdown(self) -> str:
         """Return the card as text."""

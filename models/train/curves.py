@@ -21,8 +21,8 @@ from ..plotting import new_figure
 __all__ = ["draw", "read_history", "time_to_reach"]
 
 PANELS = {"forces": "conservative forces", "direct": "direct forces"}
-START = re.compile(r"\[(?P<time>[-:\d ]+)\]\[INFO\] - Starting training$")
-EPOCH = re.compile(
+START_LINE = re.compile(r"\[(?P<time>[-:\d ]+)\]\[INFO\] - Starting training$")
+EPOCH_LINE = re.compile(
     r"\[(?P<time>[-:\d ]+)\]\[INFO\] - Epoch: .* validation forces RMSE: *(?P<rmse>[\d.]+) meV/A"
 )
 """Lines of metatrain's log."""
@@ -48,11 +48,11 @@ def read_log(path: Path) -> list[dict[str, Any]]:
     """Return the epochs of a log of ``mtt train``."""
     history, begin = [], None
     for line in path.read_text().splitlines():
-        if found := START.match(line) or EPOCH.match(line):
-            now = datetime.fromisoformat(found["time"])
+        if match := START_LINE.match(line) or EPOCH_LINE.match(line):
+            now = datetime.fromisoformat(match["time"])
             begin = begin or now
-            if found.re is EPOCH:
-                errors = {"forces": float(found["rmse"])}
+            if match.re is EPOCH_LINE:
+                errors = {"forces": float(match["rmse"])}
                 history.append({"time_s": (now - begin).total_seconds(), "errors": errors})
     return history
 
@@ -67,10 +67,10 @@ def draw(folders: list[Path], path: Path) -> None:
     figure = new_figure(8.4, 3.6)
     for axis, (key, title) in zip(figure.subplots(1, 2, sharey=True), PANELS.items(), strict=True):
         for folder in folders:
-            found = [(h["time_s"], h["errors"][key]) for h in read_history(folder)
-                     if key in h["errors"]]  # fmt: skip
-            if found:
-                axis.semilogy(*zip(*found, strict=True), ".-", ms=3, lw=1, label=folder.name)
+            points = [(h["time_s"], h["errors"][key]) for h in read_history(folder)
+                      if key in h["errors"]]  # fmt: skip
+            if points:
+                axis.semilogy(*zip(*points, strict=True), ".-", ms=3, lw=1, label=folder.name)
         axis.set(title=title, xlabel="CPU time, s")
         axis.grid(which="both", lw=0.3)
         if axis.lines:

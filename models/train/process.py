@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 __all__ = ["run_worker"]
 
-POLL_S = 0.1
-OUT_OF_MEMORY = (3, -signal.SIGKILL)  # exit codes: torch's allocator; the kernel
-FAILED = 2
+POLL_INTERVAL_S = 0.1
+FAILED, OUT_OF_MEMORY = 2, 3  # exit codes of the process
+GAP_FILE = "fresh.xyz"  # self-generated frames, on which the card's gap is measured
+MEMORY_CODES = (OUT_OF_MEMORY, -signal.SIGKILL)  # torch's allocator; the kernel
 
 
 def run_worker(folder: Path, console: Console | None) -> list[str]:
@@ -32,9 +33,9 @@ def run_worker(folder: Path, console: Console | None) -> list[str]:
         ModelError: if it fails.
     """
     notes: list[str] = []
-    with bar(console) as progress:
-        while (code := watch(folder, progress)) != 0:
-            if code not in OUT_OF_MEMORY:
+    with progress_bar(console) as progress:
+        while (code := run_once(folder, progress)) != 0:
+            if code not in MEMORY_CODES:
                 raise failure(folder, code)
             note = halve_batch(folder)
             notes.append(note)
@@ -43,7 +44,7 @@ def run_worker(folder: Path, console: Console | None) -> list[str]:
 
 
 @contextmanager
-def bar(console: Console | None) -> Iterator[Progress]:
+def progress_bar(console: Console | None) -> Iterator[Progress]:
     """A progress bar with the time left; silent without a console."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
@@ -61,16 +62,16 @@ def bar(console: Console | None) -> Iterator[Progress]:
         yield progress
 
 
-def watch(folder: Path, progress: Progress) -> int:
+def run_once(folder: Path, progress: Progress) -> int:
     """Start the process, show its progress until it ends, return its exit code."""
     command = [sys.executable, "-m", "halfkick.models.train.worker", str(folder)]
     with (folder / "worker.log").open("a") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     try:
         while process.poll() is None:
-            time.sleep(POLL_S)
-            show(folder, progress)
-        show(folder, progress)
+            time.sleep(POLL_INTERVAL_S)
+            show_progress(folder, progress)
+        show_progress(folder, progress)
     finally:
         if process.poll() is None:  # interrupted
             process.terminate()
@@ -78,11 +79,11 @@ def watch(folder: Path, progress: Progress) -> int:
     return process.returncode
 
 
-def show(folder: Path, progress: Progress) -> None:
+def show_progress(folder: Path, progress: Progress) -> None:
     """Bring the bar up to date."""
-    told = folder / "progress.json"
-    if told.exists():
-        state: dict[str, Any] = json.loads(told.read_text())
+    path = folder / "progress.json"
+    if path.exists():
+        state: dict[str, Any] = json.loads(path.read_text())
         progress.update(
             progress.task_ids[0], description=state["stage"], completed=state["done"],
             errors=state["errors"],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import platform
 import shlex
 import shutil
 import sys
@@ -11,24 +12,21 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ModelError
-from .card import Card
+from ..files import write_atomically
+from ..versions import installed_versions
+from .card import TrainCard
 from .options import TrainOptions
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from .labels.prepare import Prepared
+    from .labels.prepare import PreparedData
 
 __all__ = ["train"]
 
-MINUTES = 60.0  # if nothing is said
-BATCH_ATOMS = 200
-FREE = (
-    "device",
-    "threads",
-    "batch_size",
-    "save_every_s",
-)  # options that may change when a training goes on
+DEFAULT_MINUTES = 60.0
+BATCH_ATOMS = 200  # in a step
+CHANGEABLE_OPTIONS = ("device", "threads", "batch_size", "save_every_s")  # amid a training
 PACKAGES = ("halfkick", "metatrain", "metatomic-torch", "torch", "ase", "numpy")
 
 
@@ -41,7 +39,7 @@ def train(
     work: Path | None = None,
     overwrite: bool = False,
     console: Console | None = None,
-) -> Card:
+) -> TrainCard:
     """Train a model on labelled frames; the same call goes on where a killed one was.
 
     Writes ``out`` (an exported metatomic model), and beside it, with its name, ``.ckpt`` (a
@@ -66,7 +64,7 @@ def train(
     if out.exists() and not overwrite and not (folder / "plan.json").exists():
         raise ModelError(f"expected no '{out}', got one; move it away, or pass --overwrite")
     if options.minutes is None and options.epochs is None:
-        options = replace(options, minutes=MINUTES)
+        options = replace(options, minutes=DEFAULT_MINUTES)
 
     from ..backends.pet.metatrain import check_installed
     from ..load import check_device
@@ -76,30 +74,31 @@ def train(
     check_installed()
     check_device(options.device)
     prepared = prepare(data, options, held_out)
-    for warning in prepared.warnings if console else ():
-        console.print(f"warning: {warning}")
-    plan(folder, prepared, options)
+    if console is not None:
+        for warning in prepared.warnings:
+            console.print(f"warning: {warning}")
+    write_plan(folder, prepared, options)
     notes = prepared.warnings + run_worker(folder, console)
-    card = Card(out.name, options.as_dict(), command(), prepared.summary, notes=notes)
+    card = TrainCard(out.name, options.as_dict(), command(), prepared.summary, notes=notes)
     finish(folder, prepared, card, out, options.device)
     if work is None:
         shutil.rmtree(folder)
     return card
 
 
-def plan(folder: Path, prepared: Prepared, options: TrainOptions) -> None:
+def write_plan(folder: Path, prepared: PreparedData, options: TrainOptions) -> None:
     """Write what the training process reads; ModelError if the folder is another training's."""
-    wanted = {
+    plan = {
         "options": options.as_dict(),
         "data": prepared.summary,
         "scale": prepared.scale,
         "baseline": prepared.baseline,
         "heads": prepared.heads,
     }
-    wanted = json.loads(json.dumps(wanted))
+    plan = json.loads(json.dumps(plan))
     path = folder / "plan.json"
     if path.exists():
-        differ = differences(json.loads(path.read_text()), wanted)
+        differ = differences(json.loads(path.read_text()), plan)
         if differ:
             raise ModelError(
                 f"expected folder '{folder}' to be of the same training, got one with other "
@@ -112,16 +111,17 @@ def plan(folder: Path, prepared: Prepared, options: TrainOptions) -> None:
     sizes = folder / "batch_size.json"
     if not sizes.exists() or json.loads(sizes.read_text()) > size:
         sizes.write_text(json.dumps(size))
-    path.write_text(json.dumps(wanted, indent=1))
+    write_atomically(path, json.dumps(plan, indent=1))
 
 
 def differences(old: dict[str, Any], new: dict[str, Any]) -> list[str]:
     """Names of what differs between two plans and may not."""
-    names = [k for k in new["options"] if k not in FREE and old["options"][k] != new["options"][k]]
+    fixed = [name for name in new["options"] if name not in CHANGEABLE_OPTIONS]
+    names = [name for name in fixed if old["options"][name] != new["options"][name]]
     return names + ["data"] * any(old[k] != new[k] for k in new if k != "options")
 
 
-def default_batch(prepared: Prepared) -> int:
+def default_batch(prepared: PreparedData) -> int:
     """Frames that have about ``BATCH_ATOMS`` atoms together."""
     frames = prepared.parts["train"]
     return max(1, round(BATCH_ATOMS * len(frames) / sum(len(f) for f in frames)))
@@ -133,34 +133,25 @@ def command() -> str:
     return shlex.join(["halfkick", *sys.argv[1:]]) if by_command else "halfkick.models.train.train"
 
 
-def finish(folder: Path, prepared: Prepared, card: Card, out: Path, device: str) -> None:
+def finish(folder: Path, prepared: PreparedData, card: TrainCard, out: Path, device: str) -> None:
     """Export, measure, and put everything in its place; the model itself comes last."""
-    import ase.io
-
-    from ..backends.pet import metatrain as network
+    from ..backends.pet import metatrain
+    from ..frames import read_frames
     from .measure import errors_of, gap_of, predict_frames
-    from .picture import draw_parity
+    from .parity import draw_parity
+    from .process import GAP_FILE
 
     exported = folder / "model.pt"
-    network.export(network.read(folder / "model.ckpt"), exported)
-    found = predict_frames(exported, prepared.parts["test"], device)
-    card.errors = errors_of(found)
-    if (folder / "fresh.xyz").exists():
-        fresh = ase.io.read(folder / "fresh.xyz", ":")
-        gaps = gap_of(predict_frames(exported, fresh, device))
+    metatrain.export(metatrain.read(folder / "model.ckpt"), exported)
+    predictions = predict_frames(exported, prepared.parts["test"], device)
+    card.errors = errors_of(predictions)
+    if (folder / GAP_FILE).exists():
+        gaps = gap_of(predict_frames(exported, read_frames(folder / GAP_FILE, ":"), device))
         card.gap = {name: gap.for_card() for name, gap in gaps.items()}
     card.stages = json.loads((folder / "stages.json").read_text())
-    card.versions = versions()
+    card.versions = {"Python": platform.python_version()} | installed_versions(PACKAGES)
     out.parent.mkdir(parents=True, exist_ok=True)
-    draw_parity(found, out.with_suffix(".png"))
+    draw_parity(predictions, out.with_suffix(".png"))
     card.write(out)
     shutil.copy(folder / "model.ckpt", out.with_suffix(".ckpt"))
     shutil.copy(exported, out)
-
-
-def versions() -> dict[str, str]:
-    """Versions of what took part, and of Python."""
-    import platform
-    from importlib.metadata import version
-
-    return {"Python": platform.python_version()} | {p: version(p) for p in PACKAGES}

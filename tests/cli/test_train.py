@@ -20,11 +20,11 @@ import torch
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.backends.pet import metatrain as network
+from halfkick.models.backends.pet import metatrain
 from halfkick.models.base import Role, Structure
 from halfkick.models.errors import ModelError
 from halfkick.models.load import find_checkpoint
-from halfkick.models.train import Card, TrainOptions, train
+from halfkick.models.train import TrainCard, TrainOptions, train
 from halfkick.models.train.process import run_worker
 from halfkick.models.train.worker.stage import stages_of
 from halfkick.models.train.worker.training import Training
@@ -62,7 +62,7 @@ def test_files(folder):
 
 def test_model_learnt(folder):
     """Conservative forces are better than none; the card says so, as is measured here anew."""
-    card = Card.read(folder / "model.card.json")
+    card = TrainCard.read(folder / "model.card.json")
     frames = ase.io.read(folder / "test.xyz", ":")
     model = MetatomicModel(folder / "model.pt")
     truth = np.concatenate([f.get_forces() for f in frames])
@@ -84,7 +84,7 @@ def rms(values):
 
 
 def test_card(folder):
-    card = Card.read(folder / "model.card.json")
+    card = TrainCard.read(folder / "model.card.json")
     assert card.command.startswith("halfkick train data.xyz")
     assert (
         card.data["frames"] == {"train": 40, "validation": 5, "test": 30}
@@ -101,7 +101,7 @@ def test_card(folder):
 
 
 def test_alignment_lessens_the_gap(folder):
-    alignment = Card.read(folder / "model.card.json").stages[-1]
+    alignment = TrainCard.read(folder / "model.card.json").stages[-1]
     before, after = alignment["before"], alignment["after"]
     assert after["gap"] < before["gap"]
     assert after["energy"] < before["energy"]
@@ -112,7 +112,7 @@ def test_alignment_goes_on_from_the_last_step_before(folder):
     """Counts, momenta and averages are those of the stage before; the stage after that is new."""
     steps = [torch.load(folder / f"work/stage{i}.pt", weights_only=False)["end"] for i in range(3)]
     direct, conservative, alignment = (end["counts"][0] for end in steps)
-    epochs = [s["epochs"] for s in Card.read(folder / "model.card.json").stages]
+    epochs = [s["epochs"] for s in TrainCard.read(folder / "model.card.json").stages]
     assert conservative == pytest.approx(direct * epochs[1] / epochs[0], rel=0.1)
     assert alignment - conservative == pytest.approx(direct * epochs[2] / epochs[0], rel=0.1)
 
@@ -124,8 +124,8 @@ def test_the_learning_rate_falls_once(folder):
     assert [s.name for s in restarted] == ["conservative", "alignment"]
     assert restarted[0].rates[0] < conservative.rates[0]
     for stage in (conservative, alignment, *restarted):  # heavy weights at a high rate destroy
-        assert stage.ripeness(1.0) > stage.ripeness(0.0)
-        assert stage.ripeness(0.5) == pytest.approx(1.0 - stage.learning_rate(0.5) / 5e-3)
+        assert stage.weight_ramp(1.0) > stage.weight_ramp(0.0)
+        assert stage.weight_ramp(0.5) == pytest.approx(1.0 - stage.learning_rate(0.5) / 5e-3)
     (alone,) = stages_of(TrainOptions(start=folder / "model.ckpt", recipe="alignment"))
     assert alone == replace(restarted[1], share=1.0)
 
@@ -137,7 +137,9 @@ def test_alignment_needs_a_model():
 
 def test_the_model_that_ships_can_be_trained_on():
     """By its name; a path stays what it is."""
-    network.check_covers(network.read(find_checkpoint("water")), list(network.TARGETS), [1, 8])
+    metatrain.check_covers(
+        metatrain.read(find_checkpoint("water")), list(metatrain.TARGETS), [1, 8]
+    )
     assert find_checkpoint("water.ckpt") == Path("water.ckpt")
     assert find_checkpoint("models/water") == Path("models/water")
 

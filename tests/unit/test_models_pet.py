@@ -11,8 +11,8 @@ from ase import Atoms
 from finite import BOTH, CONSERVATIVE, DIRECT
 
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.backends.pet import metatrain as network
-from halfkick.models.backends.pet.config import Shape
+from halfkick.models.backends.pet import metatrain
+from halfkick.models.backends.pet.config import PETConfig
 from halfkick.models.backends.pet.engine import PetEngine
 from halfkick.models.backends.torchscript import Script
 from halfkick.models.base import Role
@@ -38,8 +38,8 @@ HEADS = ("energy", "non_conservative_force", "non_conservative_stress")
 
 def export(path, options, heads=HEADS):
     torch.manual_seed(3)
-    made = network.new([1, 8], heads, SMALL | options, {1: -0.5, 8: -2.0})
-    network.export(made, path)
+    made = metatrain.new([1, 8], heads, SMALL | options, {1: -0.5, 8: -2.0})
+    metatrain.export(made, path)
     return path
 
 
@@ -72,8 +72,8 @@ def test_equals_torchscript(name, tmp_path):
 @pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE])
 def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
     """The twin: a mistake in the arithmetic is found at the first structure."""
-    right = Shape.weight
-    monkeypatch.setattr(Shape, "weight", lambda self, r: 0.9 * right(self, r))
+    right = PETConfig.cutoff_factors
+    monkeypatch.setattr(PETConfig, "cutoff_factors", lambda self, r: 0.9 * right(self, r))
     model = load_model("water")
     other = load_model("water?engine=torchscript")
     (atoms, *_), name = structures(), next(iter(roles))

@@ -100,7 +100,7 @@ def test_agrees_with_ase_along_a_trajectory(make, cutoff, skin):
 
 def test_a_list_that_is_kept_too_long_is_caught(monkeypatch):
     """The twin of the test above: its trajectories do make an old list wrong."""
-    monkeypatch.setattr(VerletList, "_serves", lambda self, _: self._made_for is not None)
+    monkeypatch.setattr(VerletList, "_is_valid", lambda self, _: self._reference is not None)
     kept = lists(0.3)
     with pytest.raises(AssertionError):
         for atoms in trajectory(triclinic()):
@@ -110,8 +110,8 @@ def test_a_list_that_is_kept_too_long_is_caught(monkeypatch):
 @pytest.mark.parametrize("shake, scale, looks", [(0.02, 1.0, 1), (0.0, 0.99, 1), (0.3, 1.0, 5)])
 def test_looks_for_pairs_only_where_some_could_be_missing(shake, scale, looks, monkeypatch):
     """Neither small moves nor small changes of the cell with its atoms need a new list."""
-    count, look = [], VerletList._look
-    monkeypatch.setattr(VerletList, "_look", lambda self, s: (count.append(1), look(self, s)))
+    count, build = [], VerletList._build
+    monkeypatch.setattr(VerletList, "_build", lambda self, s: (count.append(1), build(self, s)))
     kept, atoms, rng = lists(), triclinic(), np.random.default_rng(0)
     for _ in range(5):
         assert_same(atoms, of(atoms, kept, 0))
@@ -173,12 +173,12 @@ def test_joined_graphs_stay_apart():
 def test_gradients_by_positions_and_strain():
     """Of half the sum of squared distances, whose gradients are known."""
     edges = Edges.join([of(make(), lists(), None) for make in (triclinic, tiny)]).differentiable()
-    (gradient,) = torch.autograd.grad(0.5 * (edges.vectors**2).sum(), edges.vectors)
-    edges = edges.differentiable()
+    energy = 0.5 * (edges.vectors**2).sum()
+    found_by_position, by_strain = edges.differentiate(energy, strain=True)
     for k, make in enumerate((triclinic, tiny)):
         i, d = neighbor_list("iD", make(), 4.0)
         by_position = np.zeros((len(make()), 3))
         np.add.at(by_position, i, -2 * d)
-        found = edges.by_position(gradient).detach()[edges.systems == k]
+        found = found_by_position[edges.systems == k]
         np.testing.assert_allclose(found, by_position, atol=1e-10)
-        np.testing.assert_allclose(edges.by_strain(gradient, 2).detach()[k], d.T @ d, rtol=1e-12)
+        np.testing.assert_allclose(by_strain[k], d.T @ d, rtol=1e-12)

@@ -1,4 +1,4 @@
-"""The fast part of the gap, and the passages of the model's own dynamics that tell it."""
+"""The fast part of the gap, and the segments of the model's own dynamics that tell it."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 
-from halfkick.models.backends.pet import metatrain as network
-from halfkick.models.train.worker.batch import Batch, Frame, rotations
+from halfkick.models.backends.pet import metatrain
+from halfkick.models.train.worker.batch import Batch, Frame, random_rotations
 from halfkick.models.train.worker.dynamics import INNER_FS, STRIDE, LangevinCopies, generate_frames
-from halfkick.models.train.worker.loop import Loop
-from halfkick.models.train.worker.passage import LENGTH, fast_part, in_order
+from halfkick.models.train.worker.loop import TrainingLoop
+from halfkick.models.train.worker.segment import SEGMENT_LENGTH, fast_part, flatten_by_time
 from halfkick.models.train.worker.stage import Stage
 
 APART_FS = INNER_FS * STRIDE
@@ -19,9 +19,9 @@ SPECIES = {1: 0.0, 8: 0.0}
 
 
 def wave(period_fs, numbers):
-    """A gap that swings with that period, at the times of a passage, one phase for each atom."""
+    """A gap that swings with that period, at the times of a segment, one phase for each atom."""
     phases = 2 * np.pi * np.arange(len(numbers))[:, None] / len(numbers) * np.ones(3)
-    times = APART_FS * np.arange(LENGTH)
+    times = APART_FS * np.arange(SEGMENT_LENGTH)
     return torch.tensor(np.concatenate([np.sin(2 * np.pi * t / period_fs + phases) for t in times]))
 
 
@@ -29,7 +29,7 @@ def wave(period_fs, numbers):
 def test_how_much_a_vibration_counts(period_fs, share):
     numbers = torch.ones(400, dtype=torch.long)
     gap = wave(period_fs, numbers)
-    found = float(fast_part(gap, numbers.repeat(LENGTH)).square().mean().sqrt())
+    found = float(fast_part(gap, numbers.repeat(SEGMENT_LENGTH)).square().mean().sqrt())
     assert found == pytest.approx(share * 0.5**0.5, rel=1e-3)
 
 
@@ -37,7 +37,7 @@ def test_heavy_atoms_count_less():
     numbers = torch.tensor([1, 8])
     gap = torch.zeros(6, 3)
     gap[2:4] = 1.0
-    light, heavy = fast_part(gap, numbers.repeat(LENGTH)).abs()[:, 0]
+    light, heavy = fast_part(gap, numbers.repeat(SEGMENT_LENGTH)).abs()[:, 0]
     assert light == pytest.approx(1.0)
     assert heavy == pytest.approx((1.008 / 15.999) ** 0.5, rel=1e-3)
 
@@ -46,20 +46,21 @@ def test_heavy_atoms_count_less():
 def model():
     torch.manual_seed(0)
     architecture = {"d_pet": 8, "d_head": 8, "d_node": 8, "d_feedforward": 8, "num_heads": 2}
-    return network.new([1, 8], [network.ENERGY, network.DIRECT], architecture, SPECIES).eval()
+    return metatrain.new([1, 8], [metatrain.ENERGY, metatrain.DIRECT], architecture, SPECIES).eval()
 
 
-def passages(model):
+def segments(model):
     """Six of them, 18 frames, and their positions (6, 3, 3n)."""
     found = generate_frames(
-        model, labelled.frames(4), 6, scale=1e-6, temperature_K=300.0, seed=0, in_a_row=LENGTH
+        model, labelled.frames(4), 6, scale=1e-6, temperature_K=300.0, seed=0,
+        in_a_row=SEGMENT_LENGTH,
     )  # fmt: skip
-    assert len(found) == 6 * LENGTH
-    return found, np.array([a.positions for a in found]).reshape(6, LENGTH, -1)
+    assert len(found) == 6 * SEGMENT_LENGTH
+    return found, np.array([a.positions for a in found]).reshape(6, SEGMENT_LENGTH, -1)
 
 
 def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
-    """A copy that gets too hot is started anew, in the middle of a passage too."""
+    """A copy that gets too hot is started anew, in the middle of a segment too."""
     thermostat = LangevinCopies.thermostat
 
     def heated(self, duration_fs):
@@ -67,22 +68,25 @@ def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
         thermostat(self, duration_fs)
 
     monkeypatch.setattr(LangevinCopies, "thermostat", heated)
-    _, x = passages(model)
+    _, x = segments(model)
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)
 
 
 def test_passages_are_frames_of_one_copy_in_a_row(model):
-    """Frames of a passage are one outer step apart, passages far more; not so out of order."""
-    found, x = passages(model)
+    """Frames of a segment are one outer step apart, segments far more; not so out of order."""
+    found, x = segments(model)
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)  # nearly straight
     assert np.abs(np.roll(x, 1, axis=0)[:, 0] + x[:, 2] - 2 * x[:, 1]).max() > 0.1
 
-    two = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[i : i + LENGTH]) for i in (0, 3)]
-    turns = rotations(2, np.random.default_rng(0)).repeat(LENGTH, 1, 1)
-    batch = Batch(in_order(two), turns)
+    two = [
+        tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[i : i + SEGMENT_LENGTH])
+        for i in (0, 3)
+    ]
+    rotations = random_rotations(2, np.random.default_rng(0)).repeat(SEGMENT_LENGTH, 1, 1)
+    batch = Batch(flatten_by_time(two), rotations)
     n = len(found[0])
-    for k, passage in enumerate(two):
-        for j, frame in enumerate(passage):
+    for k, segment in enumerate(two):
+        for j, frame in enumerate(segment):
             start = (2 * j + k) * n
             assert torch.equal(batch.edges.numbers[start : start + n], frame.edges.numbers)
 
@@ -90,14 +94,14 @@ def test_passages_are_frames_of_one_copy_in_a_row(model):
 def test_the_fast_part_pulls_more_as_the_rate_falls(model):
     """Twice as much at half the rate, and not at all where nothing moves."""
     frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(4)]
-    moving, still = tuple(frames[:LENGTH]), tuple(frames[:1] * LENGTH)
+    moving, still = tuple(frames[:SEGMENT_LENGTH]), tuple(frames[:1] * SEGMENT_LENGTH)
 
-    def loss(passage, rate):
-        loop = Loop(
+    def loss(segment, rate):
+        loop = TrainingLoop(
             model, frames, Stage("alignment", True, (rate, rate), 1.0, 5e-3, align=True),
-            scale=1.0, batch_size=1, seed=0, epochs=1, minutes=None, own=[passage],
+            scale=1.0, batch_size=1, seed=0, epochs=1, minutes=None, self_generated=[segment],
         )  # fmt: skip
-        own = float(loop.own_loss().detach())
+        own = float(loop.alignment_loss().detach())
         return own, float(loop.loss().detach()) - own
 
     (early, labels), (later, _), (last, other) = (loss(moving, r) for r in (0.2, 0.1, 0.05))
@@ -109,10 +113,18 @@ def test_the_fast_part_pulls_more_as_the_rate_falls(model):
 
 def test_a_step_sees_as_many_own_frames_as_labelled_ones(model):
     frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(8)]
-    found, _ = passages(model)
-    own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:LENGTH])] * 5
+    found, _ = segments(model)
+    own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:SEGMENT_LENGTH])] * 5
     stage = Stage("alignment", True, (0.2, 0.2), 1.0, 5e-3, align=True)
-    loop = Loop(
-        model, frames, stage, scale=1.0, batch_size=6, seed=0, epochs=1, minutes=None, own=own
+    loop = TrainingLoop(
+        model,
+        frames,
+        stage,
+        scale=1.0,
+        batch_size=6,
+        seed=0,
+        epochs=1,
+        minutes=None,
+        self_generated=own,
     )
-    assert len(loop.choose(own, 1, LENGTH)[0]) == 2 and len(loop.choose(frames, 0)[0]) == 6
+    assert len(loop.choose(own, 1, SEGMENT_LENGTH)[0]) == 2 and len(loop.choose(frames, 0)[0]) == 6

@@ -7,8 +7,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from halfkick.models.errors import ModelError
-from halfkick.models.train.labels.baseline import find_baseline
-from halfkick.models.train.labels.prepare import prepare
+from halfkick.models.train.labels.prepare import find_baseline, prepare
 from halfkick.models.train.labels.unit import work_ratio
 from halfkick.models.train.options import TrainOptions
 

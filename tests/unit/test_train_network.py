@@ -8,20 +8,20 @@ import pytest
 import torch
 from ase import units
 
+from halfkick.models.backends.batch_size import is_out_of_memory
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.backends.pet import metatrain as network
+from halfkick.models.backends.pet import metatrain
 from halfkick.models.base import Role, Structure
 from halfkick.models.errors import ModelError
 from halfkick.models.train.options import TrainOptions
 from halfkick.models.train.worker import dynamics
-from halfkick.models.train.worker.batch import Batch, Frame, rotations
+from halfkick.models.train.worker.batch import Batch, Frame, random_rotations
 from halfkick.models.train.worker.dynamics import LangevinCopies, generate_frames
-from halfkick.models.train.worker.loop import out_of_memory
+from halfkick.models.train.worker.first_layer import edge_geometries, initialize_first_layer
 from halfkick.models.train.worker.predict import errors, predict
-from halfkick.models.train.worker.sharpen import edges_of, sharpen
 from halfkick.models.train.worker.stage import loss_of
 
-HEADS = [network.ENERGY, network.DIRECT, network.STRESS]
+HEADS = [metatrain.ENERGY, metatrain.DIRECT, metatrain.STRESS]
 BASELINE = labelled.LONE
 
 
@@ -29,8 +29,8 @@ BASELINE = labelled.LONE
 def model():
     """A network nobody trained, with kinks, so that its forces vary."""
     torch.manual_seed(1)
-    made = network.new([1, 8], HEADS, TrainOptions(size="xs").architecture, BASELINE)
-    sharpen(made, to_frames(labelled.frames(20)), seed=0)
+    made = metatrain.new([1, 8], HEADS, TrainOptions(size="xs").architecture, BASELINE)
+    initialize_first_layer(made, to_frames(labelled.frames(20)), seed=0)
     return made.eval()
 
 
@@ -83,14 +83,16 @@ def test_conservative_forces_and_virial_are_derivatives(model):
 
 
 def test_labels_turn_with_positions():
-    """A turned batch has the labels of turned atoms; untransposed turns would be seen."""
+    """A turned batch has the labels of turned atoms; untransposed rotations would be seen."""
     found = labelled.frames(3, periodic=True)
-    turns = rotations(3, np.random.default_rng(2))
-    assert torch.allclose(turns @ turns.transpose(1, 2), torch.eye(3).expand(3, 3, 3), atol=1e-5)
-    batch = Batch(to_frames(found), turns)
-    for k, (atoms, turn) in enumerate(zip(found, turns.double().numpy(), strict=True)):
+    rotations = random_rotations(3, np.random.default_rng(2))
+    assert torch.allclose(
+        rotations @ rotations.transpose(1, 2), torch.eye(3).expand(3, 3, 3), atol=1e-5
+    )
+    batch = Batch(to_frames(found), rotations)
+    for k, (atoms, rotation) in enumerate(zip(found, rotations.double().numpy(), strict=True)):
         turned = atoms.copy()
-        turned.set_cell(atoms.cell.array @ turn, scale_atoms=True)
+        turned.set_cell(atoms.cell.array @ rotation, scale_atoms=True)
         truth = labelled.labels(turned)
         forces = batch.forces[batch.edges.systems == k].numpy()
         assert forces == pytest.approx(truth["forces"], abs=1e-4)
@@ -104,24 +106,24 @@ def test_labels_turn_with_positions():
 
 def test_turns_are_even():
     """Half of them are rotoreflections, and no direction is preferred."""
-    turns = rotations(4000, np.random.default_rng(0))
-    assert torch.linalg.det(turns).mean().abs() < 0.06
-    assert turns.mean(dim=0).abs().max() < 0.05
+    rotations = random_rotations(4000, np.random.default_rng(0))
+    assert torch.linalg.det(rotations).mean().abs() < 0.06
+    assert rotations.mean(dim=0).abs().max() < 0.05
 
 
 def test_checkpoint_export_and_scale(model, tmp_path):
     """What is written reads the same; the exported model adds the baseline; mtt reads it too."""
     atoms = liquid()
     found = predict(model, Batch(to_frames([atoms]), scale=2.0), conservative=True)
-    network.rescale(model, 0.5)
+    metatrain.rescale(model, 0.5)
     halved = predict(model, Batch(to_frames([atoms])), conservative=True)
     for key, value in halved.items():
         assert torch.allclose(value, 0.5 * found[key], atol=1e-5), key
-    network.rescale(model, 2.0)
-    network.write(model, tmp_path / "model.ckpt")
-    again = network.read(tmp_path / "model.ckpt")
-    assert network.baseline_of(again) == pytest.approx(BASELINE)
-    network.export(again, tmp_path / "model.pt")
+    metatrain.rescale(model, 2.0)
+    metatrain.write(model, tmp_path / "model.ckpt")
+    again = metatrain.read(tmp_path / "model.ckpt")
+    assert metatrain.baseline_of(again) == pytest.approx(BASELINE)
+    metatrain.export(again, tmp_path / "model.pt")
     served = MetatomicModel(tmp_path / "model.pt")
     structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
     result = served.evaluate([structure], frozenset(Role))[0]
@@ -136,14 +138,14 @@ def test_checkpoint_export_and_scale(model, tmp_path):
 
 def test_start_must_cover_the_data(model, tmp_path):
     with pytest.raises(ModelError, match=r"expected a checkpoint with C, got one with energy"):
-        network.check_covers(model, HEADS, [1, 6])
+        metatrain.check_covers(model, HEADS, [1, 6])
     options = TrainOptions(size="xs").architecture | {"num_neighbors_adaptive": 6}
-    adaptive = network.new([1, 8], HEADS, options, BASELINE)
+    adaptive = metatrain.new([1, 8], HEADS, options, BASELINE)
     with pytest.raises(ModelError, match="got one with num_neighbors_adaptive; fine-tune it with"):
-        network.check_covers(adaptive, HEADS, [1, 8])
+        metatrain.check_covers(adaptive, HEADS, [1, 8])
     (tmp_path / "no.ckpt").write_text("nothing")
     with pytest.raises(ModelError, match="expected a metatrain checkpoint"):
-        network.read(tmp_path / "no.ckpt")
+        metatrain.read(tmp_path / "no.ckpt")
 
 
 def bend(model, lengths):
@@ -164,23 +166,23 @@ def bend(model, lengths):
 
 def test_sharpened_layer_tells_lengths_apart():
     torch.manual_seed(1)
-    made = network.new([1, 8], HEADS, TrainOptions(size="xs").architecture, BASELINE)
+    made = metatrain.new([1, 8], HEADS, TrainOptions(size="xs").architecture, BASELINE)
     lengths = np.linspace(0.8, 1.2, 21)
     before = bend(made, lengths)
-    sharpen(made, to_frames(labelled.frames(20)), seed=0)
+    initialize_first_layer(made, to_frames(labelled.frames(20)), seed=0)
     assert before < 0.01
     assert bend(made, lengths) > 3 * before + 0.01
 
 
 def test_bonds_are_known():
-    edges, bonded = edges_of(to_frames(labelled.frames(5)))
+    edges, bonded = edge_geometries(to_frames(labelled.frames(5)))
     assert int(bonded.sum()) == 5 * 4  # both ways; not H-H
     assert edges[bonded][:, 3].max() < 1.3
 
 
 def test_gap_pulls_at_direct_forces_only(model):
     model.train()
-    results = predict(model, Batch(to_frames([liquid()])), conservative=True, twice=False)
+    results = predict(model, Batch(to_frames([liquid()])), conservative=True, create_graph=False)
     loss_of({"gap": errors(results, Batch(to_frames([liquid()])))["gap"]}, 1.0).backward()
     gradients = {n: p.grad for n, p in model.backend.named_parameters() if "last_layers" in n}
     of_energy = [g for n, g in gradients.items() if ".energy." in n]
@@ -193,7 +195,7 @@ def test_virials_count_only_where_there_are_labels():
     """Without a head for stresses there are none, and a virial of zero would be learnt."""
     frames = to_frames(labelled.frames(3))
     for heads, counts in ((HEADS[:2], False), (HEADS, True)):
-        made = network.new([1, 8], heads, TrainOptions(size="xs").architecture, BASELINE)
+        made = metatrain.new([1, 8], heads, TrainOptions(size="xs").architecture, BASELINE)
         batch = Batch(frames)
         found = errors(predict(made.train(), batch, conservative=True), batch)
         assert ("virial" in found) == ("direct_virial" in found) == counts
@@ -202,10 +204,10 @@ def test_virials_count_only_where_there_are_labels():
 def test_out_of_memory_is_known():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**48)
-    assert out_of_memory(error.value)
+    assert is_out_of_memory(error.value)
     with pytest.raises(RuntimeError) as error:
         torch.eye(2) @ torch.eye(3)
-    assert not out_of_memory(error.value)
+    assert not is_out_of_memory(error.value)
 
 
 def total_energy(model, run):

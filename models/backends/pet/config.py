@@ -1,4 +1,4 @@
-"""The options of a PET, and the small functions that they choose."""
+"""The hyperparameters of a PET, and the small functions that they choose."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch.nn import functional
 
-__all__ = ["Shape", "silu"]
+__all__ = ["PETConfig", "silu"]
 
 KNOWN = {
     "cutoff_function": ("bump", "cosine"),
@@ -17,12 +17,19 @@ KNOWN = {
     "transformer_type": ("preln", "postln"),
     "featurizer_type": ("feedforward", "residual"),
 }
-EDGE = 1e-6  # of the bump function's width, kept clear of its poles
+BUMP_MARGIN = 1e-6  # of the bump function's width, kept clear of its poles
 
 
 @dataclass(frozen=True)
-class Shape:
-    """The options of a PET that matter to what it computes, under metatrain's names."""
+class PETConfig:
+    """The hyperparameters of a PET that matter to what it computes, under metatrain's names.
+
+    Attributes:
+        cutoff, cutoff_width: where edges end, and over which width they fade, Å.
+        cutoff_function, normalization, activation, transformer_type, featurizer_type: one of
+            ``KNOWN`` each, in lower case.
+        d_pet, d_node: widths of the embeddings of edges and of nodes.
+    """
 
     cutoff: float
     cutoff_function: str
@@ -39,7 +46,7 @@ class Shape:
     featurizer_type: str
 
     @classmethod
-    def of(cls, backend: Any) -> Shape:
+    def from_backend(cls, backend: Any) -> PETConfig:
         """Read them from metatrain's network or from its TorchScript.
 
         Raises:
@@ -55,18 +62,37 @@ class Shape:
                 raise NotImplementedError(name)
         return cls(**values)
 
-    def weight(self, distances: torch.Tensor) -> torch.Tensor:
-        """How much an edge counts, from 1 to 0 at the cutoff."""
-        past = (distances - (self.cutoff - self.cutoff_width)) / self.cutoff_width
+    def cutoff_factors(self, distances: torch.Tensor) -> torch.Tensor:
+        """How much an edge counts, from 1 inside to 0 at the cutoff.
+
+        With ``x = (r - (r_c - w)) / w`` kept within 0 and 1: ``(1 + cos πx) / 2`` (cosine) or
+        ``(1 + tanh cot πx) / 2`` (bump).
+
+        ======= ==================
+        symbol  variable
+        ======= ==================
+        ``r``   ``distances``
+        ``r_c`` ``cutoff``
+        ``w``   ``cutoff_width``
+        ``x``   ``scaled``
+        ======= ==================
+
+        Args:
+            distances: Å, any shape.
+
+        Returns:
+            The shape of ``distances``.
+        """
+        scaled = (distances - (self.cutoff - self.cutoff_width)) / self.cutoff_width
         if self.cutoff_function == "cosine":
-            return 0.5 * (1 + torch.cos(torch.pi * past.clamp(0, 1)))
-        past = past.clamp(EDGE, 1 - EDGE)
-        return 0.5 * (1 + torch.tanh(1 / torch.tan(torch.pi * past)))
+            return 0.5 * (1 + torch.cos(torch.pi * scaled.clamp(0, 1)))
+        scaled = scaled.clamp(BUMP_MARGIN, 1 - BUMP_MARGIN)
+        return 0.5 * (1 + torch.tanh(1 / torch.tan(torch.pi * scaled)))
 
     def norm(
         self, x: torch.Tensor, weight: torch.Tensor, bias: torch.Tensor | None
     ) -> torch.Tensor:
-        """Normalise each row."""
+        """Normalise each row of ``x``, shape (n, d), with ``weight`` and ``bias``, shape (d,)."""
         if self.normalization == "layernorm":
             return functional.layer_norm(x, x.shape[1:], weight, bias)
         # the mean as a product of matrices: its gradient takes half the time of torch's rms_norm
@@ -74,7 +100,14 @@ class Shape:
         return x * (mean + torch.finfo(x.dtype).eps).rsqrt() * weight
 
     def activate(self, x: torch.Tensor) -> torch.Tensor:
-        """The nonlinearity inside a transformer's feed-forward part."""
+        """The nonlinearity inside a feed-forward part.
+
+        Args:
+            x: shape (n, 2 d) for SwiGLU, values before gates; else (n, d).
+
+        Returns:
+            Shape (n, d).
+        """
         if self.activation == "silu":
             return silu(x)
         return functional.glu(x, 1)

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 import metatomic.torch as mta
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ...base import ForceResult, Structure
 from ..engine import Outputs, cut, symmetric, to_numpy
 from ..slots import Slots
-from .config import Shape
+from .config import PETConfig
 from .edges import Edges, VerletList
 from .network import Network
 
 __all__ = ["PetEngine"]
 
-BACKEND = "module.backend."
+WEIGHTS_PREFIX = "module.backend."
 UNITS = {"energy": ("eV",), "force": ("eV/Angstrom", "eV/A"), "stress": ("eV/Angstrom^3", "eV/A^3")}
 
 
 class PetEngine:
     """A PET that metatrain exported.
+
+    An :class:`~halfkick.models.backends.engine.Engine`.
 
     Args:
         model: on its device.
@@ -49,26 +52,30 @@ class PetEngine:
         if module.long_range or any(k.startswith("module.additive_models.1") for k in state):
             raise NotImplementedError("long-range or pair forces")
         check_units(model.capabilities(), names)
-        shape = Shape.of(module.backend)
-        weights = {k.removeprefix(BACKEND): v for k, v in state.items() if k.startswith(BACKEND)}
-        self._dtype = dtype
-        self._network = Network(shape, weights)
-        table = {"size": len(weights["species_to_species_index"]), "dtype": dtype, "device": device}
-        self._scales = {
-            name: by_species(state[f"module.scaler.{name}_scaler_buffer"], **table)
-            for name in names.values()
+        config = PETConfig.from_backend(module.backend)
+        weights = {
+            name.removeprefix(WEIGHTS_PREFIX): weight
+            for name, weight in state.items()
+            if name.startswith(WEIGHTS_PREFIX)
         }
-        self._baseline = None
+        self._dtype = dtype
+        self._network = Network(config, weights)
+        size = len(weights["species_to_species_index"])
+
+        def read_table(name: str) -> torch.Tensor:
+            return species_table(state[f"module.{name}_buffer"], size, dtype, device)
+
+        self._scales = {name: read_table(f"scaler.{name}_scaler") for name in names.values()}
+        self._baseline = torch.zeros(size, 1, dtype=dtype, device=device)
         if "energy" in names:
-            name = f"module.additive_models.0.{names['energy']}_composition_buffer"
-            self._baseline = by_species(state[name], **table)
-        self.lists: Slots[VerletList] = Slots(
-            lambda kept: VerletList(shape.cutoff, skin * kept, device)
+            self._baseline = read_table(f"additive_models.0.{names['energy']}_composition")
+        self._lists: Slots[VerletList] = Slots(
+            lambda kept: VerletList(config.cutoff, skin * kept, device)
         )
 
     def find_neighbors(self, structures: Sequence[Structure]) -> Edges:
         """The edges of some structures, side by side."""
-        return Edges.join([self.lists[s.slot].edges(s, self._dtype) for s in structures])
+        return Edges.join([self._lists[s.slot].edges(s, self._dtype) for s in structures])
 
     def run(
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
@@ -79,61 +86,86 @@ class PetEngine:
         if gradients:
             edges = edges.differentiable()
         with torch.set_grad_enabled(gradients):
-            said = self._network(edges, [*kinds.values()])
+            predictions = self._network(edges, [*kinds.values()])
         values = {
-            kind: said[name] * self._scales[name][edges.numbers] for kind, name in kinds.items()
+            kind: predictions[name] * self._scales[name][edges.numbers]
+            for kind, name in kinds.items()
         }
-        direct = self._direct(structures, values, edges) if "force" in values else None
+        direct = direct_results(structures, values, edges) if "force" in values else None
         if not gradients:
             return Outputs(structures, direct, None)
+        energies = values["energy"]
         return Outputs(
             structures,
             direct,
-            lambda: self._derivatives(structures, values["energy"], edges, virial),
+            lambda: self._conservative_results(structures, energies, edges, virial),
         )
 
-    def _direct(
-        self, structures: Sequence[Structure], values: Mapping[str, torch.Tensor], edges: Edges
+    def _conservative_results(
+        self, structures: Sequence[Structure], energies: torch.Tensor, edges: Edges, virial: bool
     ) -> Iterable[ForceResult]:
-        """Cut the forces, and sum what each atom adds to the virial."""
-        virials = np.zeros((len(structures), 3, 3))
-        if "stress" in values:
-            totals = sums(values["stress"], edges.systems, len(structures))
-            periodic = np.array([s.pbc.all() for s in structures])
-            virials = -symmetric(to_numpy(totals).reshape(-1, 3, 3)) * periodic[:, None, None]
-        for forces, virial in zip(cut(to_numpy(values["force"]), structures), virials, strict=True):
-            yield ForceResult(0.0, forces, virial)
-
-    def _derivatives(
-        self,
-        structures: Sequence[Structure],
-        energies: torch.Tensor,
-        edges: Edges,
-        virial: bool,
-    ) -> Iterable[ForceResult]:
-        """Differentiate the energies."""
-        (gradient,) = torch.autograd.grad(energies.sum(), edges.vectors)
+        """Differentiate the energies of n atoms, shape (n, 1), eV."""
+        by_position, by_strain = edges.differentiate(energies.sum(), strain=virial)
         with torch.no_grad():
-            forces = -to_numpy(edges.by_position(gradient))
-            virials = np.zeros((len(structures), 3, 3))
-            if virial:
-                virials = -symmetric(to_numpy(edges.by_strain(gradient, len(structures))))
-            energies = (energies[:, 0] + self._baseline[edges.numbers, 0]).double()
-            totals = sums(energies, edges.systems, len(structures))
-        parts = cut(forces, structures)
-        for energy, forces, virial in zip(to_numpy(totals), parts, virials, strict=True):
-            yield ForceResult(float(energy), forces, virial)
+            totals = edges.sum_systems((energies + self._baseline[edges.numbers]).double())
+        return split_results(structures, totals, -by_position, by_strain)
 
 
-def sums(values: torch.Tensor, systems: torch.Tensor, count: int) -> torch.Tensor:
-    """Sum what belongs to atoms over each system."""
-    return values.new_zeros(count, *values.shape[1:]).index_add(0, systems, values.detach())
+def direct_results(
+    structures: Sequence[Structure], values: Mapping[str, torch.Tensor], edges: Edges
+) -> Iterable[ForceResult]:
+    """Take direct forces as they are, and sum what each atom adds to the virial.
+
+    Args:
+        structures: n atoms in all.
+        values: ``force``, shape (n, 3), eV/Å, and if the model has it ``stress``, shape (n, 9), eV:
+            stress times volume.
+        edges: of the structures.
+
+    Returns:
+        Virials are zero for structures that are not periodic in all directions.
+    """
+    totals = None
+    if "stress" in values:
+        totals = edges.sum_systems(values["stress"].detach())
+    periodic = np.array([s.pbc.all() for s in structures])
+    return split_results(structures, None, values["force"], totals, periodic[:, None, None])
 
 
-def by_species(
+def split_results(
+    structures: Sequence[Structure],
+    energies: torch.Tensor | None,
+    forces: torch.Tensor,
+    by_strain: torch.Tensor | None,
+    factors: NDArray[np.bool_] | float = 1.0,
+) -> Iterator[ForceResult]:
+    """Give each of s structures with n atoms in all its own; what is ``None`` is zero.
+
+    Args:
+        structures: the structures.
+        energies: shape (s, 1), eV.
+        forces: shape (n, 3), eV/Å.
+        by_strain: minus the virials, with 9 numbers for each structure, eV; their symmetric part
+            counts.
+        factors: of the virials, shape (s, 1, 1).
+    """
+    count = len(structures)
+    totals = np.zeros(count) if energies is None else to_numpy(energies)[:, 0]
+    virials = np.zeros((count, 3, 3))
+    if by_strain is not None:
+        virials = -symmetric(to_numpy(by_strain).reshape(-1, 3, 3)) * factors
+    for energy, own, virial in zip(totals, cut(to_numpy(forces), structures), virials, strict=True):
+        yield ForceResult(float(energy), own, virial)
+
+
+def species_table(
     buffer: torch.Tensor, size: int, dtype: torch.dtype, device: torch.device
 ) -> torch.Tensor:
-    """Read a number for each species, or one for all, as metatrain stores it; (size, 1)."""
+    """Read a number for each species, or one for all, as metatrain stores it.
+
+    Returns:
+        By atomic number, shape (size, 1).
+    """
     import metatensor.torch as mts
 
     block = mts.load_buffer(buffer.cpu()).block()

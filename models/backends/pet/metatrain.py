@@ -1,4 +1,4 @@
-"""The network: metatrain's PET, made, read, written and exported."""
+"""metatrain's PET: made, read, written and exported."""
 
 from __future__ import annotations
 
@@ -10,11 +10,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ...errors import ModelError
+from ...files import draft_of
 
 if TYPE_CHECKING:
     from metatrain.pet import PET
 
-__all__ = ["DIRECT", "ENERGY", "STRESS", "export", "new", "read", "rescale", "write"]
+__all__ = [
+    "DIRECT",
+    "ENERGY",
+    "STRESS",
+    "baseline_of",
+    "check_covers",
+    "check_installed",
+    "export",
+    "import_pet",
+    "new",
+    "read",
+    "rescale",
+    "write",
+]
 
 ENERGY = "energy"
 DIRECT = "non_conservative_force"
@@ -138,10 +152,10 @@ def check_covers(model: PET, heads: Sequence[str], species: Sequence[int]) -> No
     """Raise ModelError unless the network has the outputs and species, and can be trained."""
     from ase.data import chemical_symbols
 
-    from .config import Shape
+    from .config import PETConfig
 
     try:
-        Shape.of(model.backend)
+        PETConfig.from_backend(model.backend)
     except NotImplementedError as part:
         raise ModelError(
             f"expected a checkpoint of a PET without parts that are not known here, got one with "
@@ -172,9 +186,8 @@ def write(model: PET, path: Path) -> None:
     """Write a metatrain checkpoint."""
     import torch
 
-    unfinished = path.with_suffix(".writing")
-    torch.save(model.get_checkpoint(), unfinished)
-    unfinished.replace(path)
+    with draft_of(path) as draft:
+        torch.save(model.get_checkpoint(), draft)
 
 
 def export(model: PET, path: Path) -> None:

@@ -1,9 +1,12 @@
 """What a PET computes, written for edges in one row.
 
-Architecture and names of weights are those of metatrain
-(https://docs.metatensor.org/metatrain/latest/architectures/generated/pet.html). Neighbours are
-padded to a rectangle only where they attend to each other, linear maps that follow each other
-directly are multiplied beforehand, and of the heads only those asked for are computed.
+Architecture, names of weights and of variables are those of metatrain
+(https://docs.metatensor.org/metatrain/latest/architectures/generated/pet.html; its
+``pet/modules/backend.py`` and ``transformer.py`` can be read beside this). Neighbours are padded to
+a rectangle only where they attend to each other, linear maps that follow each other directly are
+multiplied beforehand, and of the heads only those asked for are computed.
+
+Shapes: n atoms (nodes), e edges, Z largest atomic number, d any width.
 """
 
 from __future__ import annotations
@@ -14,24 +17,24 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from .config import Shape, silu
+from .config import PETConfig, silu
 from .edges import Edges
-from .padding import Grid, reversed_edges
+from .padding import Padding, swap
 
 __all__ = ["Network"]
 
-Features = tuple[torch.Tensor, torch.Tensor]
-"""Of the n atoms and the e edges."""
+Embeddings = tuple[torch.Tensor, torch.Tensor]
+"""Of the atoms, shape (n, d_node), and of the edges, shape (e, d_pet)."""
 
 
 @dataclass(frozen=True, eq=False)
-class Input:
-    """How a message-passing layer reads an edge.
+class FusedEmbedder:
+    """How a message-passing layer reads an edge: ``edge_embedder`` and ``compress.0`` in one.
 
     Attributes:
-        geometry: (4, d) what multiplies vector and distance.
-        species: (Z + 1, d) what each atomic number adds.
-        messages: (d, d) what multiplies the messages.
+        geometry: what multiplies vector and distance, shape (4, d_pet).
+        species: what each atomic number adds, shape (Z + 1, d_pet).
+        messages: what multiplies the messages, shape (d_pet, d_pet).
     """
 
     geometry: torch.Tensor
@@ -43,135 +46,251 @@ class Network:
     """A PET.
 
     Args:
-        shape: its options.
+        config: its hyperparameters.
         weights: by metatrain's names, ``species_to_species_index`` with them. Gradients go to
             those that want any.
     """
 
-    def __init__(self, shape: Shape, weights: Mapping[str, torch.Tensor]) -> None:
-        self.shape, self._weights = shape, weights
+    def __init__(self, config: PETConfig, weights: Mapping[str, torch.Tensor]) -> None:
+        self.config, self._weights = config, weights
         self._index = weights["species_to_species_index"].clamp(min=0)  # -1 stands for unknown
-        self._inputs = [self._fold(f"gnn_layers.{k}", k) for k in range(shape.num_gnn_layers)]
+        self._embedders = [self._fuse_embedders(k) for k in range(config.num_gnn_layers)]
 
     def __call__(self, edges: Edges, heads: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return what each head says of each atom, (n, values)."""
+        """Return what each head predicts for each atom, shape (n, values of the head)."""
         distances = torch.linalg.vector_norm(edges.vectors, dim=1, keepdim=True)
         geometry = torch.cat([edges.vectors, distances], 1)
-        weights = self.shape.weight(distances)
-        grid = Grid(edges, weights)
-        said: dict[str, torch.Tensor] = {}
-        for k, (atoms, along) in enumerate(self._features(edges, geometry, grid)):
+        cutoff_factors = self.config.cutoff_factors(distances)
+        padding = Padding(edges, cutoff_factors)
+        predictions: dict[str, torch.Tensor] = {}
+        features = self._calculate_features(edges, geometry, padding)
+        for k, (node_features, edge_features) in enumerate(features):
             for head in heads:
-                own = self._head("node", head, k, atoms)
-                own = own.index_add(0, edges.centers, self._head("edge", head, k, along) * weights)
-                said[head] = said[head] + own if head in said else own
-        return said
+                atomic = self._predict("node", head, k, node_features)
+                of_edges = self._predict("edge", head, k, edge_features) * cutoff_factors
+                atomic = atomic.index_add(0, edges.centers, of_edges)
+                predictions[head] = predictions[head] + atomic if head in predictions else atomic
+        return predictions
 
-    def _features(self, edges: Edges, geometry: torch.Tensor, grid: Grid) -> Iterator[Features]:
-        """Run the message-passing layers; yield what the heads read."""
-        residual = self.shape.featurizer_type == "residual"
-        atoms = self._of_species("node_embedders.0", edges.numbers)
-        messages = None
-        for k, layer in enumerate(self._inputs):
+    def _calculate_features(
+        self, edges: Edges, geometry: torch.Tensor, padding: Padding
+    ) -> Iterator[Embeddings]:
+        """Run the message-passing layers; yield what the heads read.
+
+        Args:
+            edges: e of them.
+            geometry: vector and distance of each edge, shape (e, 4), Å.
+            padding: of these edges.
+        """
+        residual = self.config.featurizer_type == "residual"
+        node_embeddings = self._embedding("node_embedders.0", edges.numbers)
+        messages = self._embedding("edge_embedder", edges.neighbors)
+        for k in range(self.config.num_gnn_layers):
             if residual and k:
-                atoms = self._of_species(f"node_embedders.{k}", edges.numbers)
-            tokens = torch.addmm(
-                layer.species.index_select(0, edges.neighbors), geometry, layer.geometry
+                node_embeddings = self._embedding(f"node_embedders.{k}", edges.numbers)
+            node_embeddings, edge_embeddings = self._gnn_layer(
+                k, node_embeddings, messages, edges, geometry, padding
             )
-            if messages is None:
-                messages = self._of_species("edge_embedder", edges.neighbors)
-            else:
-                tokens = tokens + messages @ layer.messages
-            along = self._linear(silu(tokens), f"gnn_layers.{k}.compress.2")
-            for j in range(self.shape.num_attention_layers):
-                atoms, along = self._transform(
-                    f"gnn_layers.{k}.trans.layers.{j}", atoms, along, grid
-                )
-            back = reversed_edges(along, edges)
+            reversed_embeddings = swap(edge_embeddings, edges)
             if residual:
-                yield atoms, along
-                messages = 0.5 * (messages + back)
+                yield node_embeddings, edge_embeddings
+                messages = 0.5 * (messages + reversed_embeddings)
             else:
-                mixed = self._norm(torch.cat([along, back], 1), f"combination_norms.{k}", True)
-                mixed = silu(self._linear(mixed, f"combination_mlps.{k}.0"))
-                messages = messages + along + self._linear(mixed, f"combination_mlps.{k}.2")
-        if not residual and messages is not None:
-            yield atoms, messages
+                concatenated = torch.cat([edge_embeddings, reversed_embeddings], 1)
+                combined = self._combination_mlp(concatenated, k)
+                messages = messages + edge_embeddings + combined
+        if not residual:
+            yield node_embeddings, messages
 
-    def _transform(
-        self, name: str, atoms: torch.Tensor, along: torch.Tensor, grid: Grid
-    ) -> Features:
-        """Pass through one transformer layer."""
-        wide = self.shape.d_node != self.shape.d_pet
-        own = self._linear(atoms, f"{name}.center_contraction") if wide else atoms
-        attended, fed = f"{name}.norm_attention", f"{name}.norm_mlp"
-        if self.shape.transformer_type == "preln":
-            heard, news = self._attend(
-                name, self._norm(own, attended), self._norm(along, attended), grid
+    def _gnn_layer(
+        self,
+        layer: int,
+        node_embeddings: torch.Tensor,
+        messages: torch.Tensor,
+        edges: Edges,
+        geometry: torch.Tensor,
+        padding: Padding,
+    ) -> Embeddings:
+        """Pass through one message-passing layer, metatrain's ``CartesianTransformer``.
+
+        Args:
+            layer: its number.
+            node_embeddings: shape (n, d_node).
+            messages: shape (e, d_pet).
+            edges: e of them.
+            geometry: vector and distance of each edge, shape (e, 4), Å.
+            padding: of these edges.
+        """
+        embedder = self._embedders[layer]
+        edge_tokens = torch.addmm(
+            embedder.species.index_select(0, edges.neighbors), geometry, embedder.geometry
+        )
+        if layer:  # the first messages are part of the species
+            edge_tokens = edge_tokens + messages @ embedder.messages
+        edge_embeddings = self._linear(silu(edge_tokens), f"gnn_layers.{layer}.compress.2")
+        for j in range(self.config.num_attention_layers):
+            node_embeddings, edge_embeddings = self._transformer_layer(
+                f"gnn_layers.{layer}.trans.layers.{j}", node_embeddings, edge_embeddings, padding
             )
-            along = along + news
-            own, along = heard, along + self._feed(self._norm(along, fed), f"{name}.mlp")
-        else:
-            heard, news = self._attend(name, own, along, grid)
-            both = self._norm(own + heard, attended), self._norm(along + news, attended)
-            own, along = (self._norm(x + self._feed(x, f"{name}.mlp"), fed) for x in both)
-        if not wide:
-            return own, along
-        atoms = atoms + self._linear(own, f"{name}.center_expansion")
-        centers = self._norm(atoms, f"{name}.norm_center_features")
-        return atoms + self._feed(centers, f"{name}.center_mlp"), along
+        return node_embeddings, edge_embeddings
 
-    def _attend(self, name: str, atoms: torch.Tensor, along: torch.Tensor, grid: Grid) -> Features:
-        """Let each atom and its edges attend to each other."""
+    def _combination_mlp(self, concatenated: torch.Tensor, layer: int) -> torch.Tensor:
+        """Mix the embeddings of both directions of each edge, shape (e, 2 d_pet), to (e, d_pet)."""
+        normed = self._norm(concatenated, f"combination_norms.{layer}", layer_norm=True)
+        hidden = silu(self._linear(normed, f"combination_mlps.{layer}.0"))
+        return self._linear(hidden, f"combination_mlps.{layer}.2")
+
+    def _transformer_layer(
+        self,
+        name: str,
+        node_embeddings: torch.Tensor,
+        edge_embeddings: torch.Tensor,
+        padding: Padding,
+    ) -> Embeddings:
+        """Pass through one transformer layer, shapes (n, d_node) and (e, d_pet)."""
+        expanded = self.config.d_node != self.config.d_pet
+        nodes = node_embeddings
+        if expanded:
+            nodes = self._linear(node_embeddings, f"{name}.center_contraction")
+        if self.config.transformer_type == "preln":
+            nodes, edge_embeddings = self._pre_ln(name, nodes, edge_embeddings, padding)
+        else:
+            nodes, edge_embeddings = self._post_ln(name, nodes, edge_embeddings, padding)
+        if not expanded:
+            return nodes, edge_embeddings
+        node_embeddings = node_embeddings + self._linear(nodes, f"{name}.center_expansion")
+        normed = self._norm(node_embeddings, f"{name}.norm_center_features")
+        return node_embeddings + self._mlp(normed, f"{name}.center_mlp"), edge_embeddings
+
+    def _pre_ln(
+        self, name: str, nodes: torch.Tensor, edge_embeddings: torch.Tensor, padding: Padding
+    ) -> Embeddings:
+        """Attention and feed-forward part, each after a norm; shapes (n, d_pet) and (e, d_pet).
+
+        As in metatrain, atoms get the attention's output alone: no residual, no feed-forward part.
+        """
+        attended_nodes, attended_edges = self._attention(
+            name,
+            self._norm(nodes, f"{name}.norm_attention"),
+            self._norm(edge_embeddings, f"{name}.norm_attention"),
+            padding,
+        )
+        edge_embeddings = edge_embeddings + attended_edges
+        normed = self._norm(edge_embeddings, f"{name}.norm_mlp")
+        return attended_nodes, edge_embeddings + self._mlp(normed, f"{name}.mlp")
+
+    def _post_ln(
+        self, name: str, nodes: torch.Tensor, edge_embeddings: torch.Tensor, padding: Padding
+    ) -> Embeddings:
+        """Attention and feed-forward part, each before a norm; shapes (n, d_pet) and (e, d_pet)."""
+        attended = self._attention(name, nodes, edge_embeddings, padding)
+        nodes, edge_embeddings = (
+            self._norm(x + y, f"{name}.norm_attention")
+            for x, y in zip((nodes, edge_embeddings), attended, strict=True)
+        )
+        nodes, edge_embeddings = (
+            self._norm(x + self._mlp(x, f"{name}.mlp"), f"{name}.norm_mlp")
+            for x in (nodes, edge_embeddings)
+        )
+        return nodes, edge_embeddings
+
+    def _attention(
+        self, name: str, nodes: torch.Tensor, edge_embeddings: torch.Tensor, padding: Padding
+    ) -> Embeddings:
+        """Let each atom and its edges attend to each other.
+
+        ``softmax(Q Kᵀ / (√d T) + log f) V`` for each head
+
+        ========= ========================= ===================
+        symbol    variable                  shape
+        ========= ========================= ===================
+        ``Q K V`` ``queries, keys, values`` (n, heads, k, d)
+        ``T``     ``attention_temperature``
+        ``log f`` ``padding.mask``          (n, 1, 1, k)
+        ========= ========================= ===================
+
+        Args:
+            name: of the transformer layer.
+            nodes: shape (n, d_pet).
+            edge_embeddings: shape (e, d_pet).
+            padding: of the edges.
+
+        Returns:
+            Shapes (n, d_pet) and (e, d_pet).
+        """
         first, last = f"{name}.attention.input_linear", f"{name}.attention.output_linear"
-        tokens = grid.fill(self._linear(atoms, first), self._linear(along, first))
+        tokens = padding.pad(self._linear(nodes, first), self._linear(edge_embeddings, first))
         n, k, width = tokens.shape
-        heads = self.shape.num_heads
-        size = width // (3 * heads)
-        queries, keys, values = tokens.view(n, k, 3, heads, size).permute(2, 0, 3, 1, 4)
-        scale = 1 / (size**0.5 * self.shape.attention_temperature)
+        heads = self.config.num_heads
+        head_dim = width // (3 * heads)
+        queries, keys, values = tokens.view(n, k, 3, heads, head_dim).permute(2, 0, 3, 1, 4)
+        scale = 1 / (head_dim**0.5 * self.config.attention_temperature)
         if tokens.requires_grad:  # torch's own has no second gradient, nor one by the mask
-            scores = (scale * queries) @ keys.transpose(2, 3) + grid.mask
-            heard = scores.softmax(3) @ values
+            scores = (scale * queries) @ keys.transpose(2, 3) + padding.mask
+            attended = scores.softmax(3) @ values
         else:
-            heard = functional.scaled_dot_product_attention(
-                queries, keys, values, attn_mask=grid.mask, scale=scale
+            attended = functional.scaled_dot_product_attention(
+                queries, keys, values, attn_mask=padding.mask, scale=scale
             )
-        atoms, along = grid.take(heard.transpose(1, 2).reshape(n, k, -1))
-        return self._linear(atoms, last), self._linear(along, last)
+        nodes, edge_embeddings = padding.unpad(attended.transpose(1, 2).reshape(n, k, -1))
+        return self._linear(nodes, last), self._linear(edge_embeddings, last)
 
-    def _head(self, kind: str, head: str, layer: int, x: torch.Tensor) -> torch.Tensor:
-        """What a head says of each row."""
+    def _predict(self, kind: str, head: str, layer: int, features: torch.Tensor) -> torch.Tensor:
+        """What a head predicts for each row, shape (rows, values of the head).
+
+        Args:
+            kind: ``node`` or ``edge``.
+            head: its name.
+            layer: whose features these are.
+            features: shape (n, d_node) or (e, d_pet).
+        """
         name = f"{kind}_heads.{head}.{layer}"
-        hidden = silu(self._linear(silu(self._linear(x, f"{name}.0")), f"{name}.2"))
+        hidden = silu(self._linear(silu(self._linear(features, f"{name}.0")), f"{name}.2"))
         return self._linear(hidden, f"{kind}_last_layers.{head}.{layer}.{head}___0")
 
-    def _feed(self, x: torch.Tensor, name: str) -> torch.Tensor:
-        """The feed-forward part."""
-        return self._linear(self.shape.activate(self._linear(x, f"{name}.w_in")), f"{name}.w_out")
+    def _mlp(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        """The feed-forward part, shape (rows, d) as ``x``."""
+        return self._linear(self.config.activate(self._linear(x, f"{name}.w_in")), f"{name}.w_out")
 
-    def _norm(self, x: torch.Tensor, name: str, layer: bool = False) -> torch.Tensor:
+    def _norm(self, x: torch.Tensor, name: str, layer_norm: bool = False) -> torch.Tensor:
+        """Normalise the rows of ``x``, shape (rows, d), as configured or by a layer norm."""
         weight, bias = self._weights[f"{name}.weight"], self._weights.get(f"{name}.bias")
-        if layer:
+        if layer_norm:
             return functional.layer_norm(x, x.shape[1:], weight, bias)
-        return self.shape.norm(x, weight, bias)
+        return self.config.norm(x, weight, bias)
 
     def _linear(self, x: torch.Tensor, name: str) -> torch.Tensor:
+        """A linear layer, from shape (rows, d) to (rows, d')."""
         return functional.linear(x, self._weights[f"{name}.weight"], self._weights[f"{name}.bias"])
 
-    def _of_species(self, name: str, numbers: torch.Tensor | None = None) -> torch.Tensor:
-        """The rows of an embedding by atomic number, all of them or some."""
+    def _embedding(self, name: str, numbers: torch.Tensor | None = None) -> torch.Tensor:
+        """Rows of an embedding, shape (rows, d): for ``numbers``, shape (rows,), or for 0 to Z."""
         index = self._index if numbers is None else self._index.index_select(0, numbers)
         return self._weights[f"{name}.weight"].index_select(0, index)
 
-    def _fold(self, name: str, layer: int) -> Input:
-        """Multiply out what a layer does to geometry and species before its first silu."""
-        into, bias = (self._weights[f"{name}.compress.0.{x}"] for x in ("weight", "bias"))
-        of_geometry, *of_species, of_messages = into.T.split(self.shape.d_pet)
+    def _fuse_embedders(self, layer: int) -> FusedEmbedder:
+        """Multiply out what a layer does to geometry and species before its first silu.
+
+        ``G (E g + e) + S s + M m + b`` is ``(G E) g + (G e + S s + b) + M m``
+
+        ========= ====================================== ==============
+        symbol    weights                                variable
+        ========= ====================================== ==============
+        ``G S M`` columns of ``compress.0.weight``       ``of_geometry, of_species, of_messages``
+        ``b``     ``compress.0.bias``                    ``bias``
+        ``E e``   ``edge_embedder``                      ``embed, offset``
+        ``g``     vector and distance of the edge
+        ``s``     ``neighbor_embedder`` of its neighbour
+        ``m``     messages; in the first layer ``edge_embedder`` of the species, and no ``S s``
+        ========= ====================================== ==============
+        """
+        name = f"gnn_layers.{layer}"
+        weight, bias = (self._weights[f"{name}.compress.0.{x}"] for x in ("weight", "bias"))
+        of_geometry, *of_species, of_messages = weight.T.split(self.config.d_pet)
         embed, offset = (self._weights[f"{name}.edge_embedder.{x}"] for x in ("weight", "bias"))
         species = bias + offset @ of_geometry
         if layer:
-            species = species + self._of_species(f"{name}.neighbor_embedder") @ of_species[0]
+            species = species + self._embedding(f"{name}.neighbor_embedder") @ of_species[0]
         else:  # the first messages are the species
-            species = species + self._of_species("edge_embedder") @ of_messages
-        return Input(embed.T @ of_geometry, species, of_messages)
+            species = species + self._embedding("edge_embedder") @ of_messages
+        return FusedEmbedder(embed.T @ of_geometry, species, of_messages)

@@ -7,16 +7,18 @@ from collections.abc import Sequence
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from ...errors import ModelError
-from .frames import Keys
+from .frames import LabelKeys
 
 __all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]
 
-FEWEST = 20
+MIN_FRAMES = 20
+OUTLIER_SPREADS = 15  # robust standard deviations from the median
 
 
-def check_labels(frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool) -> None:
+def check_labels(frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy: bool) -> None:
     """Raise ModelError if labels are missing or not finite, naming the first frame.
 
     Args:
@@ -25,9 +27,9 @@ def check_labels(frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool
         path: named in errors.
         energy: whether energies are needed.
     """
-    if len(frames) < FEWEST:
+    if len(frames) < MIN_FRAMES:
         raise ModelError(
-            f"expected at least {FEWEST} frames of more than one atom, got {len(frames)} in "
+            f"expected at least {MIN_FRAMES} frames of more than one atom, got {len(frames)} in "
             f"'{path}'; make more"
         )
     for kind in ("forces", "energy", "stress"):
@@ -59,11 +61,11 @@ def check_labels(frames: Sequence[Atoms], keys: Keys, path: str, *, energy: bool
 def check_forces(frames: Sequence[Atoms], path: str, max_force: float) -> None:
     """Raise ModelError if a force is above ``max_force`` (eV/Å), naming the frame."""
     for atoms in frames:
-        size = np.linalg.norm(atoms.calc.results["forces"], axis=1)
-        if size.max() > max_force:
+        norms = np.linalg.norm(atoms.calc.results["forces"], axis=1)
+        if norms.max() > max_force:
             raise ModelError(
-                f"expected forces up to {max_force:g} eV/Å, got {size.max():.4g} on atom "
-                f"{size.argmax()} of frame {atoms.info['frame']} of '{path}'; remove the frame or "
+                f"expected forces up to {max_force:g} eV/Å, got {norms.max():.4g} on atom "
+                f"{norms.argmax()} of frame {atoms.info['frame']} of '{path}'; remove the frame or "
                 f"raise --max-force"
             )
 
@@ -73,11 +75,11 @@ def check_periodicity(frames: Sequence[Atoms], path: str, *, stress: bool) -> li
     groups: dict[tuple[bool, ...], list[int]] = {}
     for atoms in frames:
         groups.setdefault(tuple(bool(p) for p in atoms.pbc), []).append(atoms.info["frame"])
-    for pbc, found in groups.items():
+    for pbc, indices in groups.items():
         if stress and not all(pbc):
             raise ModelError(
                 f"expected frames with stress to be periodic in three directions, got pbc "
-                f"{name_of(pbc)} in frame {found[0]} of '{path}'; set pbc, or leave stresses out "
+                f"{name_of(pbc)} in frame {indices[0]} of '{path}'; set pbc, or leave stresses out "
                 f"with --stress-key none"
             )
     for atoms in frames:
@@ -111,12 +113,13 @@ def check_species(frames: Sequence[Atoms], known: set[int], path: str) -> None:
             )
 
 
-def find_outliers(frames: Sequence[Atoms], residuals: np.ndarray | None) -> list[str]:
+def find_outliers(frames: Sequence[Atoms], residuals: NDArray[np.float64] | None) -> list[str]:
     """Return warnings of frames that stand far apart from all others.
 
     Args:
         frames: labelled.
-        residuals: energies less the baseline, eV per atom; ``None`` without energies.
+        residuals: energies less the baseline, eV per atom, shape (frames,); ``None`` without
+            energies.
     """
     warnings = []
     largest = [np.linalg.norm(f.calc.results["forces"], axis=1).max() for f in frames]
@@ -124,12 +127,12 @@ def find_outliers(frames: Sequence[Atoms], residuals: np.ndarray | None) -> list
     if residuals is not None:
         quantities["energy (eV/atom, less the baseline)"] = residuals
     for what, values in quantities.items():
-        middle = np.median(values)
-        spread = 1.4826 * np.median(np.abs(values - middle))
-        far = np.abs(values - middle) > 15 * max(spread, 1e-3)
-        for k in np.flatnonzero(far)[:5]:
+        median = np.median(values)
+        spread = 1.4826 * np.median(np.abs(values - median))  # of a Gaussian, its deviation
+        is_outlier = np.abs(values - median) > OUTLIER_SPREADS * max(spread, 1e-3)
+        for k in np.flatnonzero(is_outlier)[:5]:
             warnings.append(
                 f"frame {frames[k].info['frame']} stands apart: {what} {values[k]:.3g}, median "
-                f"{middle:.3g}; look at it"
+                f"{median:.3g}; look at it"
             )
     return warnings

@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
+from numpy.typing import NDArray
 
 from ...errors import ModelError
 
-__all__ = ["Keys", "find_keys", "is_lone_atom", "label", "read_frames"]
+__all__ = ["LabelKeys", "find_keys", "is_lone_atom", "label", "read_frames"]
 
 PATTERNS = {
     "energy": re.compile(r"energy|^e$", re.IGNORECASE),
@@ -26,7 +26,7 @@ ABSENT = "none"
 
 
 @dataclass(frozen=True)
-class Keys:
+class LabelKeys:
     """Names of the labels in the file; ``None`` for what it lacks."""
 
     energy: str | None
@@ -43,7 +43,7 @@ def read_frames(path: Path) -> list[Atoms]:
     if not path.is_file():
         raise ModelError(f"expected a file of frames, got '{path}', which does not exist")
     try:
-        frames = ase.io.read(path, ":")
+        frames = read_frames(path, ":")
     except Exception as error:  # each of ASE's readers raises its own
         raise ModelError(
             f"expected frames that ASE can read, got '{path}' "
@@ -61,17 +61,15 @@ def is_lone_atom(atoms: Atoms) -> bool:
 
 def find_keys(
     frames: Sequence[Atoms], energy: str | None, forces: str | None, stress: str | None
-) -> Keys:
+) -> LabelKeys:
     """Find the names of the labels, or check those given.
 
     Raises:
         ModelError: if forces are missing, or there are several candidates.
     """
-    if energy is None or forces is None or stress is None:
-        found = {kind: candidates(frames, kind) for kind in PATTERNS}
-    given = {"energy": energy, "forces": forces, "stress": stress}
+    asked = {"energy": energy, "forces": forces, "stress": stress}
     names: dict[str, str | None] = {}
-    for kind, name in given.items():
+    for kind, name in asked.items():
         if name == ABSENT:
             names[kind] = None
         elif name is not None:
@@ -83,8 +81,8 @@ def find_keys(
                 )
             names[kind] = name
         else:
-            names[kind] = choose(kind, found[kind])
-    return Keys(**names)
+            names[kind] = choose(kind, candidates(frames, kind))
+    return LabelKeys(**names)
 
 
 def choose(kind: str, names: Sequence[str]) -> str | None:
@@ -110,7 +108,11 @@ def candidates(frames: Sequence[Atoms], kind: str) -> list[str]:
 
 
 def value_of(atoms: Atoms, kind: str, name: str) -> Any:
-    """Return a label of the right shape (stress as ASE means it, 3 × 3), else ``None``."""
+    """Return a label of the right shape, else ``None``.
+
+    Returns:
+        Energy as a float, forces of shape (N, 3), or stress of shape (3, 3) as ASE means it.
+    """
     results = {} if atoms.calc is None else atoms.calc.results
     held = atoms.arrays if kind == "forces" else atoms.info
     value = results.get(name, held.get(name))
@@ -127,8 +129,14 @@ def value_of(atoms: Atoms, kind: str, name: str) -> Any:
     return stress_of(atoms, value, virial="virial" in name.lower())
 
 
-def stress_of(atoms: Atoms, value: np.ndarray, virial: bool) -> np.ndarray | None:
-    """Return the stress (3, 3), eV/Å³, from six or nine numbers of it or of the virial."""
+def stress_of(atoms: Atoms, value: NDArray[np.float64], virial: bool) -> NDArray[np.float64] | None:
+    """Return the stress, shape (3, 3), eV/Å³, from numbers of it or of the virial ``-V σ``.
+
+    Args:
+        atoms: the frame; without a volume ``V`` a virial gives no stress.
+        value: six numbers (xx, yy, zz, yz, xz, xy) or nine, of any shape; of others none is made.
+        virial: whether it is the virial, eV.
+    """
     if value.size == 6:
         xx, yy, zz, yz, xz, xy = value.ravel()
         value = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
@@ -141,7 +149,7 @@ def stress_of(atoms: Atoms, value: np.ndarray, virial: bool) -> np.ndarray | Non
     return -value / volume if volume else None
 
 
-def label(atoms: Atoms, keys: Keys, index: int) -> Atoms:
+def label(atoms: Atoms, keys: LabelKeys, index: int) -> Atoms:
     """Return the frame with its labels in a calculator, and its ``index`` in its ``info``."""
     results: dict[str, Any] = {}
     for kind in ("energy", "forces", "stress"):
@@ -150,8 +158,7 @@ def label(atoms: Atoms, keys: Keys, index: int) -> Atoms:
         if value is not None:
             results[kind] = value
     if "stress" in results:
-        full = results["stress"]
-        results["stress"] = full[[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
+        results["stress"] = results["stress"][[0, 1, 2, 1, 0, 0], [0, 1, 2, 2, 2, 1]]
     clean = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     kept = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, np.integer))}
     clean.info = kept | {"frame": index}

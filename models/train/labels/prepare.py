@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,21 +13,21 @@ import ase.io
 import numpy as np
 from ase import Atoms
 from ase.data import chemical_symbols
+from numpy.typing import NDArray
 
 from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
 from ...errors import ModelError
 from ..options import TrainOptions
-from .baseline import find_baseline, residuals
 from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers
-from .frames import Keys, find_keys, is_lone_atom, label, read_frames
+from .frames import LabelKeys, find_keys, is_lone_atom, label, read_frames
 from .split import split
 from .unit import check_units
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["PreparedData", "find_baseline", "prepare"]
 
 
 @dataclass
-class Prepared:
+class PreparedData:
     """Frames in parts, with labels, and what follows from them.
 
     Attributes:
@@ -52,7 +52,7 @@ class Prepared:
             ase.io.write(folder / f"{part}.xyz", frames, format="extxyz")
 
 
-def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepared:
+def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> PreparedData:
     """Read, check and divide the data.
 
     Raises:
@@ -62,10 +62,10 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
     frames, lone, keys, warnings = load(data, options, energy=energy)
     stress = keys.stress is not None
     parts, how = split(frames, test=held_out is None, seed=options.seed)
-    known = {z for f in parts["train"] for z in f.numbers.tolist()}
+    species = {z for f in parts["train"] for z in f.numbers.tolist()}
     if held_out is not None:
         parts["test"], _, _, more = load(held_out, options, energy=energy)
-        check_species(parts["test"], known, str(held_out))
+        check_species(parts["test"], species, str(held_out))
         warnings += more
     for part, members in parts.items():
         if not members:
@@ -73,22 +73,21 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
                 f"expected frames for {part}, got none of the {len(frames)} in '{data}' "
                 f"(split by {how}); add frames"
             )
-        check_species(members, known, str(data))
-    baseline, origin = dict.fromkeys(sorted(known), 0.0), "none"
+        check_species(members, species, str(data))
+    baseline, origin = dict.fromkeys(sorted(species), 0.0), "none"
     if energy:
         baseline, origin = find_baseline(parts["train"], lone)
-    left = residuals(frames, baseline) if energy else None
-    warnings += find_outliers(frames, left)
+    warnings += find_outliers(frames, residuals(frames, baseline) if energy else None)
     forces = np.concatenate([f.calc.results["forces"] for f in parts["train"]])
     summary = summarise(data, held_out, parts, keys, how, origin)
     heads = [ENERGY] * energy + [DIRECT] + [STRESS] * stress
     scale = float(np.sqrt(np.mean(forces**2)))
-    return Prepared(parts, baseline, scale, heads, summary, warnings)
+    return PreparedData(parts, baseline, scale, heads, summary, warnings)
 
 
 def load(
     path: Path, options: TrainOptions, *, energy: bool
-) -> tuple[list[Atoms], list[Atoms], Keys, list[str]]:
+) -> tuple[list[Atoms], list[Atoms], LabelKeys, list[str]]:
     """Return labelled frames, isolated atoms, names of the labels and warnings; all checked."""
     frames = read_frames(path)
     several = [f for f in frames if not is_lone_atom(f)]
@@ -104,8 +103,38 @@ def load(
     return labelled, lone, keys, warnings
 
 
+def find_baseline(frames: Sequence[Atoms], lone: Sequence[Atoms]) -> tuple[dict[int, float], str]:
+    """Return the energy of an atom of each species in eV, and in words where it comes from.
+
+    Isolated atoms if there is one of each species; else the linear fit of energies to
+    compositions (the smallest one where compositions leave it open).
+    """
+    species = sorted({z for f in frames for z in f.numbers.tolist()})
+    isolated = {
+        int(f.numbers[0]): float(f.calc.results["energy"])
+        for f in lone
+        if "energy" in f.calc.results
+    }
+    if set(species) <= isolated.keys():
+        return {z: isolated[z] for z in species}, "isolated atoms in the data"
+    counts = np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames], float)
+    energies = np.array([f.calc.results["energy"] for f in frames])
+    fitted = np.linalg.lstsq(counts, energies, rcond=1e-8)[0]
+    return dict(zip(species, fitted.tolist(), strict=True)), "fit of energies to compositions"
+
+
+def residuals(frames: Sequence[Atoms], baseline: dict[int, float]) -> NDArray[np.float64]:
+    """Energies less the baseline, eV per atom, shape (frames,)."""
+    return np.array(
+        [
+            (f.calc.results["energy"] - sum(baseline[z] for z in f.numbers.tolist())) / len(f)
+            for f in frames
+        ]
+    )
+
+
 def summarise(
-    data: Path, held_out: Path | None, parts: dict[str, Sequence[Atoms]], keys: Keys,
+    data: Path, held_out: Path | None, parts: Mapping[str, Sequence[Atoms]], keys: LabelKeys,
     how: str, baseline: str,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what the card says about the data."""

@@ -10,11 +10,11 @@ from ase import Atoms
 __all__ = ["PARTS", "split"]
 
 PARTS = ("train", "validation", "test")
-NAMES = {"train": "train", "training": "train", "valid": "validation", "val": "validation",
-         "validation": "validation", "test": "test"}  # fmt: skip
+PART_NAMES = {"train": "train", "training": "train", "valid": "validation", "val": "validation",
+              "validation": "validation", "test": "test"}  # fmt: skip
 GROUP_KEYS = ("trajectory", "traj", "traj_id", "trajectory_id", "run", "run_id", "group")
-FEWEST_GROUPS = 5
-BLOCKS = 20
+MIN_GROUPS = 5
+MAX_BLOCKS = 20  # of frames of one kind
 
 
 def split(frames: Sequence[Atoms], *, test: bool, seed: int) -> tuple[dict[str, list[Atoms]], str]:
@@ -27,26 +27,24 @@ def split(frames: Sequence[Atoms], *, test: bool, seed: int) -> tuple[dict[str, 
     Returns:
         The parts by name, and in words what went by.
     """
-    named = [NAMES.get(str(f.info.get("split", "")).lower()) for f in frames]
-    if all(named) and {"train", "validation"} <= set(named):
-        parts: dict[str, list[Atoms]] = {p: [] for p in PARTS}
-        for atoms, part in zip(frames, named, strict=True):
+    parts: dict[str, list[Atoms]] = {part: [] for part in PARTS}
+    names = [PART_NAMES.get(str(f.info.get("split", "")).lower(), "") for f in frames]
+    if all(names) and {"train", "validation"} <= set(names):
+        for atoms, part in zip(frames, names, strict=True):
             parts[part].append(atoms)
         return parts, "'split' in the frames' info"
     groups, how = grouped(frames)
     order = np.random.default_rng(seed).permutation(len(groups))
     wanted = {"validation": len(frames) / 10, "test": len(frames) / 10 if test else 0.0}
-    parts = {p: [] for p in PARTS}
     for k in order:
         part = next(
             (p for p, n in wanted.items() if len(parts[p]) + 0.5 * len(groups[k]) <= n), "train"
         )
         parts[part] += groups[k]
-    known = {z for f in parts["train"] for z in f.numbers.tolist()}
+    species = {z for f in parts["train"] for z in f.numbers.tolist()}
     for part in PARTS[1:]:
-        alone = [f for f in parts[part] if not set(f.numbers.tolist()) <= known]
-        parts["train"] += alone
-        parts[part] = [f for f in parts[part] if set(f.numbers.tolist()) <= known]
+        parts["train"] += [f for f in parts[part] if not set(f.numbers.tolist()) <= species]
+        parts[part] = [f for f in parts[part] if set(f.numbers.tolist()) <= species]
     return {p: sorted(fs, key=lambda f: f.info["frame"]) for p, fs in parts.items()}, how
 
 
@@ -56,7 +54,7 @@ def grouped(frames: Sequence[Atoms]) -> tuple[list[list[Atoms]], str]:
         groups: dict[str, list[Atoms]] = {}
         for atoms in frames:
             groups.setdefault(str(atoms.info.get(key)), []).append(atoms)
-        if "None" not in groups and len(groups) >= FEWEST_GROUPS:
+        if "None" not in groups and len(groups) >= MIN_GROUPS:
             return list(groups.values()), f"'{key}' in the frames' info"
     kinds: dict[str, list[Atoms]] = {}
     for atoms in frames:
@@ -64,6 +62,6 @@ def grouped(frames: Sequence[Atoms]) -> tuple[list[list[Atoms]], str]:
     blocks = [
         [members[i] for i in part]
         for members in kinds.values()
-        for part in np.array_split(np.arange(len(members)), min(BLOCKS, len(members)))
+        for part in np.array_split(np.arange(len(members)), min(MAX_BLOCKS, len(members)))
     ]
     return blocks, "contiguous blocks of frames"

@@ -13,7 +13,7 @@ from ...errors import ModelError
 
 __all__ = ["bond_stiffness", "check_units", "work_ratio"]
 
-FACTORS = {
+ENERGY_UNITS = {
     "eV": 1.0,
     "kcal/mol": 23.0605,
     "kJ/mol": 96.4853,
@@ -21,19 +21,23 @@ FACTORS = {
     "Rydberg": 1 / 13.6057,
     "meV": 1000.0,
 }
-LENGTHS = {"Å": 1.0, "Bohr": 1.889726, "nm": 0.1}
-STIFFNESS = 35.0  # eV/Å², of a bond of hydrogen: 25 (N-H in salts) to 55 (O-H)
-NEAR = 0.3  # Å
+LENGTH_UNITS = {"Å": 1.0, "Bohr": 1.889726, "nm": 0.1}
+USUAL_STIFFNESS = 35.0  # eV/Å², of a bond of hydrogen: 25 (N-H in salts) to 55 (O-H)
+STIFFNESS_FACTOR = 8.0  # how much softer or stiffer a bond may be
+MAX_BOND = 1.3  # times the sum of covalent radii
+MAX_DISPLACEMENT = 0.3  # Å, of an atom between near frames
 
 
 def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
     """Mean stiffness of covalent bonds of hydrogen: how forces on H change with bond length.
 
+    The slope of a straight line of the force towards the neighbour against the distance.
+
     Returns:
         In the file's units of force per Å; ``None`` if there are not enough such bonds, or they
         are hardly ever stretched.
     """
-    lengths: dict[int, list[np.ndarray]] = {}
+    points: dict[int, list[tuple[float, float]]] = {}
     for atoms in frames[:: max(1, len(frames) // 200)]:
         hydrogens = np.flatnonzero(atoms.numbers == 1)
         others = np.flatnonzero(atoms.numbers > 1)
@@ -41,16 +45,17 @@ def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
             continue
         forces = atoms.calc.results["forces"]
         for h in hydrogens:
-            apart = atoms.get_distances(h, others, mic=bool(atoms.pbc.any()), vector=True)
-            r = np.linalg.norm(apart, axis=1)
-            k = int(np.argmin(r))
+            vectors = atoms.get_distances(h, others, mic=bool(atoms.pbc.any()), vector=True)
+            distances = np.linalg.norm(vectors, axis=1)
+            k = int(np.argmin(distances))
             z = int(atoms.numbers[others[k]])
-            if r[k] < 1.3 * (covalent_radii[1] + covalent_radii[z]):
-                pull = forces[h] @ apart[k] / r[k]  # towards the neighbour: grows with length
-                lengths.setdefault(z, []).append(np.array([r[k], pull]))
+            if distances[k] < MAX_BOND * (covalent_radii[1] + covalent_radii[z]):
+                # towards the neighbour: grows with length
+                pull = forces[h] @ vectors[k] / distances[k]
+                points.setdefault(z, []).append((distances[k], pull))
     slopes, counts = [], []
-    for found in lengths.values():
-        r, pull = np.array(found).T
+    for pairs in points.values():
+        r, pull = np.array(pairs).T
         usual = np.abs(pull) < 10 * np.median(np.abs(pull))
         r, pull = r[usual], pull[usual]
         if len(r) >= 30 and r.std() > 0.005:
@@ -62,39 +67,40 @@ def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
 def work_ratio(frames: Sequence[Atoms]) -> tuple[float, float, int] | None:
     """Compare energy differences of near frames with the work of their forces.
 
+    The work against them from frame 1 to 2 is ``-(F₁ + F₂) / 2 · (x₂ - x₁)``, summed over atoms.
+
     Returns:
         Slope of energy difference against work (1 if both are right), correlation, and number of
         pairs; ``None`` if fewer than 10 pairs of frames that follow each other are near.
     """
-    differences, works = [], []
+    differences: list[float] = []
+    works: list[float] = []
     for one, two in pairwise(frames):
         same = len(one) == len(two) and (one.numbers == two.numbers).all()
         if not same or np.abs(one.cell.array - two.cell.array).max() > 1e-6:
             continue
-        apart = two.positions - one.positions
-        if not 1e-6 < np.abs(apart).max() < NEAR:
+        displacements = two.positions - one.positions
+        if not 1e-6 < np.abs(displacements).max() < MAX_DISPLACEMENT:
             continue
         mean = (one.calc.results["forces"] + two.calc.results["forces"]) / 2
-        works.append(-(mean * apart).sum())
+        works.append(-(mean * displacements).sum())
         differences.append(two.calc.results["energy"] - one.calc.results["energy"])
     if len(works) < 10 or not np.std(works):
         return None
-    works, differences = np.array(works), np.array(differences)
-    slope = (works @ differences) / (works @ works)
-    correlation = abs(works @ differences) / np.sqrt(
-        (works @ works) * max(differences @ differences, 1e-300)
-    )
-    return float(slope), float(correlation), len(works)
+    x, y = np.array(works), np.array(differences)
+    slope = (x @ y) / (x @ x)
+    correlation = abs(x @ y) / np.sqrt((x @ x) * max(y @ y, 1e-300))
+    return float(slope), float(correlation), len(x)
 
 
-def likely(ratio: float, lengths: bool) -> str:
-    """Name the unit whose size relative to eV (or eV/Å) comes nearest to ``ratio``."""
-    names = {
-        (f"{e}/{length}" if lengths else e): factor / (scale if lengths else 1.0)
-        for e, factor in FACTORS.items()
-        for length, scale in (LENGTHS.items() if lengths else [("", 1.0)])
+def likely_force_unit(ratio: float) -> str:
+    """Name the unit in which a force of 1 eV/Å is about ``ratio``."""
+    sizes = {
+        f"{energy}/{length}": factor / scale
+        for energy, factor in ENERGY_UNITS.items()
+        for length, scale in LENGTH_UNITS.items()
     }
-    return min(names, key=lambda n: abs(np.log(names[n] / abs(ratio))))
+    return min(sizes, key=lambda name: float(abs(np.log(sizes[name] / abs(ratio)))))
 
 
 def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str]:
@@ -116,8 +122,9 @@ def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str
             f"forces; {reason}, or pass --trust-units"
         )
     stiffness = bond_stiffness(frames)
-    if stiffness is not None and not STIFFNESS / 8 < stiffness < 8 * STIFFNESS:
-        guess = likely(stiffness / STIFFNESS, lengths=True)
+    lowest, highest = USUAL_STIFFNESS / STIFFNESS_FACTOR, USUAL_STIFFNESS * STIFFNESS_FACTOR
+    if stiffness is not None and not lowest < stiffness < highest:
+        guess = likely_force_unit(stiffness / USUAL_STIFFNESS)
         hint = f"they look like {guess}; " if stiffness > 0 else "their sign looks turned; "
         raise ModelError(
             f"expected forces in eV/Å in '{path}', got bonds of hydrogen with a stiffness of "

@@ -10,14 +10,13 @@ import logging
 import sys
 from pathlib import Path
 
+from ...backends.batch_size import is_out_of_memory
 from ...backends.malloc import keep_memory
 from ...errors import ModelError
-from .loop import out_of_memory
+from ..process import FAILED, OUT_OF_MEMORY
 from .training import Training
 
 __all__ = ["main"]
-
-FAILED, OUT_OF_MEMORY = 2, 3  # exit codes
 
 
 def main(folder: Path) -> int:
@@ -30,7 +29,7 @@ def main(folder: Path) -> int:
         print(error, file=sys.stderr)
         return FAILED
     except RuntimeError as error:
-        if not out_of_memory(error):
+        if not is_out_of_memory(error):
             raise
         return OUT_OF_MEMORY
     return 0

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 import torch
 from ase import Atoms
+from numpy.typing import NDArray
 
 from ...backends.pet.edges import Edges, VerletList
 from ...base import Structure
 
-__all__ = ["Batch", "Frame", "rotations"]
+__all__ = ["Batch", "Frame", "random_rotations"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,10 +22,10 @@ class Frame:
 
     Attributes:
         edges: its neighbours.
-        volume: Å³; zero if it is not periodic.
-        energy: eV, the baseline removed.
-        forces: (n, 3) eV/Å.
-        stress: (3, 3) eV/Å³.
+        volume: Å³, shape (); zero if it is not periodic.
+        energy: eV, the baseline removed, shape ().
+        forces: eV/Å, shape (n, 3).
+        stress: eV/Å³, shape (3, 3).
     """
 
     edges: Edges
@@ -50,20 +51,23 @@ class Frame:
         if "energy" in results:
             energy -= sum(baseline[z] for z in atoms.numbers.tolist())
 
-        def real(array: np.ndarray | float) -> torch.Tensor:
+        def to_tensor(array: NDArray[np.float64] | float) -> torch.Tensor:
             return torch.tensor(array, dtype=dtype, device=device)
 
         return cls(
             edges=VerletList(cutoff, 0.0, device).edges(structure, dtype),
-            volume=real(abs(np.linalg.det(atoms.cell.array * atoms.pbc[:, None]))),
-            energy=real(energy),
-            forces=real(results.get("forces", np.zeros((len(atoms), 3)))),
-            stress=real(stress),
+            volume=to_tensor(abs(np.linalg.det(atoms.cell.array * atoms.pbc[:, None]))),
+            energy=to_tensor(energy),
+            forces=to_tensor(results.get("forces", np.zeros((len(atoms), 3)))),
+            stress=to_tensor(stress),
         )
 
 
-def rotations(count: int, rng: np.random.Generator) -> torch.Tensor:
-    """Random rotations and rotoreflections, (count, 3, 3), evenly distributed."""
+def random_rotations(count: int, rng: np.random.Generator) -> torch.Tensor:
+    """Rotations and rotoreflections, evenly distributed, shape (count, 3, 3).
+
+    Orthogonal factors of Gaussian matrices (F. Mezzadri, Notices of the AMS 54, 592 (2007)).
+    """
     q, r = np.linalg.qr(rng.normal(size=(count, 3, 3)))
     q = q * np.sign(np.diagonal(r, axis1=1, axis2=2))[:, None, :]
     return torch.tensor(q, dtype=torch.float32)
@@ -72,29 +76,34 @@ def rotations(count: int, rng: np.random.Generator) -> torch.Tensor:
 class Batch:
     """Frames joined into one, each turned by its own matrix.
 
-    Energies, forces and virials are in units of ``scale`` (eV, eV/Å, eV).
-
     Args:
-        frames: s of them, n atoms in all.
-        turns: (s, 3, 3) applied to row vectors from the right; ``None`` leaves all as they are.
-        scale: eV/Å.
+        frames: s of them, n atoms and e edges in all.
+        rotations: applied to row vectors from the right, shape (s, 3, 3); ``None`` leaves all as
+            they are.
+        scale: eV/Å; energies, forces and virials are in units of it (eV, eV/Å, eV).
+
+    Attributes:
+        edges: of all frames.
+        n_atoms: of each frame, shape (s,).
+        energy: shape (s,).
+        forces: shape (n, 3).
+        virial: per atom, with the sign of the stress, shape (s, 3, 3).
     """
 
     def __init__(
-        self, frames: Sequence[Frame], turns: torch.Tensor | None = None, scale: float = 1.0
+        self, frames: Sequence[Frame], rotations: torch.Tensor | None = None, scale: float = 1.0
     ) -> None:
         edges = Edges.join([f.edges for f in frames])
         stress = torch.stack([f.stress for f in frames])
         forces = torch.cat([f.forces for f in frames])
-        if turns is not None:
-            turns = turns.to(forces)
-            of_edge = turns[edges.systems[edges.centers]]
+        if rotations is not None:
+            rotations = rotations.to(forces)
+            of_edge = rotations[edges.systems[edges.centers]]
             edges = replace(edges, vectors=torch.bmm(edges.vectors[:, None], of_edge)[:, 0])
-            forces = torch.bmm(forces[:, None], turns[edges.systems])[:, 0]
-            stress = turns.transpose(1, 2) @ stress @ turns
+            forces = torch.bmm(forces[:, None], rotations[edges.systems])[:, 0]
+            stress = rotations.transpose(1, 2) @ stress @ rotations
         self.edges, self.forces = edges, forces / scale
-        self.n_systems = len(frames)
         self.n_atoms = torch.bincount(edges.systems, minlength=len(frames)).to(forces)
         volumes = torch.stack([f.volume for f in frames])
-        self.virial = stress * (volumes / self.n_atoms / scale)[:, None, None]  # per atom
+        self.virial = stress * (volumes / self.n_atoms / scale)[:, None, None]
         self.energy = torch.stack([f.energy for f in frames]) / scale

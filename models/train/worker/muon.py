@@ -15,21 +15,21 @@ import torch
 
 __all__ = ["Muon"]
 
-COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+POLYNOMIAL = (3.4445, -4.7750, 2.0315)
 ITERATIONS = 5
 MOMENTUM = 0.95
-TRIALS = 5
-LIKE_ADAM = 0.2  # root mean square of Adam's steps, in learning rates
+TIMING_TRIALS = 5
+ADAM_RMS = 0.2  # root mean square of Adam's steps, in learning rates
 
 
 @cache
-def quicker(device: torch.device) -> torch.dtype:
+def faster_dtype(device: torch.device) -> torch.dtype:
     """Return bfloat16 where its products are quicker than float32's: a processor may emulate it."""
 
     def seconds(dtype: torch.dtype) -> float:
         x = torch.ones(8, 128, 256, dtype=dtype, device=device)
         times = []
-        for _ in range(TRIALS):
+        for _ in range(TIMING_TRIALS):
             begin = time.perf_counter()
             float((x @ x.mT)[0, 0, 0])  # waits for the device
             times.append(time.perf_counter() - begin)
@@ -38,10 +38,28 @@ def quicker(device: torch.device) -> torch.dtype:
     return min(torch.float32, torch.bfloat16, key=seconds)
 
 
-def orthogonalised(matrices: torch.Tensor) -> torch.Tensor:
-    """Return about U Vᵀ of each matrix U S Vᵀ, (k, m, n) with m ≤ n: singular values 0.7 to 1.2."""
-    a, b, c = COEFFICIENTS
-    x = matrices.to(quicker(matrices.device))
+def orthogonalize(matrices: torch.Tensor) -> torch.Tensor:
+    """Return about U Vᵀ of each matrix U S Vᵀ: its singular values become 0.7 to 1.2.
+
+    Newton-Schulz: ``X ← a X + (b A + c A²) X`` with ``A = X Xᵀ``, from ``X = M / |M|``
+
+    ========= ============== =============
+    symbol    variable       shape
+    ========= ============== =============
+    ``M``     ``matrices``   (k, m, n)
+    ``X``     ``x``          (k, m, n)
+    ``A``     ``square``     (k, m, m)
+    ``a b c`` ``POLYNOMIAL``
+    ========= ============== =============
+
+    Args:
+        matrices: shape (k, m, n) with m ≤ n.
+
+    Returns:
+        The same shape.
+    """
+    a, b, c = POLYNOMIAL
+    x = matrices.to(faster_dtype(matrices.device))
     x = x / x.norm(dim=(-2, -1), keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
         square = x @ x.mT
@@ -61,8 +79,12 @@ class Muon(torch.optim.Optimizer):
         super().__init__(list(parameters), {"lr": lr})
 
     @torch.no_grad()
-    def step(self) -> None:
-        """Update all matrices that have a gradient."""
+    def step(self) -> None:  # type: ignore[override]  # torch's own also takes a closure
+        """Update all matrices that have a gradient.
+
+        ``W ← W - 0.2 η √max(m, n) U Vᵀ`` where ``U S Vᵀ`` is the gradient with momentum, and
+        ``m, n`` the shape of ``W``.
+        """
         for group in self.param_groups:
             shapes: dict[tuple[int, int], list[torch.Tensor]] = {}
             for parameter in group["params"]:
@@ -70,20 +92,25 @@ class Muon(torch.optim.Optimizer):
                     m, n = sorted(parameter.shape)
                     shapes.setdefault((m, n), []).append(parameter)
             for (_, n), members in shapes.items():
-                changes = orthogonalised(torch.stack([self.nesterov(p) for p in members]))
-                size = group["lr"] * LIKE_ADAM * n**0.5
-                for parameter, change in zip(members, changes, strict=True):
-                    parameter.sub_(wide(parameter, change), alpha=size)
+                gradients = [
+                    transpose_if_tall(p, self.apply_momentum(p, p.grad))
+                    for p in members
+                    if p.grad is not None
+                ]
+                updates = orthogonalize(torch.stack(gradients))
+                size = group["lr"] * ADAM_RMS * n**0.5
+                for parameter, update in zip(members, updates, strict=True):
+                    parameter.sub_(transpose_if_tall(parameter, update), alpha=size)
 
-    def nesterov(self, parameter: torch.Tensor) -> torch.Tensor:
-        """Update the momentum; return the gradient with it, at least as wide as high."""
+    def apply_momentum(self, parameter: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """Update the momentum; return the gradient with it (Nesterov), of the same shape."""
         state = self.state[parameter]
         if "momentum" not in state:
             state["momentum"] = torch.zeros_like(parameter)
-        state["momentum"].lerp_(parameter.grad, 1 - MOMENTUM)
-        return wide(parameter, parameter.grad.lerp(state["momentum"], MOMENTUM))
+        state["momentum"].lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(state["momentum"], MOMENTUM)
 
 
-def wide(parameter: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
-    """Turn ``matrix`` round if ``parameter`` is higher than wide."""
+def transpose_if_tall(parameter: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
+    """Transpose ``matrix`` if ``parameter``, shape (m, n), has more rows than columns."""
     return matrix.mT if parameter.shape[0] > parameter.shape[1] else matrix
