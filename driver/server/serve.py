@@ -13,13 +13,13 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...models.base import ForceModel, Role
-from ..errors import InputError
 from ..ipi.input import Endpoint, Input, parse_parameters
 from .force_field import ForceField
 from .guards.guard import Guard
 from .journal import Journal
 from .predictor import regular
 from .scheduler import Job, Plan
+from .trust import Trust
 from .wire.connection import Connection
 from .wire.protocol import Init, Request, unpadded
 from .wire.reader import Reader
@@ -42,8 +42,8 @@ class ServeOptions:
         journal: a file of JSON lines to write as the run goes, ``None`` for none. It is touched
             every second, too, as a sign of life.
         journal_stride: conservative requests between two lines.
-        allow_outside: whether i-PI may name files outside the working directory that the input
-            does not name.
+        allow_outside, allow_code: what i-PI may name that the input does not, see
+            :mod:`halfkick.driver.server.trust`.
     """
 
     wait_s: float = 60.0
@@ -52,6 +52,7 @@ class ServeOptions:
     journal: Path | None = None
     journal_stride: int = 10
     allow_outside: bool = False
+    allow_code: bool = False
 
 
 class Server:
@@ -82,6 +83,13 @@ class Server:
         for endpoint in endpoints:
             if endpoint.parameters is not None:
                 self._force_field(endpoint.parameters)
+        inputs = [endpoint.parameters or {} for endpoint in endpoints]
+        self._trust = Trust(
+            models={p["model"] for p in inputs if "model" in p},
+            templates={p["template"] for p in inputs if "template" in p},
+            allow_outside=options.allow_outside,
+            allow_code=options.allow_code,
+        )
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
         pattern = regular(source.inner_steps, source.replicas) if source.endpoints else None
         self.plan = Plan(pattern, served)
@@ -152,14 +160,8 @@ class Server:
 
     def _asked_for(self, parameters: dict[str, str]) -> ForceField:
         """The force field of an INIT, which may come from another machine."""
-        known = tuple(sorted(parameters.items())) in self._known
-        for value in () if known else (parameters.get("template", ""), parameters.get("model", "")):
-            file = value.partition("?")[0].rpartition(":")[2]
-            if not (self.options.allow_outside or Path(file).resolve().is_relative_to(Path.cwd())):
-                raise InputError(
-                    f"expected from i-PI files in '{Path.cwd()}', got '{file}'; "
-                    f"start the driver there, or with --allow-outside if you trust that i-PI"
-                )
+        if tuple(sorted(parameters.items())) not in self._known:
+            self._trust.check(parameters)
         return self._force_field(parameters)
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:

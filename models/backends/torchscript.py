@@ -14,7 +14,7 @@ from ..base import ForceResult, Structure
 from .engine import Outputs, cut, symmetric, to_numpy
 from .slots import Slots
 
-__all__ = ["Script"]
+__all__ = ["TorchScriptEngine"]
 
 UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
 
@@ -22,8 +22,8 @@ Leaves = tuple[torch.Tensor, ...]
 """What to differentiate by: the positions, and the strain if the virial is needed."""
 
 
-class Script:
-    """An exported model.
+class TorchScriptEngine:
+    """An exported model, run by TorchScript.
 
     Args:
         model: on its device.
@@ -100,7 +100,12 @@ def options(kinds: Mapping[str, str]) -> mta.ModelEvaluationOptions:
 def direct_results(
     structures: Sequence[Structure], values: Mapping[str, torch.Tensor]
 ) -> Iterable[ForceResult]:
-    """Cut the forces of all structures, which come in one array."""
+    """Cut what the model gives for all structures into results.
+
+    Args:
+        structures: those of the pass.
+        values: ``force``, shape (ΣN, 3, 1), eV/Å; perhaps ``stress``, shape (B, 3, 3, 1), eV/Å³.
+    """
     forces = cut(to_numpy(values["force"]).reshape(-1, 3), structures)
     stresses = np.zeros((len(structures), 3, 3))
     if "stress" in values:
@@ -111,7 +116,7 @@ def direct_results(
 
 
 def derivatives(energies: torch.Tensor, leaves: Sequence[Leaves]) -> Iterable[ForceResult]:
-    """Differentiate the energies."""
+    """Differentiate the energies, shape (B, 1), eV, by the leaves of each structure."""
     inputs = [leaf for some in leaves for leaf in some]
     # lone atoms: an energy may not depend on all of them, nor on the strain
     gradients = iter(torch.autograd.grad(-energies.sum(), inputs, materialize_grads=True))

@@ -11,7 +11,8 @@ import toy
 
 from halfkick.models.base import ForceModel, Role
 from halfkick.models.errors import ModelError
-from halfkick.models.load import load_model, parse_options
+from halfkick.models.load import load_model
+from halfkick.models.spec import ModelSpec
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def test_file_with_options(tmp_path, monkeypatch):
     for spec in ("soft.pt", "./soft.pt", str(tmp_path / "soft.pt")):
         model = load_model(f"{spec}?variant=pbe&chunk=3&skin=0.5")
         assert model.name == "soft"
-        assert model._chunks["any"].of(9) == 3
+        assert model._batch_sizes["any"].next_size(9) == 3
 
 
 def test_python_factory():
@@ -70,7 +71,8 @@ def test_device_and_dtype_reach_a_factory_that_takes_them(module):
 
 
 def test_options_are_literals_or_text():
-    assert parse_options("a=1&b=1e-3&c=True&d=GFN2-xTB&e=None&f=[1,2]&g=x=y&h=") == {
+    text = "a=1&b=1e-3&c=True&d=GFN2-xTB&e=None&f=[1,2]&g=x=y&h="
+    assert ModelSpec.parse(f"water?{text}").options == {
         "a": 1,
         "b": 1e-3,
         "c": True,
@@ -80,7 +82,7 @@ def test_options_are_literals_or_text():
         "g": "x=y",
         "h": "",
     }
-    assert parse_options("") == {}
+    assert ModelSpec.parse("water").options == ModelSpec.parse("water?").options == {}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +95,7 @@ def test_options_are_literals_or_text():
         ("water?skn=1", {}, "expected options variant, extensions, chunk, skin, engine .* got skn"),
         ("water?skin", {}, "expected options as key=value, got 'skin'"),
         ("ase:", {}, "expected 'module:factory', got ''"),
+        ("ase", {}, "expected 'module:factory', got ''"),
         ("python:toy", {}, "expected 'module:factory', got 'toy'"),
         ("python:toy:nothing", {}, "expected a function or class 'nothing' in module 'toy', got n"),
         (

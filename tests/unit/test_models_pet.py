@@ -14,7 +14,7 @@ from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.backends.pet import metatrain as network
 from halfkick.models.backends.pet.config import Shape
 from halfkick.models.backends.pet.engine import PetEngine
-from halfkick.models.backends.torchscript import Script
+from halfkick.models.backends.torchscript import TorchScriptEngine
 from halfkick.models.base import Role
 from halfkick.models.errors import ModelError
 from halfkick.models.load import find_file, load_model
@@ -57,7 +57,7 @@ def test_equals_torchscript(name, tmp_path):
     edges, script = (
         MetatomicModel(path, dtype="float64", chunk=4, engine=e) for e in ("edges", "torchscript")
     )
-    assert isinstance(edges._engine, PetEngine) and isinstance(script._engine, Script)
+    assert isinstance(edges._engine, PetEngine) and isinstance(script._engine, TorchScriptEngine)
     for roles in (DIRECT, CONSERVATIVE, BOTH, BOTH):
         found = [model.evaluate(structures(), roles) for model in (edges, script)]
         for one, other in zip(*found, strict=True):
@@ -80,7 +80,7 @@ def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         found = model.evaluate([atoms], roles)[0][name]
     assert "edge by edge to equal its TorchScript, got a difference of" in caplog.text
-    assert isinstance(model._engine, Script)
+    assert isinstance(model._engine, TorchScriptEngine)
     np.testing.assert_allclose(
         found.forces, other.evaluate([atoms], roles)[0][name].forces, atol=1e-4
     )

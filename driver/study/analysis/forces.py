@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from ....models.base import ForceModel, Role, Structure, without_mean_force
 from ....models.errors import ModelError
 from ....models.pair import Pair
+from ....models.spec import ModelSpec
 from ...run.job import Job
 
 if TYPE_CHECKING:
@@ -36,12 +37,13 @@ def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:
     for role in Role:
         for spec in _specifications(job, role):
             try:
-                model = loaded.setdefault(spec, load_model(spec, device=device, dtype=dtype))
+                if spec not in loaded:
+                    loaded[spec] = load_model(spec, device=device, dtype=dtype)
             except ModelError as error:
                 log.warning("no %s forces: %s", role, error)
                 continue
-            if role in model.capabilities.roles:
-                models[role] = model
+            if role in loaded[spec].capabilities.roles:
+                models[role] = loaded[spec]
                 break
     return Pair(models)
 
@@ -67,8 +69,5 @@ def _specifications(job: Job, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
     named = [e.parameters for e in job.endpoints if (e.parameters or {}).get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
-    folder = job.folder
-    return [
-        str(folder / s) if (folder / s.partition("?")[0]).is_file() else s
-        for s in dict.fromkeys(p["model"] for p in named)
-    ]
+    names = dict.fromkeys(p["model"] for p in named)
+    return [str(ModelSpec.parse(name).in_folder(job.folder)) for name in names]

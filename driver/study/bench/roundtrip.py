@@ -49,6 +49,7 @@ class RoundTrip:
             listener.listen()
             listener.settimeout(PATIENCE_S)
             serve = ["halfkick.driver", "serve", "--unix", "s", "--prefix", f"{folder}/"]
+            serve.append("--allow-code")  # the model without costs is a function
             answer = [
                 "halfkick.driver.study.bench.minimal_client",
                 "s",

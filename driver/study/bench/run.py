@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.table import Table
 
 from ....models.load import load_model
+from ....models.registry import kind_of
+from ....models.spec import ModelSpec
 from ...errors import InputError
 from ...ipi.input import read_input
 from .inputs import MODES, Base
@@ -112,9 +114,9 @@ def numbers(name: str, text: str) -> tuple[int, ...]:
 
 def in_one_pass(model: str) -> str:
     """The name of a metatomic model with an option not to cut batches; others as they are."""
-    if ":" in model:
-        return model
-    return f"{model}{'&' if '?' in model else '?'}chunk={CHUNK}"
+    spec = ModelSpec.parse(model)
+    cuts = "chunk" in (kind_of(spec).options or ())
+    return str(spec.with_options(chunk=CHUNK)) if cuts else model
 
 
 def report(measured: Measured, found: dict[str, float], console: Console) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from ...base import ForceResult, Structure
+from ...errors import Unsupported
 from ..engine import Outputs, cut, symmetric, to_numpy
 from ..slots import Slots
 from .config import Shape
@@ -32,7 +33,7 @@ class PetEngine:
         skin: of the neighbour lists, Å.
 
     Raises:
-        NotImplementedError: if it is no PET, or one with a part that is not known here.
+        Unsupported: if it is no PET, or one with a part that is not known here.
     """
 
     def __init__(
@@ -45,23 +46,27 @@ class PetEngine:
     ) -> None:
         module, state = model.module, model.state_dict()
         if getattr(module, "original_name", "") != "PET":
-            raise NotImplementedError("it is no PET")
+            raise Unsupported("it is no PET")
+        for part in ("long_range", "backend"):
+            if not hasattr(module, part):
+                raise Unsupported(f"no {part}: it is of another version")
         if module.long_range or any(k.startswith("module.additive_models.1") for k in state):
-            raise NotImplementedError("long-range or pair forces")
+            raise Unsupported("long-range or pair forces")
         check_units(model.capabilities(), names)
         shape = Shape.of(module.backend)
         weights = {k.removeprefix(BACKEND): v for k, v in state.items() if k.startswith(BACKEND)}
+        check_weights(shape, weights, names.values())
         self._dtype = dtype
         self._network = Network(shape, weights)
         table = {"size": len(weights["species_to_species_index"]), "dtype": dtype, "device": device}
         self._scales = {
-            name: by_species(state[f"module.scaler.{name}_scaler_buffer"], **table)
+            name: by_species(buffer(state, f"scaler.{name}_scaler_buffer"), **table)
             for name in names.values()
         }
         self._baseline = None
         if "energy" in names:
-            name = f"module.additive_models.0.{names['energy']}_composition_buffer"
-            self._baseline = by_species(state[name], **table)
+            name = f"additive_models.0.{names['energy']}_composition_buffer"
+            self._baseline = by_species(buffer(state, name), **table)
         self.lists: Slots[VerletList] = Slots(
             lambda kept: VerletList(shape.cutoff, skin * kept, device)
         )
@@ -138,7 +143,7 @@ def by_species(
 
     block = mts.load_buffer(buffer.cpu()).block()
     if block.values.numel() != len(block.samples):
-        raise NotImplementedError("an output with a scale or baseline for each component")
+        raise Unsupported("an output with a scale or baseline for each component")
     table = torch.zeros(size, 1, dtype=dtype)
     species = block.samples.values[:, 0].tolist()
     if len(species) == 1:
@@ -148,14 +153,39 @@ def by_species(
     elif block.values.unique().numel() == 1:
         table[:] = block.values.flatten()[0]
     else:
-        raise NotImplementedError("an output with a scale for each species")
+        raise Unsupported("an output with a scale for each species")
     return table.to(device)
 
 
+def buffer(state: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    """What the model holds under that name; Unsupported if it does not."""
+    if f"module.{name}" not in state:
+        raise Unsupported(f"no {name}")
+    return state[f"module.{name}"]
+
+
+def check_weights(shape: Shape, weights: Mapping[str, torch.Tensor], heads: Iterable[str]) -> None:
+    """Raise Unsupported if parts have other names than those of the versions known here."""
+    layers = [f"gnn_layers.{k}" for k in range(shape.num_gnn_layers)]
+    wanted = ["species_to_species_index", "edge_embedder.weight", "node_embedders.0.weight"]
+    for layer in layers:
+        wanted += [f"{layer}.{x}.weight" for x in ("compress.0", "compress.2", "edge_embedder")]
+        for k in range(shape.num_attention_layers):
+            parts = ("attention.input_linear", "attention.output_linear", "mlp.w_in", "mlp.w_out")
+            wanted += [f"{layer}.trans.layers.{k}.{part}.weight" for part in parts]
+    wanted += [f"{layer}.neighbor_embedder.weight" for layer in layers[1:]]
+    for head in heads:
+        wanted += [f"{x}_heads.{head}.0.0.weight" for x in ("node", "edge")]
+        wanted += [f"{x}_last_layers.{head}.0.{head}___0.weight" for x in ("node", "edge")]
+    missing = [name for name in wanted if name not in weights]
+    if missing:
+        raise Unsupported(f"no weights {missing[0]}")
+
+
 def check_units(declared: mta.ModelCapabilities, names: Mapping[str, str]) -> None:
-    """Raise NotImplementedError unless the model speaks eV and Å."""
+    """Raise Unsupported unless the model speaks eV and Å."""
     found = {kind: declared.outputs[name].unit for kind, name in names.items()}
     if declared.length_unit.lower() not in ("angstrom", "a") or any(
         unit not in UNITS[kind] for kind, unit in found.items()
     ):
-        raise NotImplementedError(f"units {declared.length_unit}, {', '.join(found.values())}")
+        raise Unsupported(f"units {declared.length_unit}, {', '.join(found.values())}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ModelError
+from ...errors import ModelError, Unsupported
 
 if TYPE_CHECKING:
     from metatrain.pet import PET
@@ -142,7 +142,7 @@ def check_covers(model: PET, heads: Sequence[str], species: Sequence[int]) -> No
 
     try:
         Shape.of(model.backend)
-    except NotImplementedError as part:
+    except Unsupported as part:
         raise ModelError(
             f"expected a checkpoint of a PET without parts that are not known here, got one with "
             f"{part}; fine-tune it with metatrain ('mtt train'), and serve the exported model"
