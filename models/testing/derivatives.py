@@ -92,7 +92,8 @@ def _explain(given: Array, differences: Array) -> str:
     if not differences.any():
         return ""
     factor = float((given * differences).sum() / (differences**2).sum())
-    if np.abs(given - factor * differences).max() > 0.02 * np.abs(given).max():
+    wrong = abs(factor - 1) > 0.02
+    if not wrong or np.abs(given - factor * differences).max() > 0.02 * np.abs(given).max():
         return ""
     hints = [f": {hint}" for known, hint in FACTORS.items() if abs(factor / known - 1) < 0.02]
     return f"; all are wrong by a factor of {factor:.4g}{hints[0] if hints else ''}"

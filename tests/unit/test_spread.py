@@ -16,6 +16,7 @@ from halfkick.models.backends.multi_device import MultiDeviceModel
 from halfkick.models.base import Role
 from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
+from halfkick.models.testing import check_force_model
 
 
 class Watched(toy.Toy):
@@ -48,6 +49,11 @@ def test_copies_work_at_the_same_time_on_parts_in_order():
             for role in Role:
                 assert np.array_equal(result[role].forces, expected[role].forces)
     assert [copy.seen for copy in copies] == [[[0, 1]] * 2, [[2, 3]] * 2, [[4, 5, 6]] * 2]
+
+
+def test_contract_on_several_devices():
+    spread = MultiDeviceModel([toy.Toy() for _ in range(2)])
+    check_force_model(spread, structures(3), tolerance=1e-7)
 
 
 def test_fewer_structures_than_copies():
