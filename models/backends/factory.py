@@ -62,9 +62,9 @@ def with_device_and_dtype(
         ModelError: if one is neither the default, nor an option, nor taken by the factory.
     """
     try:
-        taken = inspect.signature(factory).parameters
+        taken = {*inspect.signature(factory).parameters}
     except (TypeError, ValueError):  # built-in callables have no signature
-        taken = {}
+        taken = set()
     result = dict(options)
     for name, value, default in (("device", device, "cpu"), ("dtype", dtype, None)):
         if value == default or name in options:

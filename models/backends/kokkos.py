@@ -30,8 +30,10 @@ HYPERS = (
     "num_attention_layers", "num_gnn_layers", "num_heads", "num_neighbors_adaptive",
     "system_conditioning", "transformer_type", "zbl",
 )  # fmt: skip
-BACKBONE = ("gnn_layers", "combination_norms", "combination_mlps", "node_embedders")
-BACKBONE += ("edge_embedder", "system_conditioning")
+BACKBONE = (
+    *("gnn_layers", "combination_norms", "combination_mlps", "node_embedders"),
+    *("edge_embedder", "system_conditioning"),
+)
 HEADS = ("node_heads", "edge_heads", "node_last_layers", "edge_last_layers")
 VOIGT = [[0, 3, 4], [3, 1, 5], [4, 5, 2]]
 """Where xx, yy, zz, xy, xz, yz stand in a matrix."""

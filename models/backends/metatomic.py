@@ -132,7 +132,7 @@ class MetatomicModel(ForceModel):
             try:
                 outputs = self._forward(batch, roles)
                 if len(roles) > 1 and len(batch) == len(rest):
-                    yield results + outputs.direct
+                    yield [*results, *outputs.direct]
                 results += outputs.complete()
             except (RuntimeError, ValueError, torch.jit.Error) as error:
                 if not is_out_of_memory(error) or len(batch) == 1:

@@ -15,7 +15,8 @@ from .engine import Engine, Outputs
 
 __all__ = ["ParallelEngine"]
 
-S, T = TypeVar("S"), TypeVar("T")
+S = TypeVar("S")
+T = TypeVar("T")
 
 
 class ParallelEngine:

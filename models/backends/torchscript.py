@@ -36,7 +36,7 @@ class TorchScriptEngine:
         self, model: mta.AtomisticModel, dtype: torch.dtype, device: torch.device, skin: float
     ) -> None:
         self._model = model
-        self._to = {"dtype": dtype, "device": device}
+        self._dtype, self._device = dtype, device
         self._optimised = device.type != "cpu"
         if self._optimised:  # kernels for any shape: it is another in each step
             torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
@@ -52,8 +52,9 @@ class TorchScriptEngine:
         gradients = "energy" in kinds
         with torch.set_grad_enabled(gradients):
             prepared = [self._prepare(s, gradients, gradients and virial) for s in structures]
-            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU.
-            with torch.jit.optimized_execution(self._optimised):
+            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU;
+            # torch does not list the function that switches it off
+            with torch.jit.optimized_execution(self._optimised):  # type: ignore[attr-defined]
                 outputs = self._model(
                     [system for system, _ in prepared], options(kinds), check_consistency=False
                 )
@@ -73,15 +74,18 @@ class TorchScriptEngine:
         self, structure: Structure, gradients: bool, virial: bool
     ) -> tuple[mta.System, Leaves]:
         """Return the system with its neighbour lists, and what to differentiate by."""
-        positions = torch.tensor(structure.positions, requires_grad=gradients, **self._to)
-        strain = torch.eye(3, requires_grad=True, **self._to) if virial else None
+        dtype, device = self._dtype, self._device
+        positions = torch.tensor(
+            structure.positions, requires_grad=gradients, dtype=dtype, device=device
+        )
+        strain = torch.eye(3, requires_grad=True, dtype=dtype, device=device) if virial else None
         # A System wants zero vectors along directions that are not periodic.
-        cell = torch.tensor(structure.cell * structure.pbc[:, None], **self._to)
+        cell = torch.tensor(structure.cell * structure.pbc[:, None], dtype=dtype, device=device)
         system = mta.System(
-            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self._to["device"]),
+            types=torch.tensor(structure.numbers, dtype=torch.int32, device=device),
             positions=positions if strain is None else positions @ strain,
             cell=cell if strain is None else cell @ strain,
-            pbc=torch.tensor(structure.pbc, device=self._to["device"]),
+            pbc=torch.tensor(structure.pbc, device=device),
         )
         for neighbors in self.lists[structure.slot]:
             neighbors.add_neighbor_list(system)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 
 from ..base import ForceModel, Role, Structure
-from ..errors import ModelError
+from ..errors import DataError
 from . import curl as curls
 from . import derivatives, modes
 from .advice import STRIDES, Advice, StrideRow, advise, inner_step
@@ -52,7 +52,7 @@ def read_structures(path: str) -> list[Structure]:
     """Read what ASE reads: ``FILE`` (its last frame) or ``FILE@INDEX``, ``FILE@:`` for all.
 
     Raises:
-        ModelError: if it cannot be read.
+        DataError: if it cannot be read.
     """
     from ase.io import read
 
@@ -61,10 +61,10 @@ def read_structures(path: str) -> list[Structure]:
         frames = read(path, index=index)
     except Exception as error:  # ASE's readers raise anything
         why = str(error) or type(error).__name__
-        raise ModelError(f"expected a structure that ASE reads, got '{path}': {why}") from error
+        raise DataError(f"expected a structure that ASE reads, got '{path}': {why}") from error
     frames = frames if isinstance(frames, list) else [frames]
     if not frames:
-        raise ModelError(f"expected at least one frame in '{path}', got none; choose others")
+        raise DataError(f"expected at least one frame in '{path}', got none; choose others")
     return [Structure(f.numbers, f.positions, f.cell.array, f.pbc) for f in frames]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..errors import ModelError
+from ..errors import DataError
 from .sample import Force
 from .store import Store, rounded
 
@@ -24,17 +24,17 @@ SAME_FORCE = 0.05
 
 
 def read_structures(paths: Sequence[Path]) -> list[Atoms]:
-    """All frames of some files; a ModelError names one that ASE cannot read."""
+    """All frames of some files; a DataError names one that ASE cannot read."""
     frames = []
     for path in paths:
         try:
             frames += ase.io.read(path, ":")
         except Exception as error:  # ASE's readers raise anything
-            raise ModelError(
+            raise DataError(
                 f"expected structures that ASE reads in '{path}', got {error}"
             ) from error
     if not frames:
-        raise ModelError("expected at least one structure to begin from, got none; name a file")
+        raise DataError("expected at least one structure to begin from, got none; name a file")
     return frames
 
 
@@ -45,13 +45,13 @@ def take_labels(path: Path, store: Store, teacher: Force) -> None:
     composition, which is then made the teacher's.
 
     Raises:
-        ModelError: if frames have no forces, or not those of the teacher.
+        DataError: if frames have no forces, or not those of the teacher.
     """
     shifts: dict[str, float] = {}
     frames = []
     for place, atoms in enumerate(read_structures([path])):
         if atoms.calc is None or "forces" not in atoms.calc.results:
-            raise ModelError(
+            raise DataError(
                 f"expected forces under the key 'forces' in '{path}', frame {place} has none; "
                 f"rename them or leave the frame out"
             )
@@ -77,7 +77,7 @@ def _shift(atoms: Atoms, teacher: Force, where: str) -> float:
     (result,) = teacher(walker, atoms.positions[None])
     apart = float(np.sqrt(np.mean((result.forces - atoms.get_forces()) ** 2)))
     if apart > SAME_FORCE:
-        raise ModelError(
+        raise DataError(
             f"expected labels of the teacher in {where}, got forces that differ by "
             f"{1e3 * apart:.0f} meV/Å RMSE; give labels of the same model and settings"
         )

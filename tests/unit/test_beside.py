@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 from finite import BOTH, CONSERVATIVE, DIRECT
-from test_models_metatomic import water
+from waters import water
 
 from halfkick.models.backends.batch_size import split_evenly
 from halfkick.models.backends.engine import Outputs

@@ -12,6 +12,7 @@ import toy
 from ase.build import molecule
 from finite import BOTH, CONSERVATIVE, DIRECT
 from ipi.pes.metatomic import MetatomicDriver
+from waters import water
 
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.models.backends.metatomic import MetatomicModel
@@ -19,21 +20,6 @@ from halfkick.models.base import Role, without_mean_force
 from halfkick.models.errors import ModelError
 from halfkick.models.load import find_file
 from halfkick.models.testing import check_force_model
-
-
-def water(side=2, seed=0):
-    """``side``³ molecules on a rattled lattice in a triclinic cell."""
-    rng = np.random.default_rng(seed)
-    box = molecule("H2O")[:0]
-    box.cell = 3.1 * side * np.array([[1.0, 0, 0], [0.1, 1.0, 0], [-0.05, 0.15, 1.0]])
-    box.pbc = True
-    for site in np.ndindex(side, side, side):
-        one = molecule("H2O")
-        one.rotate(rng.uniform(0, 360), rng.normal(size=3))
-        one.translate(np.array(site) / side @ box.cell.array)
-        box += one
-    box.positions += rng.normal(scale=0.05, size=box.positions.shape)
-    return box
 
 
 def slab():

@@ -67,7 +67,7 @@ def structure_of(frame: Atoms) -> Structure:
 
 def _specifications(job: Job, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
-    named = [e.parameters for e in job.endpoints if (e.parameters or {}).get("model")]
+    named = [e.parameters for e in job.endpoints if e.parameters and e.parameters.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
     names = dict.fromkeys(p["model"] for p in named)
     return [str(ModelSpec.parse(name).in_folder(job.folder)) for name in names]

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 from ...backends.malloc import keep_memory
-from ...errors import ModelError
+from ...errors import HalfkickError
 from .loop import out_of_memory
 from .training import Training
 
@@ -26,7 +26,7 @@ def main(folder: Path) -> int:
     keep_memory()
     try:
         Training(folder).run()
-    except ModelError as error:
+    except HalfkickError as error:
         print(error, file=sys.stderr)
         return FAILED
     except RuntimeError as error:
