@@ -8,7 +8,7 @@ from pathlib import Path
 from ase import Atoms
 
 from .base import Structure
-from .errors import ModelError
+from .errors import DataError
 
 __all__ = ["read_frames", "structure_of"]
 
@@ -22,7 +22,7 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
             ``source`` names, or the last one.
 
     Raises:
-        ModelError: if ASE cannot read it, or there is no frame in it.
+        DataError: if ASE cannot read it, or there is no frame in it.
     """
     from ase.io import read
 
@@ -30,12 +30,12 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
         frames = read(source, index=index)
     except Exception as error:  # ASE's readers raise anything
         why = str(error) or type(error).__name__
-        raise ModelError(
+        raise DataError(
             f"expected structures that ASE reads in '{source}', got {why}; name another file"
         ) from error
     frames = frames if isinstance(frames, list) else [frames]
     if not frames:
-        raise ModelError(f"expected at least one frame in '{source}', got none; choose others")
+        raise DataError(f"expected at least one frame in '{source}', got none; choose others")
     return frames
 
 

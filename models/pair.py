@@ -22,10 +22,12 @@ class Pair(ForceModel):
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         """Ask each model for its roles, one that has all of them in one pass."""
+        for role in roles - self._models.keys():
+            self.check((), role)
         results: list[dict[Role, ForceResult]] = [{} for _ in structures]
         for model in {id(m): m for m in self._models.values()}.values():
-            own = frozenset(role for role in roles if self._models[role] is model)
-            if own:
-                for result, given in zip(results, model.evaluate(structures, own), strict=True):
-                    result.update(given)
-        return results
+            asked = frozenset(role for role in roles if self._models[role] is model)
+            if asked:
+                for result, more in zip(results, model.evaluate(structures, asked), strict=True):
+                    result.update(more)
+        return [*results]

@@ -1,10 +1,49 @@
-"""The kinds of models: what loads each, and whether its name calls code."""
+"""The kinds of models: what loads each, and what its name may say.
+
+A new family is a file in :mod:`halfkick.models.backends`, a row here and an extra. Another
+package brings a kind by an entry point of the group ``halfkick.models``, whose name is the kind's
+and which leads to a :class:`Kind`::
+
+    [project.entry-points."halfkick.models"]
+    orb = "halfkick_orb:KIND"
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-__all__ = ["Kind", "is_kind", "kind_of"]
+from .base import ForceModel, Role
+from .errors import ModelError
+
+if TYPE_CHECKING:
+    from .spec import ModelSpec
+
+__all__ = [
+    "FILE_KINDS",
+    "KINDS",
+    "Kind",
+    "Loader",
+    "extra_with",
+    "find_kind",
+    "kind_names",
+    "kind_of",
+    "table",
+]
+
+ENTRY_POINT_GROUP = "halfkick.models"
+
+BOTH = frozenset(Role)
+CONSERVATIVE = frozenset({Role.CONSERVATIVE})
+
+Loader = Callable[["ModelSpec", str, "str | None"], ForceModel]
+"""Called with the model's name, device (``cpu``, ``cuda`` or ``cuda:N``) and dtype (``float32``,
+``float64`` or ``None`` for the model's own). A file that the name is of exists."""
 
 
 @dataclass(frozen=True)
@@ -12,26 +51,194 @@ class Kind:
     """One way to make a model from its name.
 
     Attributes:
-        runs_named_code: whether the text names code that would be called.
+        loader: ``package.module:function`` of a :data:`Loader`; it is imported when a model of
+            this kind is loaded, so that heavy packages wait until then.
+        form: how its names look.
+        help: what the models are, in one line.
+        example: a whole name.
+        roles: the forces its models can offer.
+        runs_named_code: whether the name says which code is called. Such a model is taken from the
+            driver's own input only, not from what comes over a socket.
+        options: those it takes; ``None`` if the loader checks them itself.
+        init_options: those that may come over a socket: numbers, switches and names, which can
+            neither open a file nor call code.
+        extra: of this package, which installs what the kind needs.
+        packages: top modules that the extra installs.
     """
 
-    runs_named_code: bool = False
+    loader: str
+    form: str
+    help: str
+    example: str
+    roles: frozenset[Role]
+    runs_named_code: bool
+    options: tuple[str, ...] | None = None
+    init_options: tuple[str, ...] = ()
+    extra: str = ""
+    packages: tuple[str, ...] = ()
 
+    def load(self, spec: ModelSpec, device: str, dtype: str | None) -> ForceModel:
+        """Load the model.
+
+        Raises:
+            ModelError: if the loader cannot be imported, does not return a model, or refuses.
+        """
+        module, _, function = self.loader.partition(":")
+        try:
+            loader: Loader = getattr(import_module(module), function)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise ModelError(
+                f"expected '{self.loader}' to load models of the form {self.form}, got "
+                f"{type(error).__name__}: {error}; mend or reinstall the package"
+            ) from error
+        model = loader(spec, device, dtype)
+        if not isinstance(model, ForceModel):
+            raise ModelError(
+                f"expected '{self.loader}' to return a halfkick.models.base.ForceModel, got "
+                f"{type(model).__name__}; mend the package"
+            )
+        return model
+
+
+BACKENDS = "halfkick.models.backends"
+
+FILE_KINDS = {
+    ".pt": Kind(
+        loader=f"{BACKENDS}.metatomic:load",
+        form="FILE.pt",
+        help="an exported metatomic model",
+        example="water",
+        roles=BOTH,
+        runs_named_code=False,
+        options=("variant", "extensions", "chunk", "skin", "engine"),
+        init_options=("variant", "chunk", "skin", "engine"),  # extensions are libraries to load
+    ),
+    ".ckpt": Kind(
+        loader=f"{BACKENDS}.kokkos:load",
+        form="FILE.ckpt?engine=kokkos",
+        help="a metatrain checkpoint of a PET, run by pet-kokkos",
+        example="pet.ckpt?engine=kokkos",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=("engine", "tf32"),
+        extra="kokkos",
+        packages=("pet_kokkos", "safetensors", "metatrain"),
+    ),
+}
+"""By suffix; a file with another one counts as ``.pt``."""
 
 KINDS = {
-    "ase": Kind(runs_named_code=True),
-    "python": Kind(runs_named_code=True),
-    "so3lr": Kind(),
-    "tblite": Kind(),
-    "mace": Kind(),
+    "so3lr": Kind(
+        loader=f"{BACKENDS}.calculators:load_so3lr",
+        form="so3lr",
+        help="SO3LR of so3krates-torch, in double precision unless ?dtype=float32",
+        example="so3lr",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=("dtype", "r_max_lr", "dispersion_energy_cutoff_lr_damping", "compute_stress"),
+        extra="so3lr",
+        packages=("so3krates_torch",),
+    ),
+    "tblite": Kind(
+        loader=f"{BACKENDS}.calculators:load_tblite",
+        form="tblite:METHOD",
+        help="a semi-empirical method of tblite, on the CPU, in double precision",
+        example="tblite:GFN2-xTB",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=(
+            *("accuracy", "charge", "electronic_temperature", "max_iterations"),
+            *("mixer_damping", "multiplicity", "spin_polarization", "verbosity"),
+        ),
+        extra="xtb",
+        packages=("tblite",),
+    ),
+    "mace": Kind(
+        loader=f"{BACKENDS}.calculators:load_mace",
+        form="mace:FILE",
+        help="a trained MACE model, in its own precision unless ?dtype=float64",
+        example="mace:mace.model",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=("dtype", "head"),
+        extra="mace",
+        packages=("mace",),
+    ),
+    "ase": Kind(
+        loader=f"{BACKENDS}.ase:load",
+        form="ase:MODULE:FACTORY",
+        help="any ASE calculator",
+        example="ase:ase.calculators.emt:EMT",
+        roles=CONSERVATIVE,
+        runs_named_code=True,
+    ),
+    "python": Kind(
+        loader=f"{BACKENDS}.python:load",
+        form="python:MODULE:FACTORY",
+        help="a function that returns a ForceModel",
+        example="python:my_module:make_model?key=value",
+        roles=BOTH,
+        runs_named_code=True,
+    ),
 }
+"""By the word that stands before the colon, or alone."""
 
 
-def is_kind(name: str) -> bool:
-    """Whether there is such a kind."""
-    return name in KINDS
+def find_kind(name: str) -> Kind | None:
+    """The kind of that name, here or of another package; ``None`` if there is none.
+
+    Raises:
+        ModelError: if another package says it has the kind, and cannot be used.
+    """
+    if name in KINDS:
+        return KINDS[name]
+    if not name.replace("-", "_").isidentifier():  # a path: other packages are not asked
+        return None
+    entry = _entry_points().get(name)
+    return None if entry is None else _load_entry_point(entry)
 
 
-def kind_of(name: str) -> Kind:
-    """The kind of that name."""
-    return KINDS[name]
+def kind_of(spec: ModelSpec) -> Kind:
+    """The kind of a name that was parsed."""
+    kind = find_kind(spec.kind) if spec.kind else None
+    return kind or FILE_KINDS.get(Path(spec.target).suffix, FILE_KINDS[".pt"])
+
+
+def kind_names() -> list[str]:
+    """All kinds, those of other packages too."""
+    return [*KINDS, *sorted(_entry_points().keys() - KINDS.keys())]
+
+
+def extra_with(package: str) -> str | None:
+    """The extra that installs a top module; ``None`` if none does."""
+    kinds = (*KINDS.values(), *FILE_KINDS.values())
+    return next((kind.extra for kind in kinds if package in kind.packages), None)
+
+
+def table() -> str:
+    """The kinds that are built in, as a table in reStructuredText."""
+    rows = [(f"``{kind.form}``", kind.help) for kind in (*FILE_KINDS.values(), *KINDS.values())]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    rule = "  ".join("=" * width for width in widths)
+    return "\n".join([rule, *(f"{form:{widths[0]}}  {text}" for form, text in rows), rule])
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    return {entry.name: entry for entry in entry_points(group=ENTRY_POINT_GROUP)}
+
+
+def _load_entry_point(entry: EntryPoint) -> Kind:
+    try:
+        kind = entry.load()
+    except Exception as error:  # whatever the import of another package does
+        raise ModelError(
+            f"expected entry point '{entry.name} = {entry.value}' to be importable, got "
+            f"{type(error).__name__}: {error}; mend or uninstall that package"
+        ) from error
+    if not isinstance(kind, Kind):
+        raise ModelError(
+            f"expected entry point '{entry.name} = {entry.value}' to be a "
+            f"halfkick.models.registry.Kind, got {type(kind).__name__}; mend that package"
+        )
+    return kind

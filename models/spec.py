@@ -18,8 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from .errors import ModelError
+from .registry import KINDS, find_kind, kind_of
 
-__all__ = ["ModelSpec"]
+__all__ = ["ModelSpec", "shipped_file"]
 
 
 @dataclass(frozen=True)
@@ -41,22 +42,33 @@ class ModelSpec:
         """Read a model's name.
 
         Raises:
-            ModelError: if an option is not ``key=value``.
+            ModelError: if an option is not ``key=value``, or the kind is of another package that
+                cannot be used.
         """
-        from .registry import is_kind
-
-        target, _, query = text.strip().partition("?")
-        kind, _, rest = target.partition(":")
-        if not is_kind(kind):
-            kind, rest = "", target
-        return cls(kind, rest, _options(query))
+        head, _, query = text.strip().partition("?")
+        options = _options(query)
+        kind, colon, target = head.partition(":")
+        is_file = not colon and (shipped_file(head) or Path(head).expanduser().is_file())
+        # other packages are asked last: that takes a while, and they cannot change what is here
+        known = kind in KINDS or (not is_file and find_kind(kind) is not None)
+        return cls(kind, target, options) if known else cls("", head, options)
 
     @property
     def runs_named_code(self) -> bool:
-        """Whether it names code that would be called: never to be taken from INIT."""
-        from .registry import kind_of
+        """Whether its kind calls the code that the target names."""
+        return kind_of(self).runs_named_code
 
-        return bool(self.kind) and kind_of(self.kind).runs_named_code
+    @property
+    def named_code(self) -> str | None:
+        """What in it could call code or open files besides the target; ``None`` if nothing does.
+
+        A name with ``None`` may come over a socket from somebody else: only its target, if that is
+        a file, is still to be looked at.
+        """
+        if self.runs_named_code:
+            return f"{self.kind}:{self.target}"
+        plain = kind_of(self).init_options
+        return next((name for name in self.options if name not in plain), None)
 
     def file(self, folder: Path) -> Path | None:
         """The file it names, seen from ``folder``; ``None`` where it names none that exists."""
@@ -76,7 +88,7 @@ class ModelSpec:
         head = (
             f"{self.kind}:{self.target}" if self.kind and self.target else self.kind or self.target
         )
-        query = "&".join(f"{key}={value}" for key, value in self.options.items())
+        query = "&".join(f"{key}={_text(value)}" for key, value in self.options.items())
         return f"{head}?{query}" if query else head
 
 
@@ -87,8 +99,25 @@ def _options(query: str) -> dict[str, Any]:
         key, equals, text = item.partition("=")
         if not (key.isidentifier() and equals):
             raise ModelError(f"expected options as key=value, got '{item}'; check the model's name")
-        try:
-            options[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError):
-            options[key] = text
+        options[key] = _value(text)
     return options
+
+
+def _value(text: str) -> Any:
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _text(value: Any) -> str:
+    """What ``_value`` reads as this value."""
+    return str(value) if _value(str(value)) == value else repr(value)
+
+
+def shipped_file(name: str, suffix: str = ".pt") -> Path | None:
+    """The file of a model that ships, ``halfkick.models.NAME/NAME.pt``; ``None`` if none does."""
+    if Path(name).name != name or Path(name).suffix:
+        return None
+    path = Path(__file__).parent / name / f"{name}{suffix}"
+    return path if path.is_file() else None

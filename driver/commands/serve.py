@@ -47,6 +47,10 @@ def serve(
     allow_outside: Annotated[
         bool, typer.Option("--allow-outside", help="Let i-PI name files outside of this folder.")
     ] = False,
+    allow_code: Annotated[
+        bool,
+        typer.Option("--allow-code", help="Let i-PI name code to call: python:…, ase:…, options."),
+    ] = False,
 ) -> None:
     """Serve force fields to an i-PI that is started elsewhere."""
     from ...models.load import load_model
@@ -66,6 +70,6 @@ def serve(
     server = Server(
         sockets,
         lambda spec: load_model(spec, device=device, dtype=dtype),
-        ServeOptions(wait, source, report, journal, journal_stride, allow_outside),
+        ServeOptions(wait, source, report, journal, journal_stride, allow_outside, allow_code),
     )
     server.run()

@@ -13,7 +13,6 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...models.base import ForceModel, Role
-from ..errors import InputError
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
 from .force_field import ForceField
@@ -21,6 +20,7 @@ from .guards.guard import Guard
 from .journal import Journal
 from .predictor import mts_pattern
 from .scheduler import PendingRequest, Scheduler
+from .trust import Trust
 from .wire.connection import Connection
 from .wire.messages import Init
 from .wire.reader import Reader
@@ -43,8 +43,8 @@ class ServeOptions:
         journal: a file of JSON lines to write as the run goes, ``None`` for none. It is touched
             every second, too, as a sign of life.
         journal_stride: conservative requests between two lines.
-        allow_outside: whether i-PI may name files outside the working directory that the input
-            does not name.
+        allow_outside, allow_code: what i-PI may name that the input does not, see
+            :mod:`halfkick.driver.server.trust`.
     """
 
     wait_s: float = 60.0
@@ -53,6 +53,7 @@ class ServeOptions:
     journal: Path | None = None
     journal_stride: int = 10
     allow_outside: bool = False
+    allow_code: bool = False
 
 
 class Server:
@@ -83,6 +84,13 @@ class Server:
         for socket in sockets:
             if socket.parameters is not None:
                 self._force_field(socket.parameters)
+        inputs = [socket.parameters or {} for socket in sockets]
+        self._trust = Trust(
+            models={p["model"] for p in inputs if "model" in p},
+            templates={p["template"] for p in inputs if "template" in p},
+            allow_outside=options.allow_outside,
+            allow_code=options.allow_code,
+        )
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
         known = bool(source.sockets)
         pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
@@ -150,14 +158,8 @@ class Server:
 
     def _asked_for(self, parameters: dict[str, str]) -> ForceField:
         """The force field of an INIT, which may come from another machine."""
-        known = tuple(sorted(parameters.items())) in self._known
-        for value in () if known else (parameters.get("template", ""), parameters.get("model", "")):
-            file = value.partition("?")[0].rpartition(":")[2]
-            if not (self.options.allow_outside or Path(file).resolve().is_relative_to(Path.cwd())):
-                raise InputError(
-                    f"expected from i-PI files in '{Path.cwd()}', got '{file}'; "
-                    f"start the driver there, or with --allow-outside if you trust that i-PI"
-                )
+        if tuple(sorted(parameters.items())) not in self._known:
+            self._trust.check(parameters)
         return self._force_field(parameters)
 
     def _force_field(self, parameters: dict[str, str]) -> ForceField:

@@ -15,10 +15,23 @@ from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedErr
 
 from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
+from ..spec import ModelSpec
+from .factory import find_factory, with_device_and_dtype
 
-__all__ = ["AseModel"]
+__all__ = ["AseModel", "load"]
 
 logger = logging.getLogger(__name__)
+
+
+def load(spec: ModelSpec, device: str, dtype: str | None) -> AseModel:
+    """Make the calculator that ``module:factory`` gives.
+
+    Raises:
+        ModelError: if there is no such function, or what it returns is no calculator with forces.
+    """
+    factory = find_factory(spec.target)
+    options = with_device_and_dtype(factory, spec.options, device, dtype)
+    return AseModel(spec.target, factory, options)
 
 
 class AseModel(ForceModel):

@@ -29,7 +29,7 @@ class Engine(Protocol):
             virial: whether to differentiate energies by strain too.
         """
 
-    def find_neighbors(self, structures: Sequence[Structure]) -> None:
+    def find_neighbors(self, structures: Sequence[Structure]) -> object:
         """Do only what comes before the model: for measuring it."""
 
 
@@ -50,8 +50,8 @@ class Outputs:
         self._differentiate = differentiate
         self.direct: list[dict[Role, ForceResult]] = [{} for _ in structures]
         if direct is not None:
-            for results, found in zip(self.direct, direct, strict=True):
-                results[Role.DIRECT] = found
+            for results, result in zip(self.direct, direct, strict=True):
+                results[Role.DIRECT] = result
 
     def conservative(self) -> Iterable[ForceResult]:
         """The conservative results, if there are energies."""
@@ -62,11 +62,11 @@ class Outputs:
         if self._differentiate is None:
             return self.direct
         pairs = zip(self.direct, self.conservative(), strict=True)
-        return [{**direct, Role.CONSERVATIVE: found} for direct, found in pairs]
+        return [{**direct, Role.CONSERVATIVE: result} for direct, result in pairs]
 
 
 def cut(rows: NDArray[np.float64], structures: Sequence[Structure]) -> list[NDArray[np.float64]]:
-    """Cut what belongs to the atoms of all structures into the parts of each."""
+    """Cut rows of the atoms of all structures, shape (ΣN, …), into those of each, (N, …)."""
     return np.split(rows, np.cumsum([len(s.numbers) for s in structures])[:-1])
 
 
@@ -76,5 +76,5 @@ def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
 
 
 def symmetric(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the symmetric part of the last two axes."""
+    """Return the symmetric part of matrices, shape (…, n, n)."""
     return 0.5 * (matrix + matrix.swapaxes(-1, -2))

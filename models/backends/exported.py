@@ -62,14 +62,14 @@ def output_names(name: str, offered: Iterable[str], variant: str | None) -> dict
     suffix = f"/{variant}" if variant else ""
     names = {}
     for kind, spellings in OUTPUTS.items():
-        found = [s + suffix for s in spellings if s + suffix in offered]
-        if found:
-            names[kind] = found[0]
+        present = [s + suffix for s in spellings if s + suffix in offered]
+        if present:
+            names[kind] = present[0]
     if not names.keys() & {"energy", "force"}:
-        known = [o for o in offered if o.partition("/")[0] in OUTPUTS["energy"] + OUTPUTS["force"]]
+        near = [o for o in offered if o.partition("/")[0] in OUTPUTS["energy"] + OUTPUTS["force"]]
         raise ModelError(
             f"expected model '{name}' to offer energy{suffix} or non_conservative_force{suffix}, "
-            f"got {', '.join(known) or 'neither'}; choose a variant with 'FILE.pt?variant=NAME'"
+            f"got {', '.join(near) or 'neither'}; choose a variant with 'FILE.pt?variant=NAME'"
         )
     return names
 

@@ -16,11 +16,12 @@ import numpy as np
 
 from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
+from ..spec import ModelSpec
 
 if TYPE_CHECKING:
     from metatrain.pet import PET
 
-__all__ = ["KokkosModel", "convert"]
+__all__ = ["KokkosModel", "convert", "load"]
 
 HYPERS = (
     "activation", "adaptive_cutoff_method", "attention_temperature", "cutoff", "cutoff_function",
@@ -29,11 +30,30 @@ HYPERS = (
     "num_attention_layers", "num_gnn_layers", "num_heads", "num_neighbors_adaptive",
     "system_conditioning", "transformer_type", "zbl",
 )  # fmt: skip
-BACKBONE = ("gnn_layers", "combination_norms", "combination_mlps", "node_embedders")
-BACKBONE += ("edge_embedder", "system_conditioning")
+BACKBONE = (
+    *("gnn_layers", "combination_norms", "combination_mlps", "node_embedders"),
+    *("edge_embedder", "system_conditioning"),
+)
 HEADS = ("node_heads", "edge_heads", "node_last_layers", "edge_last_layers")
 VOIGT = [[0, 3, 4], [3, 1, 5], [4, 5, 2]]
 """Where xx, yy, zz, xy, xz, yz stand in a matrix."""
+
+
+def load(spec: ModelSpec, device: str, dtype: str | None) -> KokkosModel:
+    """Load a metatrain checkpoint; pet-kokkos chooses device and dtype when it is built.
+
+    Raises:
+        ModelError: if another engine is asked for, or the model cannot be loaded.
+    """
+    options = dict(spec.options)
+    engine, tf32 = options.pop("engine", None), options.pop("tf32", False)
+    path = Path(spec.target)
+    if engine != "kokkos" or options:
+        raise ModelError(
+            f"expected '{path.name}?engine=kokkos' or '{path.name}?engine=kokkos&tf32=True' for a "
+            f"checkpoint, got {options or engine}; to run it with PyTorch name the exported .pt"
+        )
+    return KokkosModel(path, tf32=tf32)
 
 
 class KokkosModel(ForceModel):
@@ -125,15 +145,15 @@ def _description(model: PET) -> dict[str, Any]:
     hypers = model.hypers
     species = [int(number) for number in model.atomic_types]
     layers = hypers["num_gnn_layers"]
-    own = {name: hypers[name] for name in HYPERS if name in hypers}
-    own["head_dim"] = hypers["d_pet"] // hypers["num_heads"]
-    own["num_readout_layers"] = 1 if hypers["featurizer_type"] == "feedforward" else layers
-    own["long_range_enabled"] = bool(hypers.get("long_range", {}).get("enable", False))
+    kept = {name: hypers[name] for name in HYPERS if name in hypers}
+    kept["head_dim"] = hypers["d_pet"] // hypers["num_heads"]
+    kept["num_readout_layers"] = 1 if hypers["featurizer_type"] == "feedforward" else layers
+    kept["long_range_enabled"] = bool(hypers.get("long_range", {}).get("enable", False))
     return {
         "format_version": 1,
         "architecture": "pet",
         "target": "energy",
-        "hypers": own,
+        "hypers": kept,
         "length_unit": "angstrom",
         "energy_unit": "eV",
         "energy_scale": _values(model.scaler.model.scales)[0],

@@ -14,22 +14,36 @@ import numpy as np
 import torch
 
 from ..base import ForceModel, ForceResult, Role, Structure
-from ..errors import ModelError
-from .batch_size import ChunkSize, is_out_of_memory
+from ..card import read_expected_gap
+from ..errors import ModelError, Unsupported
+from ..spec import ModelSpec
+from .batch_size import BatchSize, is_out_of_memory
 from .engine import Engine, Outputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names
-from .parallel import Beside
+from .parallel import ParallelEngine
 from .pet.engine import PetEngine
 from .slots import SKIN
-from .torchscript import Script
+from .torchscript import TorchScriptEngine
 
-__all__ = ["MetatomicModel"]
+__all__ = ["MetatomicModel", "load"]
 
 logger = logging.getLogger(__name__)
 
 ENGINES = ("edges", "torchscript")
-SAME = {torch.float32: 1e-3, torch.float64: 1e-8}
+ENGINE_TOLERANCE = {torch.float32: 1e-3, torch.float64: 1e-8}
 """Up to how many eV/Å (and eV per atom) two engines may differ, and so many times the force."""
+
+
+def load(spec: ModelSpec, device: str, dtype: str | None) -> MetatomicModel:
+    """Load an exported model, and its card if it has one.
+
+    Raises:
+        ModelError: if the file is no such model or the model cannot run as asked.
+    """
+    path = Path(spec.target)
+    model = MetatomicModel(path, device=device, dtype=dtype, **spec.options)
+    model.expected_gap = read_expected_gap(path)
+    return model
 
 
 class MetatomicModel(ForceModel):
@@ -79,15 +93,15 @@ class MetatomicModel(ForceModel):
         self._names = output_names(self.name, declared.outputs.keys(), variant)
         self.capabilities = capabilities(declared, self._names)
         model = model.to(device=self.device, dtype=self.dtype)
-        self._script = Script(model, self.dtype, self.device, skin)
-        self._use(self._script)
+        self._torchscript = TorchScriptEngine(model, self.dtype, self.device, skin)
+        self._use(self._torchscript)
         if engine == "edges":
             try:
                 self._use(PetEngine(model, self._names, self.dtype, self.device, skin))
-            except (NotImplementedError, AttributeError, KeyError) as why:
+            except Unsupported as why:
                 logger.info("%s runs as TorchScript, not edge by edge: %s", path, why)
         self._compared: set[frozenset[Role]] = set()
-        self._chunks: defaultdict[Hashable, ChunkSize] = defaultdict(partial(ChunkSize, chunk))
+        self._batch_sizes: defaultdict[Hashable, BatchSize] = defaultdict(partial(BatchSize, chunk))
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
@@ -112,49 +126,52 @@ class MetatomicModel(ForceModel):
                 self.check(structure.numbers, role)
         results: list[Mapping[Role, ForceResult]] = []
         while rest := structures[len(results) :]:
-            chunks = self._chunks[roles, len(rest[0].numbers)]
-            chunk = rest[: chunks.of(len(rest))]
+            batch_size = self._batch_sizes[roles, len(rest[0].numbers)]
+            batch = rest[: batch_size.next_size(len(rest))]
             start = time.perf_counter()
             try:
-                outputs = self._forward(chunk, roles)
-                if len(roles) > 1 and len(chunk) == len(rest):
-                    yield results + outputs.direct
+                outputs = self._forward(batch, roles)
+                if len(roles) > 1 and len(batch) == len(rest):
+                    yield [*results, *outputs.direct]
                 results += outputs.complete()
             except (RuntimeError, ValueError, torch.jit.Error) as error:
-                if not is_out_of_memory(error) or len(chunk) == 1:
+                if not is_out_of_memory(error) or len(batch) == 1:
                     raise ModelError(
-                        f"expected model '{self.name}' to evaluate {len(chunk)} structures in "
+                        f"expected model '{self.name}' to evaluate {len(batch)} structures in "
                         f"{self.dtype} on {self.device}, got: {last_line(error)}; "
                         f"check the structure, or try the model's own dtype"
                     ) from error
-                chunks.halve(len(chunk))
+                batch_size.halve(len(batch))
             else:
-                self._learn(chunks, len(chunk), time.perf_counter() - start, roles)
+                self._record(batch_size, len(batch), time.perf_counter() - start, roles)
         yield results
 
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists and nothing else: for measuring it."""
         self._engine.find_neighbors(structures)
 
-    def _learn(self, chunks: ChunkSize, count: int, seconds: float, roles: frozenset[Role]) -> None:
-        """Tell how long a pass took, and say so when it is known what is quickest."""
-        before = chunks.settled
-        chunks.note(count, seconds)
-        if chunks.settled and not before:
-            what = " and ".join(sorted(roles))
-            logger.info("%s: %s forces %d at a time are quickest", self.name, what, chunks.size)
+    def _record(
+        self, batch_size: BatchSize, count: int, seconds: float, roles: frozenset[Role]
+    ) -> None:
+        """Note how long a pass took, and log it when it is clear which size is quickest."""
+        before = batch_size.settled
+        batch_size.record(count, seconds)
+        if batch_size.settled and not before:
+            names, size = " and ".join(sorted(roles)), batch_size.size
+            logger.info("%s: %s forces %d at a time are quickest", self.name, names, size)
 
     def _use(self, engine: Engine) -> None:
         """Run the model by ``engine``; TorchScript is not safe among threads."""
         threads = torch.get_num_threads() if self.device.type == "cpu" else 1
-        beside = threads > 1 and engine is not self._script
-        self._engine, self._passes = engine, Beside(engine, threads) if beside else engine
+        parallel = threads > 1 and engine is not self._torchscript
+        self._engine = engine
+        self._batch_engine = ParallelEngine(engine, threads) if parallel else engine
 
     def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> Outputs:
         """Pass once through the model; the first time, compare the engines."""
-        if self._engine is not self._script and roles not in self._compared:
+        if self._engine is not self._torchscript and roles not in self._compared:
             self._compare(structures[:1], roles)
-        return self._run(self._passes, structures, roles)
+        return self._run(self._batch_engine, structures, roles)
 
     def _run(
         self, engine: Engine, structures: Sequence[Structure], roles: frozenset[Role]
@@ -170,17 +187,17 @@ class MetatomicModel(ForceModel):
         structures = [replace(s, slot=None) for s in structures]
         (one,), (other,) = (
             self._run(engine, structures, roles).complete()
-            for engine in (self._engine, self._script)
+            for engine in (self._engine, self._torchscript)
         )
-        apart = max(difference(one[role], other[role]) for role in roles)
-        if apart < SAME[self.dtype]:
+        distance = max(difference(one[role], other[role]) for role in roles)
+        if distance < ENGINE_TOLERANCE[self.dtype]:
             self._compared.add(roles)
-            logger.info("%s: edge by edge as TorchScript to %.0e eV/Å", self.name, apart)
+            logger.info("%s: edge by edge as TorchScript to %.0e eV/Å", self.name, distance)
         else:
-            self._use(self._script)
+            self._use(self._torchscript)
             logger.warning(
                 "expected model '%s' edge by edge to equal its TorchScript, got a difference of "
-                "%.1e eV/Å; it runs as TorchScript", self.name, apart
+                "%.1e eV/Å; it runs as TorchScript", self.name, distance
             )  # fmt: skip
 
 
@@ -189,8 +206,8 @@ def difference(one: ForceResult, other: ForceResult) -> float:
     scale = max(1.0, float(np.abs(other.forces).max(initial=0.0)))
     forces = float(np.abs(one.forces - other.forces).max(initial=0.0)) / scale
     energies = abs(one.energy - other.energy) / max(1, len(other.forces))
-    found = max(forces, energies)
-    return found if np.isfinite(found) else np.inf
+    largest = max(forces, energies)
+    return largest if np.isfinite(largest) else np.inf
 
 
 def last_line(error: Exception) -> str:

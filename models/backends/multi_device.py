@@ -1,4 +1,4 @@
-"""One model on several devices: structures are spread over a copy on each."""
+"""One model on several devices: structures are shared out over a copy on each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 from ..base import ForceModel, ForceResult, Role, Structure
-from .batch_size import divide
+from .batch_size import split_evenly
 
-__all__ = ["Spread"]
+__all__ = ["MultiDeviceModel"]
 
 
-class Spread(ForceModel):
+class MultiDeviceModel(ForceModel):
     """Evaluates parts of a batch at the same time, each with one of several copies of a model.
 
     Args:
@@ -26,7 +26,7 @@ class Spread(ForceModel):
         self._pool = ThreadPoolExecutor(len(copies), thread_name_prefix="halfkick-device")
 
     @property
-    def needs_virial(self) -> bool:
+    def needs_virial(self) -> bool:  # type: ignore[override]  # an attribute that all copies share
         """As of all copies."""
         return self._copies[0].needs_virial
 
@@ -44,16 +44,16 @@ class Spread(ForceModel):
     def evaluate_in_parts(
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> Iterator[list[Mapping[Role, ForceResult]]]:
-        """Evaluate, and yield whenever each copy knows more."""
-        parts = divide(structures, len(self._copies))
+        """Evaluate, and yield whenever the copies have more results."""
+        parts = split_evenly(structures, len(self._copies))
         streams = [
             copy.evaluate_in_parts(part, roles)
             for copy, part in zip(self._copies, parts, strict=False)
         ]
-        known: list[list[Mapping[Role, ForceResult]]] = [[] for _ in streams]
+        latest: list[list[Mapping[Role, ForceResult]]] = [[] for _ in streams]
         while True:
             news = list(self._pool.map(lambda stream: next(stream, None), streams))
             if all(new is None for new in news):
                 return
-            known = [old if new is None else new for old, new in zip(known, news, strict=True)]
-            yield [result for part in known for result in part]
+            latest = [old if new is None else new for old, new in zip(latest, news, strict=True)]
+            yield [result for part in latest for result in part]

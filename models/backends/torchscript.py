@@ -14,7 +14,7 @@ from ..base import ForceResult, Structure
 from .engine import Outputs, cut, symmetric, to_numpy
 from .slots import Slots
 
-__all__ = ["Script"]
+__all__ = ["TorchScriptEngine"]
 
 UNITS = {"energy": "eV", "force": "eV/Angstrom", "stress": "eV/Angstrom^3"}
 
@@ -22,8 +22,8 @@ Leaves = tuple[torch.Tensor, ...]
 """What to differentiate by: the positions, and the strain if the virial is needed."""
 
 
-class Script:
-    """An exported model.
+class TorchScriptEngine:
+    """An exported model, run by TorchScript.
 
     Args:
         model: on its device.
@@ -36,7 +36,7 @@ class Script:
         self, model: mta.AtomisticModel, dtype: torch.dtype, device: torch.device, skin: float
     ) -> None:
         self._model = model
-        self._to = {"dtype": dtype, "device": device}
+        self._dtype, self._device = dtype, device
         self._optimised = device.type != "cpu"
         if self._optimised:  # kernels for any shape: it is another in each step
             torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
@@ -52,8 +52,9 @@ class Script:
         gradients = "energy" in kinds
         with torch.set_grad_enabled(gradients):
             prepared = [self._prepare(s, gradients, gradients and virial) for s in structures]
-            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU.
-            with torch.jit.optimized_execution(self._optimised):
+            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU;
+            # torch does not list the function that switches it off
+            with torch.jit.optimized_execution(self._optimised):  # type: ignore[attr-defined]
                 outputs = self._model(
                     [system for system, _ in prepared], options(kinds), check_consistency=False
                 )
@@ -73,15 +74,18 @@ class Script:
         self, structure: Structure, gradients: bool, virial: bool
     ) -> tuple[mta.System, Leaves]:
         """Return the system with its neighbour lists, and what to differentiate by."""
-        positions = torch.tensor(structure.positions, requires_grad=gradients, **self._to)
-        strain = torch.eye(3, requires_grad=True, **self._to) if virial else None
+        dtype, device = self._dtype, self._device
+        positions = torch.tensor(
+            structure.positions, requires_grad=gradients, dtype=dtype, device=device
+        )
+        strain = torch.eye(3, requires_grad=True, dtype=dtype, device=device) if virial else None
         # A System wants zero vectors along directions that are not periodic.
-        cell = torch.tensor(structure.cell * structure.pbc[:, None], **self._to)
+        cell = torch.tensor(structure.cell * structure.pbc[:, None], dtype=dtype, device=device)
         system = mta.System(
-            types=torch.tensor(structure.numbers, dtype=torch.int32, device=self._to["device"]),
+            types=torch.tensor(structure.numbers, dtype=torch.int32, device=device),
             positions=positions if strain is None else positions @ strain,
             cell=cell if strain is None else cell @ strain,
-            pbc=torch.tensor(structure.pbc, device=self._to["device"]),
+            pbc=torch.tensor(structure.pbc, device=device),
         )
         for neighbors in self.lists[structure.slot]:
             neighbors.add_neighbor_list(system)
@@ -100,7 +104,12 @@ def options(kinds: Mapping[str, str]) -> mta.ModelEvaluationOptions:
 def direct_results(
     structures: Sequence[Structure], values: Mapping[str, torch.Tensor]
 ) -> Iterable[ForceResult]:
-    """Cut the forces of all structures, which come in one array."""
+    """Cut what the model gives for all structures into results.
+
+    Args:
+        structures: those of the pass.
+        values: ``force``, shape (ΣN, 3, 1), eV/Å; perhaps ``stress``, shape (B, 3, 3, 1), eV/Å³.
+    """
     forces = cut(to_numpy(values["force"]).reshape(-1, 3), structures)
     stresses = np.zeros((len(structures), 3, 3))
     if "stress" in values:
@@ -111,7 +120,7 @@ def direct_results(
 
 
 def derivatives(energies: torch.Tensor, leaves: Sequence[Leaves]) -> Iterable[ForceResult]:
-    """Differentiate the energies."""
+    """Differentiate the energies, shape (B, 1), eV, by the leaves of each structure."""
     inputs = [leaf for some in leaves for leaf in some]
     # lone atoms: an energy may not depend on all of them, nor on the strain
     gradients = iter(torch.autograd.grad(-energies.sum(), inputs, materialize_grads=True))

@@ -9,7 +9,7 @@ from pathlib import Path
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..errors import ModelError
+from ..errors import DataError
 from ..frames import read_frames
 from ..statistics import rms
 from .sample import Force
@@ -24,10 +24,10 @@ SAME_FORCE = 0.05
 
 
 def read_starts(paths: Sequence[Path]) -> list[Atoms]:
-    """All frames of some files; a ModelError names one that ASE cannot read."""
+    """All frames of some files; a DataError names one that ASE cannot read."""
     frames = [frame for path in paths for frame in read_frames(path, ":")]
     if not frames:
-        raise ModelError("expected at least one structure to begin from, got none; name a file")
+        raise DataError("expected at least one structure to begin from, got none; name a file")
     return frames
 
 
@@ -38,13 +38,13 @@ def take_labels(path: Path, store: Store, teacher: Force) -> None:
     composition, which is then made the teacher's.
 
     Raises:
-        ModelError: if frames have no forces, or not those of the teacher.
+        DataError: if frames have no forces, or not those of the teacher.
     """
     shifts: dict[str, float] = {}
     frames = []
     for index, atoms in enumerate(read_frames(path, ":")):
         if atoms.calc is None or "forces" not in atoms.calc.results:
-            raise ModelError(
+            raise DataError(
                 f"expected forces under the key 'forces' in '{path}', frame {index} has none; "
                 f"rename them or leave the frame out"
             )
@@ -70,7 +70,7 @@ def _shift(atoms: Atoms, teacher: Force, source: str) -> float:
     (result,) = teacher(walker, atoms.positions[None])
     difference = rms(result.forces - atoms.get_forces())
     if difference > SAME_FORCE:
-        raise ModelError(
+        raise DataError(
             f"expected labels of the teacher in {source}, got forces that differ by "
             f"{1e3 * difference:.0f} meV/Å RMSE; give labels of the same model and settings"
         )

@@ -52,7 +52,8 @@ def distill(
         train: trains a student; by default :func:`halfkick.models.train.train`.
 
     Raises:
-        ModelError: if something given cannot be right, or training failed.
+        DataError: if structures or labels cannot be right.
+        ModelError: if something else given cannot be right, or training failed.
     """
     if out.suffix != ".pt":
         raise ModelError(f"expected a model file NAME.pt to write, got '{out}'; change --out")

@@ -16,7 +16,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 from ..base import ForceResult
-from ..errors import ModelError
+from ..errors import DataError
 
 __all__ = ["SUPPLIED", "Store", "key", "labelled", "rounded"]
 
@@ -120,4 +120,4 @@ def read(path: Path) -> Iterator[Atoms]:
         try:
             yield from ase.io.read(io.StringIO(whole.decode()), ":", format="extxyz")
         except (ValueError, KeyError, ase.io.formats.UnknownFileTypeError) as error:
-            raise ModelError(f"expected extended xyz in '{path}', got {error}; mend it") from error
+            raise DataError(f"expected extended xyz in '{path}', got {error}; mend it") from error

@@ -56,7 +56,8 @@ def train(
         console: where to show progress; nowhere by default.
 
     Raises:
-        ModelError: if the data or the options cannot be right, or training failed.
+        DataError: if the data cannot be right.
+        ModelError: if the options cannot be right, or training failed.
     """
     if out.suffix != ".pt":
         raise ModelError(f"expected a model named FILE.pt, got '{out}'; change --out")

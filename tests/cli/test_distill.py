@@ -24,7 +24,7 @@ from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
 from halfkick.models.distill.sample import Force, make_walkers
 from halfkick.models.distill.store import Store
-from halfkick.models.errors import ModelError
+from halfkick.models.errors import DataError, ModelError
 from halfkick.models.load import load_model
 
 
@@ -197,18 +197,22 @@ def test_from_the_command_line_to_a_student(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("given", "message"),
+    ("given", "error", "message"),
     [
-        ({"structures": [Path("nothing.xyz")]}, "expected structures that ASE reads in 'nothing"),
-        ({"structures": [Path("gold.xyz")]}, r"expected species that model 'toy' .* got Au"),
-        ({"structures": []}, "expected at least one structure"),
-        ({"out": Path("a.xyz")}, "expected a model file NAME.pt"),
-        ({"teacher": "nobody"}, "expected a model that ships"),
-        ({"options": OPTIONS}, "expected at least 20 frames"),
-        ({"labels": Path("gold.xyz")}, "expected forces under the key 'forces' in 'gold.xyz'"),
+        (
+            {"structures": [Path("nothing.xyz")]},
+            DataError,
+            "expected structures that ASE reads in 'nothing",
+        ),
+        ({"structures": [Path("gold.xyz")]}, ModelError, r"species that model 'toy' .* got Au"),
+        ({"structures": []}, DataError, "expected at least one structure"),
+        ({"out": Path("a.xyz")}, ModelError, "expected a model file NAME.pt"),
+        ({"teacher": "nobody"}, ModelError, "expected a model that ships"),
+        ({"options": OPTIONS}, ModelError, "expected at least 20 frames"),
+        ({"labels": Path("gold.xyz")}, DataError, "forces under the key 'forces' in 'gold.xyz'"),
     ],
 )
-def test_what_cannot_be_is_said_at_once(tmp_path, monkeypatch, given, message):
+def test_what_cannot_be_is_said_at_once(tmp_path, monkeypatch, given, error, message):
     monkeypatch.chdir(tmp_path)
     ase.io.write("start.xyz", atoms())
     ase.io.write("gold.xyz", Atoms("Au"))
@@ -218,6 +222,6 @@ def test_what_cannot_be_is_said_at_once(tmp_path, monkeypatch, given, message):
         "out": Path("student.pt"),
         "options": DistillOptions(),
     }
-    with pytest.raises(ModelError, match=message):
+    with pytest.raises(error, match=message):
         distill(**(right | given))
     assert not list(tmp_path.glob("*.pt"))

@@ -78,7 +78,7 @@ def test_without_the_xml(tmp_path, undisturbed):
     write(tmp_path, LONG)
     driver = serve(
         tmp_path, "--unix", "direct", "--unix", "conservative", "--prefix", f"{tmp_path}/",
-        "--report", "report.json",
+        "--report", "report.json", "--allow-code",
     )  # fmt: skip
     time.sleep(0.5)  # i-PI comes later
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
@@ -100,7 +100,7 @@ def test_files_outside_of_the_working_directory(tmp_path, allowed):
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     driver = serve(
         elsewhere, "--unix", "direct", "--unix", "conservative", "--prefix", f"{tmp_path}/",
-        *["--allow-outside"] * allowed,
+        "--allow-code", *["--allow-outside"] * allowed,
     )  # fmt: skip
     if allowed:
         assert end(ipi, driver) == [0, 0]
@@ -109,6 +109,29 @@ def test_files_outside_of_the_working_directory(tmp_path, allowed):
     ipi.kill()
     ipi.wait()
     assert "--allow-outside" in (elsewhere / "driver.log").read_text().splitlines()[-1]
+
+
+@pytest.mark.parametrize("allowed", [False, True])
+def test_code_named_by_ipi_is_called_only_where_allowed(tmp_path, allowed):
+    """i-PI may be somebody else's: without its input at hand, it names no function."""
+    write(tmp_path, Case(steps=2, model="python:leaves_a_trace:make"))
+    trace = tmp_path / "trace"
+    source = f"from toy import toy\ndef make():\n    open({str(trace)!r}, 'w')\n    return toy()\n"
+    (tmp_path / "leaves_a_trace.py").write_text(source)
+    ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
+    driver = serve(
+        tmp_path, "--unix", "direct", "--unix", "conservative", "--prefix", f"{tmp_path}/",
+        *["--allow-code"] * allowed,
+    )  # fmt: skip
+    if allowed:
+        assert end(ipi, driver) == [0, 0]
+    else:
+        assert driver.wait(60) == 2
+        ipi.kill()
+        ipi.wait()
+        said = (tmp_path / "driver.log").read_text().splitlines()[-1]
+        assert "names no code, got 'python:leaves_a_trace:make'" in said and "--allow-code" in said
+    assert trace.exists() is allowed
 
 
 def test_two_systems_share_the_force_fields(tmp_path):

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 from finite import BOTH, CONSERVATIVE, DIRECT
-from test_models_metatomic import water
+from waters import water
 
-from halfkick.models.backends.batch_size import divide
+from halfkick.models.backends.batch_size import split_evenly
 from halfkick.models.backends.engine import Outputs
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.backends.parallel import Beside
+from halfkick.models.backends.parallel import ParallelEngine
 from halfkick.models.load import find_file
 
 
@@ -43,14 +43,14 @@ class Meeting:
     [(1, 2, [1]), (2, 2, [1, 1]), (5, 2, [2, 3]), (3, 8, [1, 1, 1]), (9, 4, [2, 2, 2, 3])],
 )
 def test_even_parts(count, threads, expected):
-    assert [len(part) for part in divide(range(count), threads)] == expected
+    assert [len(part) for part in split_evenly(range(count), threads)] == expected
 
 
 @pytest.mark.parametrize("count, each", [(2, 2), (4, 1)])
 def test_parts_run_at_once_and_share_the_threads(count, each):
     engine = Meeting(count)
     mine = torch.get_num_threads()
-    found = Beside(engine, 4).run([finite.structure_of(water(1))] * count, {}, False)
+    found = ParallelEngine(engine, 4).run([finite.structure_of(water(1))] * count, {}, False)
     assert engine.found == [(1, each)] * count and len(found.direct) == count
     assert torch.get_num_threads() == mine
 
@@ -60,18 +60,18 @@ def test_one_after_the_other_would_not_meet():
     engine = Meeting(2)
     engine.barrier.wait = lambda timeout: threading.Barrier.wait(engine.barrier, 0.2)
     with pytest.raises(threading.BrokenBarrierError):
-        for part in divide([finite.structure_of(water(1))] * 2, 2):
+        for part in split_evenly([finite.structure_of(water(1))] * 2, 2):
             engine.run(part, {}, False)
 
 
 @pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE, BOTH])
 def test_as_one_after_the_other(roles, threads):
     structures = [finite.structure_of(water(seed=seed), seed) for seed in range(5)]
-    one, beside = (MetatomicModel(find_file("water"), dtype="float64", chunk=c) for c in (1, 3))
-    assert isinstance(beside._passes, Beside)
+    one, parallel = (MetatomicModel(find_file("water"), dtype="float64", chunk=c) for c in (1, 3))
+    assert isinstance(parallel._batch_engine, ParallelEngine)
     for _ in range(3):
         *_, expected = one.evaluate_in_parts(structures, roles)
-        *_, found = beside.evaluate_in_parts(structures, roles)
+        *_, found = parallel.evaluate_in_parts(structures, roles)
         for results, others in zip(found, expected, strict=True):
             for role in roles:
                 assert results[role].energy == pytest.approx(others[role].energy, abs=1e-9)
@@ -81,4 +81,4 @@ def test_as_one_after_the_other(roles, threads):
 def test_torchscript_runs_in_one_thread(threads):
     """Its modules change themselves while they run."""
     model = MetatomicModel(find_file("water"), engine="torchscript", chunk=4)
-    assert model._passes is model._engine
+    assert model._batch_engine is model._engine

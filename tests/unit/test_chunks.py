@@ -9,7 +9,7 @@ import pytest
 import toy
 from finite import BOTH
 
-from halfkick.models.backends.batch_size import ChunkSize
+from halfkick.models.backends.batch_size import BatchSize
 from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.errors import ModelError
 
@@ -20,9 +20,9 @@ def learn(chunks, cost, beads, requests=40):
     for _ in range(requests):
         left = beads
         while left:
-            count = chunks.of(left)
+            count = chunks.next_size(left)
             passes.append(count)
-            chunks.note(count, cost(count))
+            chunks.record(count, cost(count))
             left -= count
     return passes
 
@@ -39,11 +39,11 @@ def learn(chunks, cost, beads, requests=40):
     ],
 )
 def test_the_quickest_size_is_found(cost, beads, found):
-    assert learn(ChunkSize(), cost, beads)[-1] == found
+    assert learn(BatchSize(), cost, beads)[-1] == found
 
 
 def test_all_sizes_are_tried_in_a_few_requests():
-    passes = learn(ChunkSize(), lambda n: 1.0, 32, requests=25)
+    passes = learn(BatchSize(), lambda n: 1.0, 32, requests=25)
     assert passes[-1] == 32
 
 
@@ -54,25 +54,25 @@ def test_a_machine_that_slows_down_is_no_reason_for_small_passes():
         begun.append(n)
         return (1.0 + 0.5 * len(begun)) * (1.0 + 0.05 * n)
 
-    assert learn(ChunkSize(), cost, 8)[-1] == 8
+    assert learn(BatchSize(), cost, 8)[-1] == 8
 
 
 def test_single_structures_are_never_done_with_and_take_no_memory():
-    chunks = ChunkSize()
+    chunks = BatchSize()
     learn(chunks, float, 1, requests=1000)
     assert not chunks.settled and len(chunks._times_s) < 10
 
 
 def test_a_size_that_is_given_stays():
-    assert set(learn(ChunkSize(4), lambda n: 1.0, 8)) == {4}
+    assert set(learn(BatchSize(4), lambda n: 1.0, 8)) == {4}
 
 
 def test_no_memory_means_smaller_from_then_on(caplog):
-    chunks = ChunkSize(16)
+    chunks = BatchSize(16)
     chunks.halve(16)
     assert set(learn(chunks, lambda n: 1.0, 16)) == {8}
     chunks.halve(3)
-    assert chunks.of(16) == 1
+    assert chunks.next_size(16) == 1
     assert "no memory for 16 structures at once; trying 8" in caplog.text
 
 

@@ -17,7 +17,7 @@ from halfkick.models.distill.inputs import take_labels
 from halfkick.models.distill.sample import Force
 from halfkick.models.distill.select import farthest, pick
 from halfkick.models.distill.store import Store
-from halfkick.models.errors import ModelError
+from halfkick.models.errors import DataError
 
 
 def test_the_store_keeps_each_structure_once(tmp_path):
@@ -77,8 +77,8 @@ def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):
 
     own[0].calc.results["forces"] = 1.1 * own[0].get_forces()
     ase.io.write(tmp_path / "other.xyz", own)
-    with pytest.raises(ModelError, match="expected labels of the teacher"):
+    with pytest.raises(DataError, match="expected labels of the teacher"):
         take_labels(tmp_path / "other.xyz", Store(tmp_path / "new.xyz"), source)
     ase.io.write(tmp_path / "bare.xyz", Atoms("H"))
-    with pytest.raises(ModelError, match="frame 0 has none"):
+    with pytest.raises(DataError, match="frame 0 has none"):
         take_labels(tmp_path / "bare.xyz", Store(tmp_path / "new.xyz"), source)

@@ -1,5 +1,6 @@
 """From the name of a model to the model, and one clear line where that fails."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +10,12 @@ import finite
 import pytest
 import toy
 
+from halfkick.models import load, registry
 from halfkick.models.base import ForceModel, Role
 from halfkick.models.errors import ModelError
-from halfkick.models.load import load_model, parse_options
+from halfkick.models.load import load_model
+from halfkick.models.spec import ModelSpec
+from halfkick.models.testing import check_force_model
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def test_file_with_options(tmp_path, monkeypatch):
     for spec in ("soft.pt", "./soft.pt", str(tmp_path / "soft.pt")):
         model = load_model(f"{spec}?variant=pbe&chunk=3&skin=0.5")
         assert model.name == "soft"
-        assert model._chunks["any"].of(9) == 3
+        assert model._batch_sizes["any"].next_size(9) == 3
 
 
 def test_python_factory():
@@ -70,7 +74,8 @@ def test_device_and_dtype_reach_a_factory_that_takes_them(module):
 
 
 def test_options_are_literals_or_text():
-    assert parse_options("a=1&b=1e-3&c=True&d=GFN2-xTB&e=None&f=[1,2]&g=x=y&h=") == {
+    text = "a=1&b=1e-3&c=True&d=GFN2-xTB&e=None&f=[1,2]&g=x=y&h="
+    assert ModelSpec.parse(f"water?{text}").options == {
         "a": 1,
         "b": 1e-3,
         "c": True,
@@ -80,7 +85,7 @@ def test_options_are_literals_or_text():
         "g": "x=y",
         "h": "",
     }
-    assert parse_options("") == {}
+    assert ModelSpec.parse("water").options == ModelSpec.parse("water?").options == {}
 
 
 @pytest.mark.parametrize(
@@ -93,6 +98,7 @@ def test_options_are_literals_or_text():
         ("water?skn=1", {}, "expected options variant, extensions, chunk, skin, engine .* got skn"),
         ("water?skin", {}, "expected options as key=value, got 'skin'"),
         ("ase:", {}, "expected 'module:factory', got ''"),
+        ("ase", {}, "expected 'module:factory', got ''"),
         ("python:toy", {}, "expected 'module:factory', got 'toy'"),
         ("python:toy:nothing", {}, "expected a function or class 'nothing' in module 'toy', got n"),
         (
@@ -134,6 +140,138 @@ def test_a_module_with_a_mistake(module):
     name = module("my_model_d", "def make():\n    raise KeyError('weights')\n")
     with pytest.raises(ModelError, match="to return a model, got KeyError: 'weights'"):
         load_model(f"python:{name}:make")
+
+
+PLUGIN = """
+from halfkick.models.base import Role
+from halfkick.models.registry import Kind
+
+KIND = Kind(
+    loader="plugin_models:load",
+    form="swirl:SCALE",
+    help="the toy by another name",
+    example="swirl:2",
+    roles=frozenset(Role),
+    runs_named_code=False,
+    init_options=("direct",),
+)
+NO_KIND = 3
+LOST = Kind("plugin_models:nothing", "lost", "", "lost", frozenset(Role), False)
+WRONG = Kind("plugin_models:wrong", "wrong", "", "wrong", frozenset(Role), False)
+"""
+
+PLUGIN_MODELS = """
+from toy import Toy
+
+def load(spec, device, dtype):
+    model = Toy(**spec.options)
+    model.name = f"swirl {spec.target}"
+    return model
+
+def wrong(spec, device, dtype):
+    return 3
+"""
+
+ENTRY_POINTS = """
+[halfkick.models]
+swirl = plugin:KIND
+no-kind = plugin:NO_KIND
+absent = no_such_package:KIND
+lost = plugin:LOST
+wrong = plugin:WRONG
+so3lr = plugin:KIND
+"""
+
+
+@pytest.fixture
+def plugin(tmp_path, monkeypatch):
+    """A package that is installed and brings kinds of models."""
+    (tmp_path / "plugin.py").write_text(PLUGIN)
+    (tmp_path / "plugin_models.py").write_text(PLUGIN_MODELS)
+    info = tmp_path / "plugin-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: plugin\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(ENTRY_POINTS)
+    monkeypatch.syspath_prepend(tmp_path)
+    registry._entry_points.cache_clear()
+    yield
+    registry._entry_points.cache_clear()
+    for name in ("plugin", "plugin_models"):
+        sys.modules.pop(name, None)
+
+
+def test_another_package_brings_a_kind(plugin):
+    model = load_model("swirl:2?direct=False")
+    assert model.name == "swirl 2" and model.capabilities.roles == {Role.CONSERVATIVE}
+    check_force_model(load_model("swirl:2"), [finite.structure_of(toy.atoms())], tolerance=1e-7)
+    spec = ModelSpec.parse("swirl:2?direct=False")
+    assert spec.named_code is None and spec.with_options(path="x").named_code == "path"
+    with pytest.raises(ModelError, match=r"'python:…', absent, lost, no-kind, swirl or wrong, got"):
+        load_model("swirls")
+
+
+def test_another_package_cannot_replace_a_kind(plugin):
+    assert ModelSpec.parse("so3lr").kind == "so3lr"
+    assert registry.find_kind("so3lr") is registry.KINDS["so3lr"]
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("absent:x", "entry point 'absent = no_such_package:KIND' to be importable, got ModuleNot"),
+        ("no-kind", r"entry point 'no-kind = plugin:NO_KIND' to be a .*registry\.Kind, got int"),
+        ("lost", "expected 'plugin_models:nothing' to load models of the form lost, got Attribute"),
+        ("wrong", r"expected 'plugin_models:wrong' to return a .*ForceModel, got int"),
+    ],
+)
+def test_a_broken_entry_point_is_one_clear_line(plugin, name, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(name)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_other_packages_are_asked_last(monkeypatch, tmp_path):
+    """What is built in, ships or is a file costs no search among installed packages."""
+    monkeypatch.setattr(registry, "_entry_points", lambda: pytest.fail("searched"))
+    monkeypatch.chdir(tmp_path)
+    Path("model").touch()
+    for name in ("water", "so3lr", "tblite:GFN2-xTB", "some/file.pt", "file.pt", "model", "a.ckpt"):
+        ModelSpec.parse(name)
+
+
+def test_each_kind_has_a_loader_and_an_example():
+    for kind in (*registry.KINDS.values(), *registry.FILE_KINDS.values()):
+        module, _, name = kind.loader.partition(":")
+        assert callable(getattr(importlib.import_module(module), name))
+        assert registry.kind_of(ModelSpec.parse(kind.example)) is kind
+        assert str(ModelSpec.parse(kind.example)) == kind.example
+        assert set(kind.init_options) <= set(kind.options or kind.init_options)
+        assert kind.form in registry.table() and kind.form in load.__doc__
+
+
+def test_each_extra_of_a_kind_exists():
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
+    extras = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
+    kinds = (*registry.KINDS.values(), *registry.FILE_KINDS.values())
+    for kind in kinds:
+        assert not kind.extra or f"\n{kind.extra} = [" in extras
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["water?chunk=4&skin=0.5", "python:a:b?c='1'&d=1&e=None&f=[1, 2]&g=x=y", "a/b.pt", "so3lr"],
+)
+def test_a_name_survives_parsing(text):
+    spec = ModelSpec.parse(text)
+    assert str(spec) == text and ModelSpec.parse(str(spec)) == spec
+
+
+def test_a_name_seen_from_another_folder(tmp_path):
+    (tmp_path / "own.pt").touch()
+    absolute = f"{tmp_path.resolve()}/own.pt"
+    assert str(ModelSpec.parse("own.pt?chunk=2").in_folder(tmp_path)) == f"{absolute}?chunk=2"
+    assert str(ModelSpec.parse("mace:own.pt").in_folder(tmp_path)) == f"mace:{absolute}"
+    assert str(ModelSpec.parse("water").in_folder(tmp_path)) == "water"
 
 
 def test_torch_is_imported_only_for_models_that_need_it():

@@ -2,6 +2,7 @@
 
 import logging
 
+import exported
 import finite
 import labelled
 import numpy as np
@@ -10,13 +11,14 @@ import torch
 from ase import Atoms
 from finite import BOTH, CONSERVATIVE, DIRECT
 
+from halfkick.models.backends.exported import load_exported
 from halfkick.models.backends.metatomic import MetatomicModel
-from halfkick.models.backends.pet import metatrain
+from halfkick.models.backends.pet import engine, metatrain
 from halfkick.models.backends.pet.config import PETConfig
 from halfkick.models.backends.pet.engine import PetEngine
-from halfkick.models.backends.torchscript import Script
+from halfkick.models.backends.torchscript import TorchScriptEngine
 from halfkick.models.base import Role
-from halfkick.models.errors import ModelError
+from halfkick.models.errors import ModelError, Unsupported
 from halfkick.models.load import find_file, load_model
 from halfkick.models.train.options import TrainOptions
 
@@ -57,7 +59,7 @@ def test_equals_torchscript(name, tmp_path):
     edges, script = (
         MetatomicModel(path, dtype="float64", chunk=4, engine=e) for e in ("edges", "torchscript")
     )
-    assert isinstance(edges._engine, PetEngine) and isinstance(script._engine, Script)
+    assert isinstance(edges._engine, PetEngine) and isinstance(script._engine, TorchScriptEngine)
     for roles in (DIRECT, CONSERVATIVE, BOTH, BOTH):
         found = [model.evaluate(structures(), roles) for model in (edges, script)]
         for one, other in zip(*found, strict=True):
@@ -80,7 +82,7 @@ def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
     with caplog.at_level(logging.WARNING):
         found = model.evaluate([atoms], roles)[0][name]
     assert "edge by edge to equal its TorchScript, got a difference of" in caplog.text
-    assert isinstance(model._engine, Script)
+    assert isinstance(model._engine, TorchScriptEngine)
     np.testing.assert_allclose(
         found.forces, other.evaluate([atoms], roles)[0][name].forces, atol=1e-4
     )
@@ -92,6 +94,48 @@ def test_what_is_not_known_runs_as_torchscript(tmp_path, caplog):
         model = MetatomicModel(path)
     assert "runs as TorchScript, not edge by edge: num_neighbors_adaptive" in caplog.text
     assert set(model.evaluate(structures()[:1], BOTH)[0]) == BOTH
+
+
+def test_another_architecture_runs_as_torchscript(tmp_path, caplog):
+    with caplog.at_level(logging.INFO):
+        model = MetatomicModel(exported.export(tmp_path / "soft.pt"))
+    assert "runs as TorchScript, not edge by edge: it is no PET" in caplog.text
+    assert isinstance(model._engine, TorchScriptEngine)
+
+
+@pytest.mark.parametrize("kind", [KeyError, AttributeError, NotImplementedError])
+def test_a_mistake_in_the_engine_is_not_hidden(kind, monkeypatch):
+    def broken(*args):
+        raise kind("mistake")
+
+    monkeypatch.setattr(engine.Network, "__init__", broken)
+    with pytest.raises(kind, match="mistake"):
+        load_model("water")
+
+
+@pytest.mark.parametrize("missing", ["long_range", "cutoff_width", "scaler.", "edge_embedder"])
+def test_another_version_of_a_pet_is_not_for_the_engine(missing, monkeypatch):
+    """What it lacks is said; nothing is guessed."""
+    exported_model = load_exported(find_file("water"), None)
+
+    class Without:
+        """A module in which ``missing`` has another name."""
+
+        def __init__(self, module):
+            self._module = module
+
+        def __getattr__(self, name):
+            if name == missing:
+                raise AttributeError(name)
+            value = getattr(self._module, name)
+            return Without(value) if name in ("module", "backend") else value
+
+        def state_dict(self):
+            return {k.replace(missing, "x"): v for k, v in self._module.state_dict().items()}
+
+    names = {"energy": "energy", "force": "non_conservative_force"}
+    with pytest.raises(Unsupported, match=f"no .*{missing}"):
+        engine.PetEngine(Without(exported_model), names, torch.float32, torch.device("cpu"), 1.0)
 
 
 def test_unknown_engine():

@@ -12,10 +12,11 @@ import toy
 from finite import BOTH
 from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
 
-from halfkick.models.backends.multi_device import Spread
+from halfkick.models.backends.multi_device import MultiDeviceModel
 from halfkick.models.base import Role
 from halfkick.models.errors import ModelError
 from halfkick.models.load import load_model
+from halfkick.models.testing import check_force_model
 
 
 class Watched(toy.Toy):
@@ -41,7 +42,7 @@ def test_copies_work_at_the_same_time_on_parts_in_order():
     meeting = threading.Barrier(3)
     for copy in copies:
         copy.meeting = meeting
-    spread, batch = Spread(copies), structures(7)
+    spread, batch = MultiDeviceModel(copies), structures(7)
     for _ in range(2):
         results = spread.evaluate(batch, BOTH)
         for result, expected in zip(results, toy.Toy().evaluate(batch, BOTH), strict=True):
@@ -50,14 +51,19 @@ def test_copies_work_at_the_same_time_on_parts_in_order():
     assert [copy.seen for copy in copies] == [[[0, 1]] * 2, [[2, 3]] * 2, [[4, 5, 6]] * 2]
 
 
+def test_contract_on_several_devices():
+    spread = MultiDeviceModel([toy.Toy() for _ in range(2)])
+    check_force_model(spread, structures(3), tolerance=1e-7)
+
+
 def test_fewer_structures_than_copies():
-    spread = Spread([toy.Toy() for _ in range(3)])
+    spread = MultiDeviceModel([toy.Toy() for _ in range(3)])
     assert len(spread.evaluate(structures(1), BOTH)) == 1
     assert spread.evaluate([], BOTH) == []
 
 
 def test_what_one_copy_refuses_is_refused():
-    spread = Spread([toy.Toy(direct=False) for _ in range(2)])
+    spread = MultiDeviceModel([toy.Toy(direct=False) for _ in range(2)])
     assert spread.capabilities.roles == {Role.CONSERVATIVE}
     with pytest.raises(ModelError, match="offer direct forces"):
         spread.evaluate(structures(4), frozenset({Role.DIRECT}))

@@ -9,18 +9,19 @@ import toy
 
 from halfkick.models.base import Role, without_mean_force
 from halfkick.models.errors import ModelError
+from halfkick.models.testing import check_force_model
 
 EV_PER_A_AMU = 0.009648533  # Å/fs² for 1 eV/Å on 1 amu
 
 
 def test_forces_and_virial_are_derivatives_of_the_energy():
-    finite.check(toy.toy(), finite.structure_of(toy.atoms()), tolerance=1e-7)
+    check_force_model(toy.toy(), [finite.structure_of(toy.atoms())], tolerance=1e-7)
 
 
 def test_molecule_without_a_cell():
     atoms = toy.atoms(2)
     atoms.pbc, atoms.cell = False, None
-    finite.check(toy.toy(), finite.structure_of(atoms), tolerance=1e-7)
+    check_force_model(toy.toy(), [finite.structure_of(atoms)], tolerance=1e-7)
 
 
 def test_direct_forces_have_a_curl_and_a_net_force():

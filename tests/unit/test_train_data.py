@@ -6,7 +6,7 @@ import pytest
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from halfkick.models.errors import ModelError
+from halfkick.models.errors import DataError, ModelError
 from halfkick.models.train.labels.prepare import find_baseline, prepare
 from halfkick.models.train.labels.unit import work_ratio
 from halfkick.models.train.options import TrainOptions
@@ -117,7 +117,7 @@ BAD = {
 def test_bad_data_is_one_line(name, tmp_path):
     make, options, message = BAD[name]
     path = labelled.write(tmp_path / "data.xyz", make())
-    with pytest.raises(ModelError, match=message) as error:
+    with pytest.raises(DataError, match=message) as error:
         prepare(path, TrainOptions(**options), None)
     assert "\n" not in str(error.value)
 
@@ -178,7 +178,7 @@ def test_species_that_training_lacks(tmp_path):
     other = labelled.frames(20, seed=3)
     other[6].numbers[0] = 16
     test = labelled.write(tmp_path / "test.xyz", other)
-    with pytest.raises(ModelError, match=r"\(H, O\), got also S in frame 6"):
+    with pytest.raises(DataError, match=r"\(H, O\), got also S in frame 6"):
         prepare(path, TrainOptions(trust_units=True), test)
 
 
@@ -187,7 +187,7 @@ def test_files_that_cannot_be_read(content, tmp_path):
     path = tmp_path / "data.xyz"
     if content is not None:
         path.write_text(content)
-    with pytest.raises(ModelError, match=r"expected .*frames"):
+    with pytest.raises(DataError, match=r"expected .*frames"):
         prepare(path, TrainOptions(), None)
 
 

@@ -53,6 +53,7 @@ class RoundTrip:
                 command = [minimal.__name__, "s", str(len(atoms)), str(beads)]
             else:
                 command = ["halfkick.driver", "serve", "--unix", "s", "--prefix", f"{folder}/"]
+                command.append("--allow-code")  # the model without costs is a function
             self._process = subprocess.Popen(
                 [sys.executable, "-m", *command],
                 cwd=folder,

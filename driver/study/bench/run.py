@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from ....models.load import load_model
+from ....models.registry import kind_of
 from ....models.spec import ModelSpec
 from ...errors import InputError
 from ...ipi.input import IpiInput
@@ -119,7 +120,8 @@ def parse_numbers(name: str, text: str) -> tuple[int, ...]:
 def in_one_pass(model: str) -> str:
     """The name of a metatomic model with an option not to cut batches; others as they are."""
     spec = ModelSpec.parse(model)
-    return model if spec.kind else str(spec.with_options(chunk=CHUNK_SIZE))
+    cuts = "chunk" in (kind_of(spec).options or ())
+    return str(spec.with_options(chunk=CHUNK_SIZE)) if cuts else model
 
 
 def print_results(results: BenchResults, console: Console) -> None:

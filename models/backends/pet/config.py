@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch.nn import functional
 
+from ...errors import Unsupported
+
 __all__ = ["PETConfig", "silu"]
 
 KNOWN = {
@@ -50,16 +52,19 @@ class PETConfig:
         """Read them from metatrain's network or from its TorchScript.
 
         Raises:
-            NotImplementedError: if it does something that is not known here.
+            Unsupported: if it does something that is not known here.
         """
+        missing = [f.name for f in fields(cls) if not hasattr(backend, f.name)]
+        if missing:
+            raise Unsupported(f"no option {', '.join(missing)}")
         values = {f.name: getattr(backend, f.name) for f in fields(cls)}
         for name, known in KNOWN.items():
             values[name] = values[name].lower()
             if values[name] not in known:
-                raise NotImplementedError(f"{name} {values[name]}")
+                raise Unsupported(f"{name} {values[name]}")
         for name in ("num_neighbors_adaptive", "system_conditioning"):
             if getattr(backend, name, None) is not None:
-                raise NotImplementedError(name)
+                raise Unsupported(name)
         return cls(**values)
 
     def cutoff_factors(self, distances: torch.Tensor) -> torch.Tensor:

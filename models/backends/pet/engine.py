@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 
 from ...base import ForceResult, Structure
+from ...errors import Unsupported
 from ..engine import Outputs, cut, symmetric, to_numpy
 from ..slots import Slots
 from .config import PETConfig
@@ -35,7 +36,7 @@ class PetEngine:
         skin: of the neighbour lists, Å.
 
     Raises:
-        NotImplementedError: if it is no PET, or one with a part that is not known here.
+        Unsupported: if it is no PET, or one with a part that is not known here.
     """
 
     def __init__(
@@ -48,9 +49,12 @@ class PetEngine:
     ) -> None:
         module, state = model.module, model.state_dict()
         if getattr(module, "original_name", "") != "PET":
-            raise NotImplementedError("it is no PET")
+            raise Unsupported("it is no PET")
+        for part in ("long_range", "backend"):
+            if not hasattr(module, part):
+                raise Unsupported(f"no {part}: it is of another version")
         if module.long_range or any(k.startswith("module.additive_models.1") for k in state):
-            raise NotImplementedError("long-range or pair forces")
+            raise Unsupported("long-range or pair forces")
         check_units(model.capabilities(), names)
         config = PETConfig.from_backend(module.backend)
         weights = {
@@ -58,12 +62,13 @@ class PetEngine:
             for name, weight in state.items()
             if name.startswith(WEIGHTS_PREFIX)
         }
+        check_weights(config, weights, names.values())
         self._dtype = dtype
         self._network = Network(config, weights)
         size = len(weights["species_to_species_index"])
 
         def read_table(name: str) -> torch.Tensor:
-            return species_table(state[f"module.{name}_buffer"], size, dtype, device)
+            return species_table(buffer(state, f"{name}_buffer"), size, dtype, device)
 
         self._scales = {name: read_table(f"scaler.{name}_scaler") for name in names.values()}
         self._baseline = torch.zeros(size, 1, dtype=dtype, device=device)
@@ -170,7 +175,7 @@ def species_table(
 
     block = mts.load_buffer(buffer.cpu()).block()
     if block.values.numel() != len(block.samples):
-        raise NotImplementedError("an output with a scale or baseline for each component")
+        raise Unsupported("an output with a scale or baseline for each component")
     table = torch.zeros(size, 1, dtype=dtype)
     species = block.samples.values[:, 0].tolist()
     if len(species) == 1:
@@ -180,14 +185,41 @@ def species_table(
     elif block.values.unique().numel() == 1:
         table[:] = block.values.flatten()[0]
     else:
-        raise NotImplementedError("an output with a scale for each species")
+        raise Unsupported("an output with a scale for each species")
     return table.to(device)
 
 
+def buffer(state: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
+    """What the model holds under that name; Unsupported if it does not."""
+    if f"module.{name}" not in state:
+        raise Unsupported(f"no {name}")
+    return state[f"module.{name}"]
+
+
+def check_weights(
+    config: PETConfig, weights: Mapping[str, torch.Tensor], heads: Iterable[str]
+) -> None:
+    """Raise Unsupported if parts have other names than those of the versions known here."""
+    layers = [f"gnn_layers.{k}" for k in range(config.num_gnn_layers)]
+    wanted = ["species_to_species_index", "edge_embedder.weight", "node_embedders.0.weight"]
+    for layer in layers:
+        wanted += [f"{layer}.{x}.weight" for x in ("compress.0", "compress.2", "edge_embedder")]
+        for k in range(config.num_attention_layers):
+            parts = ("attention.input_linear", "attention.output_linear", "mlp.w_in", "mlp.w_out")
+            wanted += [f"{layer}.trans.layers.{k}.{part}.weight" for part in parts]
+    wanted += [f"{layer}.neighbor_embedder.weight" for layer in layers[1:]]
+    for head in heads:
+        wanted += [f"{x}_heads.{head}.0.0.weight" for x in ("node", "edge")]
+        wanted += [f"{x}_last_layers.{head}.0.{head}___0.weight" for x in ("node", "edge")]
+    missing = [name for name in wanted if name not in weights]
+    if missing:
+        raise Unsupported(f"no weights {missing[0]}")
+
+
 def check_units(declared: mta.ModelCapabilities, names: Mapping[str, str]) -> None:
-    """Raise NotImplementedError unless the model speaks eV and Å."""
+    """Raise Unsupported unless the model speaks eV and Å."""
     found = {kind: declared.outputs[name].unit for kind, name in names.items()}
     if declared.length_unit.lower() not in ("angstrom", "a") or any(
         unit not in UNITS[kind] for kind, unit in found.items()
     ):
-        raise NotImplementedError(f"units {declared.length_unit}, {', '.join(found.values())}")
+        raise Unsupported(f"units {declared.length_unit}, {', '.join(found.values())}")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ...errors import ModelError
+from ...errors import ModelError, Unsupported
 from ...files import draft_of
 
 if TYPE_CHECKING:
@@ -156,7 +156,7 @@ def check_covers(model: PET, heads: Sequence[str], species: Sequence[int]) -> No
 
     try:
         PETConfig.from_backend(model.backend)
-    except NotImplementedError as part:
+    except Unsupported as part:
         raise ModelError(
             f"expected a checkpoint of a PET without parts that are not known here, got one with "
             f"{part}; fine-tune it with metatrain ('mtt train'), and serve the exported model"

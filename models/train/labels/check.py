@@ -9,7 +9,7 @@ from ase import Atoms
 from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
-from ...errors import ModelError
+from ...errors import DataError
 from .frames import LabelKeys
 
 __all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]
@@ -19,7 +19,7 @@ OUTLIER_SPREADS = 15  # robust standard deviations from the median
 
 
 def check_labels(frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy: bool) -> None:
-    """Raise ModelError if labels are missing or not finite, naming the first frame.
+    """Raise DataError if labels are missing or not finite, naming the first frame.
 
     Args:
         frames: labelled, without isolated atoms.
@@ -28,7 +28,7 @@ def check_labels(frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy:
         energy: whether energies are needed.
     """
     if len(frames) < MIN_FRAMES:
-        raise ModelError(
+        raise DataError(
             f"expected at least {MIN_FRAMES} frames of more than one atom, got {len(frames)} in "
             f"'{path}'; make more"
         )
@@ -47,23 +47,23 @@ def check_labels(frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy:
                 "leave them out with --stress-key none" if kind == "stress"
                 else f"add them, name them with --{kind}-key, or remove those frames"
             )  # fmt: skip
-            raise ModelError(
+            raise DataError(
                 f"expected {kind} in every frame of '{path}', got none in {where}; {remedy}"
             )
         for atoms in frames:
             if not np.isfinite(atoms.calc.results[kind]).all():
-                raise ModelError(
+                raise DataError(
                     f"expected finite {kind}, got NaN or infinity in frame {atoms.info['frame']} "
                     f"of '{path}'; remove it"
                 )
 
 
 def check_forces(frames: Sequence[Atoms], path: str, max_force: float) -> None:
-    """Raise ModelError if a force is above ``max_force`` (eV/Å), naming the frame."""
+    """Raise DataError if a force is above ``max_force`` (eV/Å), naming the frame."""
     for atoms in frames:
         norms = np.linalg.norm(atoms.calc.results["forces"], axis=1)
         if norms.max() > max_force:
-            raise ModelError(
+            raise DataError(
                 f"expected forces up to {max_force:g} eV/Å, got {norms.max():.4g} on atom "
                 f"{norms.argmax()} of frame {atoms.info['frame']} of '{path}'; remove the frame or "
                 f"raise --max-force"
@@ -77,7 +77,7 @@ def check_periodicity(frames: Sequence[Atoms], path: str, *, stress: bool) -> li
         groups.setdefault(tuple(bool(p) for p in atoms.pbc), []).append(atoms.info["frame"])
     for pbc, indices in groups.items():
         if stress and not all(pbc):
-            raise ModelError(
+            raise DataError(
                 f"expected frames with stress to be periodic in three directions, got pbc "
                 f"{name_of(pbc)} in frame {indices[0]} of '{path}'; set pbc, or leave stresses out "
                 f"with --stress-key none"
@@ -85,7 +85,7 @@ def check_periodicity(frames: Sequence[Atoms], path: str, *, stress: bool) -> li
     for atoms in frames:
         flat = atoms.pbc & (np.linalg.norm(atoms.cell.array, axis=1) < 1e-6)
         if flat.any():
-            raise ModelError(
+            raise DataError(
                 f"expected a cell vector along every periodic direction, got none in frame "
                 f"{atoms.info['frame']} of '{path}'; write the Lattice or set pbc"
             )
@@ -101,11 +101,11 @@ def name_of(pbc: Sequence[bool]) -> str:
 
 
 def check_species(frames: Sequence[Atoms], known: set[int], path: str) -> None:
-    """Raise ModelError if a frame has a species that the training data lack."""
+    """Raise DataError if a frame has a species that the training data lack."""
     for atoms in frames:
         unknown = set(atoms.numbers.tolist()) - known
         if unknown:
-            raise ModelError(
+            raise DataError(
                 f"expected the species of the training data "
                 f"({', '.join(chemical_symbols[z] for z in sorted(known))}), got also "
                 f"{', '.join(chemical_symbols[z] for z in sorted(unknown))} in frame "

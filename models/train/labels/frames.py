@@ -13,7 +13,7 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
-from ...errors import ModelError
+from ...errors import DataError
 
 __all__ = ["LabelKeys", "find_keys", "is_lone_atom", "label", "read_frames"]
 
@@ -38,19 +38,19 @@ def read_frames(path: Path) -> list[Atoms]:
     """Read all frames.
 
     Raises:
-        ModelError: if there is no such file, ASE cannot read it, or it is empty.
+        DataError: if there is no such file, ASE cannot read it, or it is empty.
     """
     if not path.is_file():
-        raise ModelError(f"expected a file of frames, got '{path}', which does not exist")
+        raise DataError(f"expected a file of frames, got '{path}', which does not exist")
     try:
         frames = read_frames(path, ":")
     except Exception as error:  # each of ASE's readers raises its own
-        raise ModelError(
+        raise DataError(
             f"expected frames that ASE can read, got '{path}' "
             f"({type(error).__name__}: {error}); write extended xyz"
         ) from error
     if not frames or not any(len(f) for f in frames):
-        raise ModelError(f"expected labelled frames, got none in '{path}'; is it empty?")
+        raise DataError(f"expected labelled frames, got none in '{path}'; is it empty?")
     return frames
 
 
@@ -65,7 +65,7 @@ def find_keys(
     """Find the names of the labels, or check those given.
 
     Raises:
-        ModelError: if forces are missing, or there are several candidates.
+        DataError: if forces are missing, or there are several candidates.
     """
     asked = {"energy": energy, "forces": forces, "stress": stress}
     names: dict[str, str | None] = {}
@@ -74,7 +74,7 @@ def find_keys(
             names[kind] = None
         elif name is not None:
             if all(value_of(f, kind, name) is None for f in frames):
-                raise ModelError(
+                raise DataError(
                     f"expected {kind} under '{name}', got no frame that has it, but "
                     f"{', '.join(candidates(frames, kind)) or 'nothing alike'}; "
                     f"change --{kind}-key"
@@ -89,7 +89,7 @@ def choose(kind: str, names: Sequence[str]) -> str | None:
     """Return the one candidate there is, or the one with ASE's own name."""
     if kind in names or len(names) < 2:
         return kind if kind in names else next(iter(names), None)
-    raise ModelError(
+    raise DataError(
         f"expected one kind of {kind}, got {', '.join(names)}; choose one with --{kind}-key"
     )
 

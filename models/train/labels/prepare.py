@@ -16,7 +16,7 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
-from ...errors import ModelError
+from ...errors import DataError
 from ..options import TrainOptions
 from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers
 from .frames import LabelKeys, find_keys, is_lone_atom, label, read_frames
@@ -56,7 +56,7 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
     """Read, check and divide the data.
 
     Raises:
-        ModelError: if the data cannot be trained on.
+        DataError: if the data cannot be trained on.
     """
     energy = options.recipe != "direct"
     frames, lone, keys, warnings = load(data, options, energy=energy)
@@ -69,7 +69,7 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
         warnings += more
     for part, members in parts.items():
         if not members:
-            raise ModelError(
+            raise DataError(
                 f"expected frames for {part}, got none of the {len(frames)} in '{data}' "
                 f"(split by {how}); add frames"
             )

@@ -9,7 +9,7 @@ import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
-from ...errors import ModelError
+from ...errors import DataError
 
 __all__ = ["bond_stiffness", "check_units", "work_ratio"]
 
@@ -107,7 +107,7 @@ def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str
     """Return warnings about units that look wrong.
 
     Raises:
-        ModelError: where it is sure: energies and the work of forces differ by a factor or in
+        DataError: where it is sure: energies and the work of forces differ by a factor or in
             sign, or bonds of hydrogen are ten times softer or stiffer than any is.
     """
     ratio = work_ratio(frames) if energy else None
@@ -116,7 +116,7 @@ def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str
             reason = "forces are minus the gradient of the energy: turn their sign"
         else:
             reason = "convert energies to eV and forces to eV/Å"
-        raise ModelError(
+        raise DataError(
             f"expected energies and forces of one unit in '{path}', got energy differences of "
             f"{ratio[2]} pairs of near frames that are {ratio[0]:.3g} times the work of the "
             f"forces; {reason}, or pass --trust-units"
@@ -126,7 +126,7 @@ def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str
     if stiffness is not None and not lowest < stiffness < highest:
         guess = likely_force_unit(stiffness / USUAL_STIFFNESS)
         hint = f"they look like {guess}; " if stiffness > 0 else "their sign looks turned; "
-        raise ModelError(
+        raise DataError(
             f"expected forces in eV/Å in '{path}', got bonds of hydrogen with a stiffness of "
             f"{stiffness:.3g} eV/Å² (usual: 25 to 55); {hint}convert them, or pass --trust-units"
         )

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from ...backends.batch_size import is_out_of_memory
 from ...backends.malloc import keep_memory
-from ...errors import ModelError
+from ...errors import HalfkickError
 from ..process import FAILED, OUT_OF_MEMORY
 from .training import Training
 
@@ -25,7 +25,7 @@ def main(folder: Path) -> int:
     keep_memory()
     try:
         Training(folder).run()
-    except ModelError as error:
+    except HalfkickError as error:
         print(error, file=sys.stderr)
         return FAILED
     except RuntimeError as error:

@@ -1,0 +1,78 @@
+"""Functions and classes that a model's name says: ``module:factory``."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from ..errors import ModelError
+from ..registry import extra_with
+
+__all__ = ["find_factory", "with_device_and_dtype"]
+
+
+def find_factory(target: str) -> Callable[..., Any]:
+    """Import ``module:name``; the working directory counts as a place for modules.
+
+    Raises:
+        ModelError: if there is no such module or nothing to call in it.
+    """
+    module_name, _, name = target.partition(":")
+    if not (module_name and name):
+        raise ModelError(f"expected 'module:factory', got '{target}'; check <parameters> model")
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        module = importlib.import_module(module_name)
+    except ImportError as error:
+        raise ModelError(
+            f"expected module '{module_name}' to be importable, got {error}; {_remedy(module_name)}"
+        ) from error
+    except Exception as error:
+        raise ModelError(
+            f"expected module '{module_name}' to be importable, got {type(error).__name__}: "
+            f"{error}; mend the module"
+        ) from error
+    factory = getattr(module, name, None)
+    if not callable(factory):
+        raise ModelError(
+            f"expected a function or class '{name}' in module '{module_name}', got "
+            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
+        )
+    return factory
+
+
+def _remedy(module_name: str) -> str:
+    extra = extra_with(module_name.partition(".")[0])
+    if extra is None:
+        return "install it, or put it into the working directory"
+    return f'install it with: pip install "halfkick[{extra}]"'
+
+
+def with_device_and_dtype(
+    factory: Callable[..., Any], options: Mapping[str, Any], device: str, dtype: str | None
+) -> dict[str, Any]:
+    """Return the options with device and dtype, where those are not the default.
+
+    Raises:
+        ModelError: if one is neither the default, nor an option, nor taken by the factory.
+    """
+    try:
+        taken = {*inspect.signature(factory).parameters}
+    except (TypeError, ValueError):  # built-in callables have no signature
+        taken = set()
+    result = dict(options)
+    for name, value, default in (("device", device, "cpu"), ("dtype", dtype, None)):
+        if value == default or name in options:
+            continue
+        if name not in taken:
+            raise ModelError(
+                f"expected a factory that takes '{name}', got {factory.__name__}, which does not; "
+                f"leave --{name} out and use the model's own options"
+            )
+        result[name] = value
+    return result
