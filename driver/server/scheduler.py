@@ -23,7 +23,7 @@ from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...models.base import ForceModel, ForceResult, Role, Structure
-from ..ipi.input import Address
+from ..ipi.transport import Address
 from .force_field import ForceField
 from .predictor import Pattern, Predictor
 from .wire.connection import Connection

@@ -21,7 +21,7 @@ from wire import (
 )
 
 from halfkick.driver.errors import ProtocolError
-from halfkick.driver.ipi.input import Address
+from halfkick.driver.ipi.transport import Address
 from halfkick.driver.server.wire.connection import Connection
 from halfkick.driver.server.wire.messages import Init
 from halfkick.driver.server.wire.reader import Reader
