@@ -75,16 +75,16 @@ def work_ratio(frames: Sequence[Atoms]) -> tuple[float, float, int] | None:
     """
     differences: list[float] = []
     works: list[float] = []
-    for one, two in pairwise(frames):
-        same = len(one) == len(two) and (one.numbers == two.numbers).all()
-        if not same or np.abs(one.cell.array - two.cell.array).max() > 1e-6:
+    for first, second in pairwise(frames):
+        same = len(first) == len(second) and (first.numbers == second.numbers).all()
+        if not same or np.abs(first.cell.array - second.cell.array).max() > 1e-6:
             continue
-        displacements = two.positions - one.positions
+        displacements = second.positions - first.positions
         if not 1e-6 < np.abs(displacements).max() < MAX_DISPLACEMENT:
             continue
-        mean = (one.calc.results["forces"] + two.calc.results["forces"]) / 2
+        mean = (first.calc.results["forces"] + second.calc.results["forces"]) / 2
         works.append(-(mean * displacements).sum())
-        differences.append(two.calc.results["energy"] - one.calc.results["energy"])
+        differences.append(second.calc.results["energy"] - first.calc.results["energy"])
     if len(works) < 10 or not np.std(works):
         return None
     x, y = np.array(works), np.array(differences)

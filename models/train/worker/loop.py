@@ -129,10 +129,10 @@ class TrainingLoop:
         """
         size = min(max(1, self.batch_size // frames), len(items))
         per_epoch = len(items) // size
-        epoch, place = divmod(self.step, per_epoch)
+        epoch, index = divmod(self.step, per_epoch)
         order = np.random.default_rng([self.seed, stream, epoch]).permutation(len(items))
-        chosen = [items[i] for i in order[place * size : (place + 1) * size]]
-        rng = np.random.default_rng([self.seed, stream, epoch, place])
+        chosen = [items[i] for i in order[index * size : (index + 1) * size]]
+        rng = np.random.default_rng([self.seed, stream, epoch, index])
         return chosen, random_rotations(len(chosen), rng)
 
     def loss(self) -> torch.Tensor:

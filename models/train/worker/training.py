@@ -46,7 +46,18 @@ ALIGNMENT_FILE = "own.xyz"  # of self-generated segments
 
 
 class Training:
-    """All stages of a recipe on the frames of a folder."""
+    """All stages of a recipe on the frames of a folder.
+
+    Args:
+        folder: with ``plan.json``, ``batch_size.json``, ``train.xyz`` and ``validation.xyz``; state
+            and results are written to it.
+
+    Attributes:
+        model: the network, its outputs in units of ``scale``.
+        scale: root mean square of the training forces, eV/Å.
+        starts: structures that dynamics start from.
+        frames: of the parts ``train`` and ``validation``.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
