@@ -1,5 +1,6 @@
 """Lets tests import their helpers (toy, simulation), be interrupted, and run side by side."""
 
+import importlib.util
 import os
 import signal
 import sys
@@ -22,6 +23,18 @@ def pytest_configure() -> None:
     ):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, usual)
+
+
+def pytest_collection_modifyitems(items) -> None:
+    """Mark what stands in tests/ipi; skip what this machine lacks."""
+    for item in items:
+        if item.path.parent.name == "ipi":
+            item.add_marker(pytest.mark.ipi)
+        if item.get_closest_marker("gpu") and not Path("/dev/nvidiactl").exists():
+            item.add_marker(pytest.mark.skip(reason="needs an NVIDIA GPU"))
+        for module in (name for mark in item.iter_markers("extra") for name in mark.args):
+            if importlib.util.find_spec(module) is None:
+                item.add_marker(pytest.mark.skip(reason=f"needs {module}, which an extra installs"))
 
 
 @pytest.fixture

@@ -43,9 +43,18 @@ def test_the_version_is_that_of_the_package():
     assert done.stdout == f"halfkick {version[1]}\n"
 
 
-def test_the_table_of_scenarios_is_complete():
-    table = README.partition("## Scenarios")[2].partition("##")[0]
-    assert set(re.findall(r"^\| `(water_\w+)` ", table, re.MULTILINE)) == SCENARIOS
+def test_readme_of_the_scenarios_has_a_row_for_each():
+    table = (ROOT / "ipi_inputs" / "README.md").read_text().partition("\n|---|")[2]
+    rows = re.findall(r"^\| `(\w+)` \|", table.partition("\n\n")[0], re.MULTILINE)
+    assert sorted(rows) == sorted(SCENARIOS)
+
+
+def test_readme_runs_scenarios_that_exist():
+    rooms = ("driver", "models", "ipi_inputs", "tests")
+    pages = [ROOT / "README.md", *(page for r in rooms for page in (ROOT / r).rglob("README.md"))]
+    texts = [page.read_text() for page in pages]
+    names = {name for text in texts for name in re.findall(r"halfkick run (\w+_\w+)", text)}
+    assert names <= SCENARIOS
 
 
 def test_linked_files_exist():

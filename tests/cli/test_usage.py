@@ -15,7 +15,7 @@ def halfkick(folder, *words):
     ("words", "said"),
     [
         (["train"], "Missing argument"),
-        (["run", "--bogus"], "No such option: --bogus"),
+        (["run", "--bogus"], "No such option"),
         (["nosuch"], "No such command 'nosuch'"),
         (["tune", "input.xml", "--threads", "0"], "'--threads'"),
         (["run", "water_nve_mts", "--steps", "-3"], "'--steps'"),
