@@ -118,6 +118,8 @@ def test_commands_of_pages_exist_with_their_options(page):
         assert command in OPTIONS, command
         options = {word for word in words if word.startswith("--")}
         assert not options - OPTIONS[command], command
+        if command == "run":
+            assert {word for word in words if re.fullmatch("[a-z]+(_[a-z]+)+", word)} <= SCENARIOS
 
 
 def test_commands_are_found_on_pages():
@@ -264,7 +266,7 @@ def test_input_of_the_front_page_runs(tmp_path):
     assert summary["predictions"]["hits"] == 3
 
 
-def test_model_of_the_guide_passes_the_contract(tmp_path, monkeypatch):
+def test_model_of_the_guide_passes_the_contract():
     """The blocks of "Add a model", run as they stand."""
     guide = PAGES["models/README.md"].partition("## Add a model")[2].partition("\n## ")[0]
     model, row, check = code(guide, "python")
