@@ -30,8 +30,8 @@ class GapStatistics:
         p999_meV_per_A: 99.9th percentile of the absolute values.
     """
 
-    rmse_meV_per_A: float  # noqa: N815 (the unit's own letters)
-    p999_meV_per_A: float  # noqa: N815
+    rmse_meV_per_A: float
+    p999_meV_per_A: float
 
     def for_card(self) -> dict[str, float]:
         """The numbers as they stand on a model's card, meV/Å."""

@@ -87,7 +87,7 @@ def set_structure(root: Element, name: str) -> None:
         _begin_from(initialize, name, "ase")
 
 
-def set_checkpoint(root: Element, path: Path, temperature_K: float | None) -> None:  # noqa: N803
+def set_checkpoint(root: Element, path: Path, temperature_K: float | None) -> None:
     """Begin from a checkpoint's positions and cell, with new velocities.
 
     Args:

@@ -43,8 +43,8 @@ class Ensemble:
     """
 
     mode: str
-    temperature_K: float | None = None  # noqa: N815
-    pressure_MPa: float | None = None  # noqa: N815
+    temperature_K: float | None = None
+    pressure_MPa: float | None = None
     thermostat: Bath | None = None
     barostat: Bath | None = None
 

@@ -49,11 +49,11 @@ class Summary:
     evaluations: Mapping[str, int] | None
     predictions: Mapping[str, int] | None
     gaps: Sequence[Mapping[str, Any]] | None
-    drift_meV_per_atom_ps: float | None  # noqa: N815 - the unit is part of the name
+    drift_meV_per_atom_ps: float | None
     drift_error: float | None
     without_energy: str | None
-    temperature_K: float | None  # noqa: N815
-    temperature_error_K: float | None  # noqa: N815
+    temperature_K: float | None
+    temperature_error_K: float | None
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

@@ -58,7 +58,7 @@ class Journal:
             file.write(json.dumps(line) + "\n")
 
 
-def memory_MB() -> float:  # noqa: N802
+def memory_MB() -> float:
     """Resident memory of this process in 10⁶ bytes; its peak where the system tells no more."""
     try:
         pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -45,8 +45,8 @@ class LoopWork:
         amplitude: how far each coordinate moves, RMS over coordinates, Å.
     """
 
-    rms_meV: float  # noqa: N815
-    largest_meV: float  # noqa: N815
+    rms_meV: float
+    largest_meV: float
     paths: int
     amplitude: float
 

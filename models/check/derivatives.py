@@ -45,8 +45,8 @@ class Jump:
         smooth: whether it is noise, or too small to matter.
     """
 
-    largest_meV_per_A: float  # noqa: N815
-    noise_meV_per_A: float  # noqa: N815
+    largest_meV_per_A: float
+    noise_meV_per_A: float
     smooth: bool
 
 

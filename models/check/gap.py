@@ -30,8 +30,8 @@ class Gap:
     """
 
     species: dict[str, GapStatistics]
-    net_force_meV_per_A: float  # noqa: N815
-    net_torque_meV: float | None  # noqa: N815
+    net_force_meV_per_A: float
+    net_torque_meV: float | None
     frames: int
 
 

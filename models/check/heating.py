@@ -53,12 +53,12 @@ class Heating:
     value: float
     error: float
 
-    def scatter(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:  # noqa: N803
+    def scatter(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:
         """Standard deviation of the drifts of single runs of that length, meV/atom/ps."""
         energy = 1e3 * kB * temperature_K
         return float(np.sqrt(2.0 * self.value * energy / (n_atoms * time_ps)))
 
-    def rms(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:  # noqa: N803
+    def rms(self, n_atoms: int, temperature_K: float, time_ps: float) -> float:
         """Root mean square drift of single runs of that length, meV/atom/ps."""
         return float(np.hypot(self.value, self.scatter(n_atoms, temperature_K, time_ps)))
 
@@ -69,7 +69,7 @@ def predict_drifts(
     strides: Sequence[int],
     *,
     steps: int = 600,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
     log: Callable[[str], None] = lambda _: None,
 ) -> tuple[dict[int, Heating], float]:
     """Predict the drift of each stride from dynamics that begin at some of the frames.

@@ -41,7 +41,7 @@ class CheckReport:
     virial: derivatives.Derivative | None
     vibrations: list[modes.Vibration]
     gap: Gap | None
-    dynamics_K: float | None  # noqa: N815 (the unit's own letter)
+    dynamics_K: float | None
     strides: list[StrideRow]
     advice: Advice | None
 
@@ -57,7 +57,7 @@ def check(
     probes: int = 12,
     seconds: float = 4.0,
     dynamics: int = 600,
-    temperature_K: float = 300.0,  # noqa: N803
+    temperature_K: float = 300.0,
     log: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Measure all that the model allows.

@@ -37,14 +37,14 @@ class Trajectory:
     timestep_fs: float
     power: NDArray[np.float64]
     near: csr_array
-    temperature_K: float  # noqa: N815 (the unit's own letter)
+    temperature_K: float
 
 
 def follow(
     probe: Probe,
     timestep_fs: float,
     steps: int,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
     seed: int = 0,
 ) -> Trajectory:
     """Follow the conservative force at constant energy, with both forces at every step.
@@ -78,7 +78,7 @@ def follow(
 
 def _particles(
     probe: Probe,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
     rng: np.random.Generator,
 ) -> Particles:
     """The atoms with thermal velocities and no net momentum."""

@@ -45,7 +45,7 @@ class DistillCard:
     role: str
     surrogate: str | None
     structures: list[str]
-    temperatures_K: list[float]  # noqa: N815 (the unit's own letter)
+    temperatures_K: list[float]
     strain: float
     beads: int
     stride: int

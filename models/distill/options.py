@@ -42,7 +42,7 @@ class DistillOptions:
     conservative: bool = False
     size: str | None = None
     cutoff: float = 4.5
-    temperatures_K: tuple[float, ...] = (300.0, 500.0)  # noqa: N815 (the unit's own letter)
+    temperatures_K: tuple[float, ...] = (300.0, 500.0)
     strain: float = 0.03
     beads: int = 1
     timestep_fs: float = 0.5

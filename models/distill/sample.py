@@ -65,7 +65,7 @@ class Walker:
     beads: int
 
     @property
-    def temperature_K(self) -> float:  # noqa: N802 (the unit's own letter)
+    def temperature_K(self) -> float:
         """Of its thermostat."""
         return self.start.info["temperature_K"]
 

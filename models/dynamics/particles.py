@@ -46,7 +46,7 @@ class Particles:
 
 def thermal_speeds(
     masses: NDArray[np.float64],
-    temperature_K: float,  # noqa: N803 (the unit's own letter)
+    temperature_K: float,
 ) -> NDArray[np.float64]:
     """Standard deviations of velocity components in equilibrium, Å/fs, in the shape of masses."""
     return np.sqrt(units.kB * temperature_K * ACCELERATION / masses)
@@ -55,7 +55,7 @@ def thermal_speeds(
 def thermal_velocities(
     masses: NDArray[np.float64],
     beads: int,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
     rng: np.random.Generator,
 ) -> NDArray[np.float64]:
     """Draw velocities (P, N, 3), Å/fs, of P beads at ``P temperature_K``; masses (N,), amu."""

@@ -41,7 +41,7 @@ class RingPolymer(Particles):
         masses: NDArray[np.float64],
         positions: NDArray[np.float64],
         velocities: NDArray[np.float64],
-        temperature_K: float,  # noqa: N803 (the unit's own letter)
+        temperature_K: float,
     ) -> None:
         super().__init__(masses, positions, velocities)
         self.target_K = temperature_K
@@ -73,7 +73,7 @@ class RingPolymer(Particles):
         self.velocities = self._from_modes(thermalized(v, noise, kept, self._speeds))
 
     @property
-    def temperature_K(self) -> float:  # noqa: N802
+    def temperature_K(self) -> float:
         """Kinetic temperature of the physical system."""
         components = self.velocities.size * len(self.velocities)
         return 2.0 * self.kinetic_energy / (components * units.kB)

@@ -70,7 +70,7 @@ class TrainOptions:
     max_force: float = 100.0
     trust_units: bool = False
     save_every_s: float = 60.0
-    temperature_K: float = 300.0  # noqa: N815 (the unit's own letter)
+    temperature_K: float = 300.0
 
     def __post_init__(self) -> None:
         for name, allowed in (("recipe", RECIPES), ("size", SIZES)):

@@ -45,7 +45,7 @@ class Run:
     beads: int = 1
     batch: int = 1
     steps: int = 12
-    temperature_K: float = 300.0  # noqa: N815
+    temperature_K: float = 300.0
     structure: ase.Atoms | None = None
 
 

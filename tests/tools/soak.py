@@ -41,7 +41,7 @@ class Sample:
     """
 
     step: int
-    memory_MB: float  # noqa: N815
+    memory_MB: float
     cpu_s: float
     time_s: float
 

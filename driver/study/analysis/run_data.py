@@ -98,7 +98,7 @@ class Run:
         return self.source.ensemble.mode
 
     @property
-    def target_K(self) -> float:  # noqa: N802
+    def target_K(self) -> float:
         """The temperature of the ensemble; NaN at constant energy."""
         aimed = self.source.ensemble
         if aimed.mode == "nve" or aimed.temperature_K is None:

@@ -70,8 +70,8 @@ class StrideResult:
     drifts: list[float]
     drift_error: float | None
     temperatures: dict[str, float] = field(default_factory=dict)
-    configurational_K: float | None = None  # noqa: N815
-    gap_meV_per_A: float | None = None  # noqa: N815
+    configurational_K: float | None = None
+    gap_meV_per_A: float | None = None
     gap_fs: float | None = None
     ms_per_ps: float | None = None
     foreseen: DriftPrediction | None = None

@@ -19,7 +19,7 @@ def species_temperatures(
     frames: Sequence[Atoms],
     forces: Sequence[NDArray[np.float64]],
     step_fs: float,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
 ) -> dict[str, float]:
     """Kinetic temperatures of species that velocity Verlet gives, where only the total is held.
 

@@ -73,7 +73,7 @@ class LangevinCopies:
         copies: int,
         *,
         scale: float,
-        temperature_K: float,  # noqa: N803
+        temperature_K: float,
         rng: np.random.Generator,
     ) -> None:
         self.model, self.starts, self.scale = model.eval(), starts, scale
@@ -169,7 +169,7 @@ def generate_frames(
     count: int,
     *,
     scale: float,
-    temperature_K: float,  # noqa: N803
+    temperature_K: float,
     seed: int,
     seconds: float | None = None,
     settle_fs: float = 0.0,
