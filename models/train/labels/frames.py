@@ -14,8 +14,9 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from numpy.typing import NDArray
 
 from ...errors import DataError
+from ...frames import read_frames
 
-__all__ = ["LabelKeys", "find_keys", "is_lone_atom", "label", "read_frames"]
+__all__ = ["LabelKeys", "find_keys", "is_lone_atom", "label", "read_labelled_frames"]
 
 PATTERNS = {
     "energy": re.compile(r"energy|^e$", re.IGNORECASE),
@@ -34,7 +35,7 @@ class LabelKeys:
     stress: str | None
 
 
-def read_frames(path: Path) -> list[Atoms]:
+def read_labelled_frames(path: Path) -> list[Atoms]:
     """Read all frames.
 
     Raises:
@@ -42,14 +43,8 @@ def read_frames(path: Path) -> list[Atoms]:
     """
     if not path.is_file():
         raise DataError(f"expected a file of frames, got '{path}', which does not exist")
-    try:
-        frames = read_frames(path, ":")
-    except Exception as error:  # each of ASE's readers raises its own
-        raise DataError(
-            f"expected frames that ASE can read, got '{path}' "
-            f"({type(error).__name__}: {error}); write extended xyz"
-        ) from error
-    if not frames or not any(len(f) for f in frames):
+    frames = read_frames(path, ":")
+    if not any(len(frame) for frame in frames):
         raise DataError(f"expected labelled frames, got none in '{path}'; is it empty?")
     return frames
 

@@ -19,7 +19,7 @@ from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
 from ...errors import DataError
 from ..options import TrainOptions
 from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers
-from .frames import LabelKeys, find_keys, is_lone_atom, label, read_frames
+from .frames import LabelKeys, find_keys, is_lone_atom, label, read_labelled_frames
 from .split import split
 from .unit import check_units
 
@@ -89,7 +89,7 @@ def load(
     path: Path, options: TrainOptions, *, energy: bool
 ) -> tuple[list[Atoms], list[Atoms], LabelKeys, list[str]]:
     """Return labelled frames, isolated atoms, names of the labels and warnings; all checked."""
-    frames = read_frames(path)
+    frames = read_labelled_frames(path)
     several = [f for f in frames if not is_lone_atom(f)]
     keys = find_keys(several, options.energy_key, options.forces_key, options.stress_key)
     labelled = [label(f, keys, i) for i, f in enumerate(frames)]
