@@ -46,7 +46,7 @@ def test_molecules_are_found_across_the_cell():
     assert find_molecules(metal) == []
 
 
-def test_motions_of_a_molecule():
+def test_molecule_motions_are_separated():
     """Pure translation, pure rotation and a pure stretch each go where they belong."""
     atoms = Atoms("OHH", WATER)
     m = atoms.get_masses()[:, None]
@@ -66,7 +66,7 @@ def test_motions_of_a_molecule():
     assert [free for _, free in found.values()] == [0, 3, 3]
 
 
-def test_thermal_motions_share_alike():
+def test_molecule_motions_share_thermal_energy_alike():
     rng = np.random.default_rng(0)
     atoms = box_of_water()
     molecules, masses = find_molecules(atoms), atoms.get_masses()
@@ -82,7 +82,7 @@ def test_thermal_motions_share_alike():
         assert error < 6.0
 
 
-def test_temperatures_of_species():
+def test_species_temperatures_are_those_set():
     rng = np.random.default_rng(1)
     atoms = box_of_water()
     v = np.array([thermal(atoms, 300.0, rng) for _ in range(300)])
@@ -97,7 +97,7 @@ def test_temperatures_of_species():
     assert abs(oxygen.value - 300.0) < 4.0 * oxygen.error
 
 
-def test_spread_of_the_kinetic_energy():
+def test_kinetic_energy_spread_is_that_of_the_ensemble():
     rng = np.random.default_rng(2)
     free = 81
     canonical = rng.gamma(free / 2, 600.0 / free, size=4000)
@@ -113,7 +113,7 @@ def gas(rng, n=150, edge=11.0):
     return Atoms(f"Ne{n}", rng.uniform(0, edge, size=(n, 3)), cell=[edge] * 3, pbc=True)
 
 
-def test_an_ideal_gas_has_no_structure():
+def test_radial_distribution_of_an_ideal_gas_is_one():
     rng = np.random.default_rng(3)
     frames = [gas(rng) for _ in range(30)]
     edges = np.arange(0.0, 5.01, 0.5)
@@ -126,7 +126,7 @@ def test_an_ideal_gas_has_no_structure():
     assert paired[2] - 1.0 > 20 * error[2]
 
 
-def test_shells_of_a_crystal():
+def test_radial_distribution_of_a_crystal_has_its_shells():
     """NaCl: six unlike neighbours at a/2, twelve like ones at a/√2."""
     from ase.build import bulk
 
@@ -144,7 +144,7 @@ def test_shells_of_a_crystal():
         assert not like.any()
 
 
-def test_what_stands_out_is_marked():
+def test_report_marks_what_stands_out():
     def analysis(value):
         return Analysis("", [], [Scalar("t", "K", value, 1.0)], [])
 
@@ -174,7 +174,7 @@ def runs(tmp_path_factory):
     return folder
 
 
-def test_columns_frames_and_settings(runs):
+def test_run_data_has_columns_frames_and_settings(runs):
     run = open_run(runs / "mts")
     assert (run.ensemble, run.beads, run.timestep_ps) == ("nve", 1, pytest.approx(0.002))
     assert np.isnan(run.target_K)
@@ -193,7 +193,7 @@ def test_columns_frames_and_settings(runs):
     assert any(s.name == "radius of gyration (O)" for s in thermo.quantum(beads))
 
 
-def test_species_add_up_to_the_temperature_of_i_pi(runs):
+def test_species_temperatures_add_up_to_that_of_ipi(runs):
     run = open_run(runs / "mts")
     found = {s.name: s.value for s in thermo.scalars(run)}
     atoms = run.frames("velocities").beads[0][0]
@@ -216,7 +216,7 @@ def analyze(folder, *arguments):
     )  # fmt: skip
 
 
-def test_the_command_tells_direct_forces_apart(runs):
+def test_analyze_tells_direct_forces_apart(runs):
     done = analyze(
         runs, "mts", "direct", "--out", "report.html", "--json", "found.json", "--frames", "3",
         "--pictures", "drawn",
@@ -239,7 +239,7 @@ def test_the_command_tells_direct_forces_apart(runs):
         assert name in done.stdout and name in page
 
 
-def test_runs_of_one_kind_are_taken_together(runs):
+def test_analyze_takes_runs_of_one_kind_together(runs):
     done = analyze(runs, "mts+direct", "mts", "--json", "both.json", "--frames", "0")
     assert done.returncode == 0, done.stderr
     both, mts = json.loads((runs / "both.json").read_text())
@@ -250,7 +250,7 @@ def test_runs_of_one_kind_are_taken_together(runs):
     assert "mts+direct" in (runs / "analysis.html").read_text(encoding="utf-8")
 
 
-def test_the_longer_run_weighs_more(runs):
+def test_analyze_weighs_the_longer_run_more(runs):
     done = analyze(runs, "mts+beads", "mts", "beads", "--json", "three.json", "--frames", "0")
     assert done.returncode == 0, done.stderr
     read = json.loads((runs / "three.json").read_text())
@@ -261,7 +261,7 @@ def test_the_longer_run_weighs_more(runs):
     assert abs(mts - beads) > 1.0
 
 
-def test_what_cannot_be_analysed(runs, tmp_path):
+def test_analyze_refuses_what_it_cannot_read(runs, tmp_path):
     for what, message in (("nowhere", "expected an i-PI input file"), ("mts", "smaller --skip")):
         done = analyze(runs, what, "--skip", "99", "--out", str(tmp_path / "none.html"))
         assert done.returncode == 2

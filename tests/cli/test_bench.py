@@ -24,7 +24,7 @@ SCENARIO = Path(__file__).parents[2] / "ipi_inputs" / "water_nve_mts"
 ALONE = "model alone, {}, 192 atoms x {}"
 
 
-def test_what_is_timed():
+def test_bench_setups_follow_from_the_options():
     options = BenchOptions(beads=(1, 8), atoms=(192, 384))
     assert setups(options, 192) == [
         Setup("conservative", 1, 192),
@@ -36,7 +36,7 @@ def test_what_is_timed():
     assert setups(BenchOptions(modes=("direct",), beads=(4,)), 64) == [Setup("direct", 4, 64)]
 
 
-def test_figures_are_ratios_of_what_was_measured():
+def test_bench_ratios_are_of_what_was_measured():
     setup = Setup("mts", 2, 192)
     times = {
         ALONE.format("direct", 1): [10.0],
@@ -67,7 +67,7 @@ def test_figures_are_ratios_of_what_was_measured():
 
 
 @pytest.mark.parametrize("mode", ["conservative", "direct", "mts"])
-def test_all_ways_run_the_same_simulation(tmp_path, mode):
+def test_bench_backends_run_the_same_simulation(tmp_path, mode):
     from xml.etree import ElementTree
 
     base = Base(None, 8)
@@ -91,19 +91,19 @@ def test_all_ways_run_the_same_simulation(tmp_path, mode):
     assert written.inner_steps == (8 if mode == "mts" else 1)
 
 
-def test_repeated_cells_stay_near_a_cube():
+def test_bench_repeats_cells_near_a_cube():
     atoms = toy.atoms()
     assert np.allclose(repeated(atoms, 8 * 27).cell.lengths(), 2 * atoms.cell.lengths())
     with pytest.raises(InputError, match="expected atoms in multiples of 27"):
         repeated(atoms, 100)
 
 
-def test_inputs_that_cannot_be_compared(tmp_path):
+def test_bench_refuses_inputs_that_cannot_be_compared(tmp_path):
     with pytest.raises(InputError, match="a direct and a conservative <ffsocket> of one model"):
         Base(SCENARIO.parent / "water_nve_direct" / "input.xml", None)
 
 
-def test_the_command(tmp_path):
+def test_bench_command_compares_all_backends(tmp_path):
     """All ways, on a small model; the table, the figures and the picture."""
     exported.export(tmp_path / "soft.pt", force_name="non_conservative_forces")
     ase.io.write(tmp_path / "init.xyz", toy.atoms())

@@ -69,7 +69,7 @@ def toy_jacobian(toy_probe):
     return toy_probe.jacobian(range(27))
 
 
-def test_the_jacobian_is_the_matrix():
+def test_jacobian_of_springs_is_their_matrix():
     rng = np.random.default_rng(1)
     conservative, direct = rng.normal(size=(2, 6, 6))
     jacobian = springs_probe(conservative, direct).jacobian([0, 1])
@@ -95,11 +95,11 @@ def test_curl_by_probes_is_the_exact_one(toy_probe, toy_jacobian):
     assert exact > 0.01
 
 
-def test_a_gradient_has_no_curl(toy_probe):
+def test_curl_of_a_gradient_is_zero(toy_probe):
     assert curl(toy_probe, 12)[Role.CONSERVATIVE].value < 1e-5
 
 
-def test_few_coordinates_are_done_exactly():
+def test_curl_of_few_coordinates_is_exact():
     rng = np.random.default_rng(5)
     matrix = rng.normal(size=(6, 6))
     found = curl(springs_probe(matrix, matrix), 12)[Role.CONSERVATIVE]
@@ -107,7 +107,7 @@ def test_few_coordinates_are_done_exactly():
     assert found.value == pytest.approx(exact_curl(matrix), abs=1e-7)
 
 
-def test_work_around_a_loop_is_area_times_curl():
+def test_loop_work_is_area_times_curl():
     rng = np.random.default_rng(2)
     matrix = rng.normal(size=(6, 6))
     probe = springs_probe(matrix, matrix, push=0.3)
@@ -136,7 +136,7 @@ class Off(toy.Toy):
         return replace(result, forces=forces, virial=self.factor * result.virial)
 
 
-def test_forces_and_virial_are_what_the_energy_says(toy_probe):
+def test_derivative_errors_are_seen_in_forces_and_virial(toy_probe):
     for found in (force_error(toy_probe), virial_error(toy_probe)):
         assert found.agrees
         assert found.deviation < 1e-4 * found.size
@@ -154,13 +154,13 @@ class Far(Off):
         return replace(result, energy=float(np.float32(result.energy - 4000.0)))
 
 
-def test_rounding_of_large_energies_is_no_error(toy_probe):
+def test_derivative_errors_leave_out_rounding_of_large_energies(toy_probe):
     found = force_error(Probe(Far(), toy_probe.structure))
     assert found.agrees and found.rounding > 0.1
     assert not force_error(Probe(Far(factor=1.1), toy_probe.structure)).agrees
 
 
-def test_a_step_in_the_force_is_seen(toy_probe):
+def test_jumps_see_a_step_in_the_force(toy_probe):
     assert all(found.smooth for found in jumps(toy_probe).values())
     found = jumps(Probe(Off(step=0.01), toy_probe.structure))
     assert not any(jump.smooth for jump in found.values())
@@ -168,7 +168,7 @@ def test_a_step_in_the_force_is_seen(toy_probe):
     assert 5.0 < found[Role.CONSERVATIVE].largest_meV_per_A < 40.0
 
 
-def test_the_stiffest_vibration_of_a_bond():
+def test_stiffest_mode_is_the_vibration_of_the_bond():
     k, softer = 44.0, 0.95
     probe = springs_probe(bond(k), bond(softer * k))
     (found, *_), atom = modes.stiffest(probe, count=1)
@@ -183,13 +183,13 @@ def test_the_stiffest_vibration_of_a_bond():
     np.testing.assert_allclose(fast, [[softer * stiffness]], rtol=1e-6)
 
 
-def test_cost_times_every_kind(toy_probe):
+def test_cost_times_every_kind_of_evaluation(toy_probe):
     found = cost(toy_probe, seconds=0.0, at_least=3)
     assert set(found) == {"conservative", "direct", "both"}
     assert all(c.repeats == 3 and 0 < c.low_ms <= c.median_ms <= c.high_ms for c in found.values())
 
 
-def test_gap_per_species():
+def test_gap_is_told_per_species():
     """Oxygen and hydrogen are pushed apart by the direct head; a push on all is taken away."""
     zero = np.zeros((6, 6))
     probe = springs_probe(zero, zero, push=np.array([[0.3, 0, 0], [0.1, 0, 0]]))
@@ -200,7 +200,7 @@ def test_gap_per_species():
     assert gap([springs_probe(zero, zero, push=0.3)]).species["all"].rmse_meV_per_A < 1e-9
 
 
-def test_two_models_as_one(toy_probe):
+def test_pair_serves_two_models_as_one(toy_probe):
     slow, fast = toy.toy(), toy.toy()
     pair = Pair({Role.CONSERVATIVE: slow, Role.DIRECT: fast})
     (found,) = pair.evaluate([toy_probe.structure], BOTH)
@@ -213,7 +213,7 @@ def test_two_models_as_one(toy_probe):
     assert slow.evaluated == 2  # both forces of one model in one pass
 
 
-def test_small_systems_are_followed_from_several_frames():
+def test_check_follows_small_systems_from_several_frames():
     """As many starts as make 50 000 steps of an atom, as far as there are frames."""
     model, rng = Springs(bond(40.0), bond(39.0)), np.random.default_rng(5)
     frames = [
@@ -243,7 +243,7 @@ def check(folder, *arguments):
     )  # fmt: skip
 
 
-def test_the_command(tmp_path):
+def test_check_command_advises_a_stride(tmp_path):
     ase.io.write(tmp_path / "init.xyz", toy.atoms())
     done = check(tmp_path, "python:toy:toy", "init.xyz", "--json", "found.json", "--probes", "8")
     assert done.returncode == 0, done.stderr
@@ -265,7 +265,7 @@ def test_the_command(tmp_path):
     assert (found["gap"], found["advice"], found["roles"]) == (None, None, ["conservative"])
 
 
-def test_what_cannot_be_checked(tmp_path):
+def test_check_refuses_what_it_cannot_evaluate(tmp_path):
     ase.io.write(tmp_path / "gold.xyz", ase.Atoms("Au2", [[0, 0, 0], [0, 0, 2]]))
     (tmp_path / "words.md").write_text("# no structure\n")
     for arguments, message in (

@@ -18,7 +18,7 @@ def compare(folder, *runs):
     )  # fmt: skip
 
 
-def test_a_picture_of_two_runs_differs_from_that_of_one(tmp_path):
+def test_compare_draws_both_runs(tmp_path):
     for name, case in (("mts", Case(steps=10)), ("direct", Case(roles=("direct",), strides=(1,)))):
         (tmp_path / name).mkdir()
         simulate(tmp_path / name, case)
@@ -30,7 +30,7 @@ def test_a_picture_of_two_runs_differs_from_that_of_one(tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() > 0.5
 
 
-def test_folders_of_one_name_are_both_shown(tmp_path):
+def test_compare_draws_folders_of_one_name(tmp_path):
     for place, case in (("a", Case(steps=10)), ("b", Case(roles=("direct",), strides=(1,)))):
         (tmp_path / place / "run").mkdir(parents=True)
         simulate(tmp_path / place / "run", case)
@@ -41,14 +41,14 @@ def test_folders_of_one_name_are_both_shown(tmp_path):
     assert np.abs(pictures[0] - pictures[1]).max() > 0.5
 
 
-def test_a_run_that_was_not_started(tmp_path):
+def test_compare_refuses_a_run_that_was_not_started(tmp_path):
     copy_scenario("water_nve_mts", tmp_path)
     done = compare(tmp_path, "water_nve_mts")
     assert done.returncode == 2 and not (tmp_path / "compare.png").exists()
     assert "expected conserved or temperature in a properties file" in done.stderr
 
 
-def test_what_is_no_run(tmp_path):
+def test_compare_refuses_what_is_no_run(tmp_path):
     done = compare(tmp_path, "nowhere")
     assert done.returncode == 2
     assert "expected an i-PI input file" in done.stderr

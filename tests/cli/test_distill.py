@@ -48,7 +48,7 @@ class Mortal(Toy):
 
 @pytest.mark.parametrize("beads", [1, 2])
 @pytest.mark.parametrize("surrogate", [None, Toy()], ids=["teacher first", "surrogate first"])
-def test_the_gap_is_measured_on_fresh_frames(tmp_path, surrogate, beads):
+def test_distill_measures_the_gap_on_fresh_frames(tmp_path, surrogate, beads):
     options = replace(OPTIONS, beads=beads, rounds=1)
     run = rounds(tmp_path, options, surrogate=surrogate)
     assert run.run() == 0
@@ -80,7 +80,7 @@ def whole(tmp_path_factory):
 
 
 @pytest.mark.parametrize("life", [3, 130, 200, 260])
-def test_killed_anywhere_it_goes_on_to_the_same_end(tmp_path, whole, life):
+def test_distill_killed_anywhere_goes_on_to_the_same_end(tmp_path, whole, life):
     broken = tmp_path / "broken"
     with pytest.raises(Killed):
         rounds(broken, teacher=Mortal(life)).run()
@@ -95,7 +95,7 @@ def test_killed_anywhere_it_goes_on_to_the_same_end(tmp_path, whole, life):
     rounds(broken, teacher=finished).run()
 
 
-def test_killed_in_training_it_goes_on_with_it(tmp_path):
+def test_distill_killed_in_training_goes_on_with_it(tmp_path):
     """The training resumes only where it is asked for as long as before."""
     asked = []
 
@@ -114,7 +114,7 @@ def test_killed_in_training_it_goes_on_with_it(tmp_path):
     assert asked == [asked[0]] * 2
 
 
-def test_it_stops_when_the_gap_is_met_or_falls_no_more(tmp_path, caplog):
+def test_distill_stops_when_the_gap_is_met_or_falls_no_more(tmp_path, caplog):
     caplog.set_level("INFO", "halfkick")
     options = replace(OPTIONS, rounds=5)
     rounds(tmp_path / "a", replace(options, gap=1e4)).run()
@@ -123,20 +123,20 @@ def test_it_stops_when_the_gap_is_met_or_falls_no_more(tmp_path, caplog):
     assert "falls no more" in caplog.text and not (tmp_path / "b/student-4.pt").exists()
 
 
-def test_another_command_does_not_go_on(tmp_path):
+def test_distill_refuses_to_go_on_with_other_options(tmp_path):
     Record(tmp_path, OPTIONS.lasting()).save()
     Record(tmp_path, replace(OPTIONS, rounds=9, gap=3.0).lasting())
     with pytest.raises(ModelError, match="expected stride 4"):
         Record(tmp_path, replace(OPTIONS, stride=8).lasting())
 
 
-def test_options_that_make_no_sense():
+def test_distill_options_are_checked():
     for wrong in ({"stride": 0}, {"temperatures_K": ()}, {"strain": 0.5}, {"frames": -1}):
         with pytest.raises(ModelError, match="expected"):
             replace(OPTIONS, **wrong)
 
 
-def test_cells_are_strained_and_molecules_are_not():
+def test_distill_walkers_strain_cells_and_not_molecules():
     walkers = make_walkers([atoms()], OPTIONS)
     volumes = {round(w.start.get_volume(), 6) for w in walkers}
     assert len(volumes) == 2 and all(abs(v / atoms().get_volume() - 1) < 0.07 for v in volumes)
@@ -156,7 +156,7 @@ rounds(Path(sys.argv[1]), teacher=Toy(die_after=int(sys.argv[2]))).run()
 """
 
 
-def test_after_a_real_kill_nothing_is_computed_twice(tmp_path, whole):
+def test_distill_computes_nothing_twice_after_a_kill(tmp_path, whole):
     command = [sys.executable, "-c", SCRIPT, str(tmp_path), "150"]
     killed = subprocess.run(command, env=ENVIRONMENT, capture_output=True, timeout=120)
     assert killed.returncode == -signal.SIGKILL, killed.stderr
@@ -167,9 +167,9 @@ def test_after_a_real_kill_nothing_is_computed_twice(tmp_path, whole):
     assert contents(tmp_path) == contents(whole)
 
 
-def test_from_the_command_line_to_a_student(tmp_path):
+@pytest.mark.extra("metatrain")
+def test_distill_command_makes_a_student_that_loads(tmp_path):
     """A real training of a small network, its card, and the student as i-PI's driver loads it."""
-    pytest.importorskip("metatrain")
     ase.io.write(tmp_path / "start.xyz", atoms())
     command = [*HALFKICK, "distill", "python:toy:toy", "start.xyz", "--size", "xs", "--stride", "2"]
     command += ["--frames", "20", "--rounds", "1", "--epochs", "1", "--temperature", "300"]
@@ -212,7 +212,9 @@ def test_from_the_command_line_to_a_student(tmp_path):
         ({"labels": Path("gold.xyz")}, DataError, "forces under the key 'forces' in 'gold.xyz'"),
     ],
 )
-def test_what_cannot_be_is_said_at_once(tmp_path, monkeypatch, given, error, message):
+def test_distill_command_refuses_what_cannot_be_at_once(
+    tmp_path, monkeypatch, given, error, message
+):
     monkeypatch.chdir(tmp_path)
     ase.io.write("start.xyz", atoms())
     ase.io.write("gold.xyz", Atoms("Au"))

@@ -211,7 +211,7 @@ def test_front_page_fits_on_a_screen():
     assert 6000 <= len(FRONT.encode()) <= 8000
 
 
-def test_the_table_of_scenarios_is_complete():
+def test_readme_lists_every_scenario():
     table = PAGES["ipi_inputs/README.md"]
     assert set(re.findall(r"^\| `(\w+)` ", table, re.MULTILINE)) == SCENARIOS
 
@@ -234,7 +234,7 @@ def test_extras_are_all_named():
     assert not {extra for extra in extras if extra not in install}
 
 
-def test_the_two_commands_are_those_of_ci():
+def test_readme_commands_are_those_of_ci():
     assert FRONT.count("<!-- run -->") == FRONT.count("<!-- tests -->") == 1
     assert "README.md" in (ROOT / ".ci" / "run").read_text()
 

@@ -52,7 +52,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_files(folder):
+def test_train_leaves_its_files(folder):
     names = {p.name for p in folder.iterdir()}
     assert names == {
         "data.xyz", "test.xyz", "work",
@@ -60,7 +60,7 @@ def test_files(folder):
     }  # fmt: skip
 
 
-def test_model_learnt(folder):
+def test_train_lessens_the_errors_of_the_card(folder):
     """Conservative forces are better than none; the card says so, as is measured here anew."""
     card = TrainCard.read(folder / "model.card.json")
     frames = ase.io.read(folder / "test.xyz", ":")
@@ -83,7 +83,7 @@ def rms(values):
     return float(np.sqrt(np.mean(values**2)))
 
 
-def test_card(folder):
+def test_train_card_tells_data_errors_and_command(folder):
     card = TrainCard.read(folder / "model.card.json")
     assert card.command.startswith("halfkick train data.xyz")
     assert (
@@ -100,7 +100,7 @@ def test_card(folder):
         assert part in text
 
 
-def test_alignment_lessens_the_gap(folder):
+def test_train_alignment_lessens_the_gap(folder):
     alignment = TrainCard.read(folder / "model.card.json").stages[-1]
     before, after = alignment["before"], alignment["after"]
     assert after["gap"] < before["gap"]
@@ -108,7 +108,7 @@ def test_alignment_lessens_the_gap(folder):
     assert after["forces"] < 1.3 * before["forces"]  # a few steps only: nothing is finished
 
 
-def test_alignment_goes_on_from_the_last_step_before(folder):
+def test_train_alignment_goes_on_from_the_last_step_before(folder):
     """Counts, momenta and averages are those of the stage before; the stage after that is new."""
     steps = [torch.load(folder / f"work/stage{i}.pt", weights_only=False)["end"] for i in range(3)]
     direct, conservative, alignment = (end["counts"][0] for end in steps)
@@ -117,7 +117,7 @@ def test_alignment_goes_on_from_the_last_step_before(folder):
     assert alignment - conservative == pytest.approx(direct * epochs[2] / epochs[0], rel=0.1)
 
 
-def test_the_learning_rate_falls_once(folder):
+def test_train_learning_rate_falls_once(folder):
     _, conservative, alignment = stages_of(TrainOptions())
     assert conservative.rates[0] > conservative.rates[1] == alignment.rates[0] > alignment.rates[1]
     restarted = stages_of(TrainOptions(start=folder / "model.ckpt"))
@@ -130,12 +130,12 @@ def test_the_learning_rate_falls_once(folder):
     assert alone == replace(restarted[1], share=1.0)
 
 
-def test_alignment_needs_a_model():
+def test_train_alignment_needs_a_model():
     with pytest.raises(ModelError, match="give its checkpoint with --start"):
         TrainOptions(recipe="alignment")
 
 
-def test_the_model_that_ships_can_be_trained_on():
+def test_train_starts_from_the_model_that_ships():
     """By its name; a path stays what it is."""
     metatrain.check_covers(
         metatrain.read(find_checkpoint("water")), list(metatrain.TARGETS), [1, 8]
@@ -144,7 +144,7 @@ def test_the_model_that_ships_can_be_trained_on():
     assert find_checkpoint("models/water") == Path("models/water")
 
 
-def test_model_runs(folder, tmp_path):
+def test_trained_model_serves_both_forces_of_a_run(folder, tmp_path):
     """The trained model serves both forces of an MTS run in i-PI."""
     scenario = Path(__file__).parents[2] / "ipi_inputs/water_nve_mts/input.xml"
     text = scenario.read_text().replace("model: water", f"model: {folder / 'model.pt'}")
@@ -160,7 +160,7 @@ def test_model_runs(folder, tmp_path):
     assert json.loads((tmp_path / "summary.json").read_text())["steps"] == 2
 
 
-def test_resumed_is_as_uninterrupted(folder, tmp_path):
+def test_train_resumed_gives_the_weights_of_one_uninterrupted(folder, tmp_path):
     """The stage that was killed gives the same weights where nothing kills it."""
     for name in ("plan.json", "batch_size.json", "train.xyz", "validation.xyz"):
         shutil.copy(folder / "work" / name, tmp_path)
@@ -177,7 +177,7 @@ def test_resumed_is_as_uninterrupted(folder, tmp_path):
     assert not all(torch.equal(first[k], second[k]) for k in second)
 
 
-def test_start_from_a_checkpoint(folder, tmp_path):
+def test_train_starts_where_a_checkpoint_is(folder, tmp_path):
     """A further training begins where the checkpoint is, not anew."""
     plan = json.loads((folder / "work/plan.json").read_text())
     errors = {}
@@ -194,7 +194,7 @@ def test_start_from_a_checkpoint(folder, tmp_path):
     assert fresh > 1.1 * continued
 
 
-def test_other_training_is_not_overwritten(folder):
+def test_train_overwrites_no_other_training(folder):
     options = TrainOptions(size="xs", epochs=EPOCHS, cutoff=3.0, seed=7)
     with pytest.raises(ModelError, match="other seed, temperature_K, data; remove it"):
         train(folder / "data.xyz", folder / "new.pt", options, work=folder / "work")
@@ -202,7 +202,7 @@ def test_other_training_is_not_overwritten(folder):
         train(folder / "data.xyz", folder / "model.pt", options)
 
 
-def test_killed_worker_halves_the_batch(tmp_path):
+def test_train_halves_the_batch_when_its_worker_is_killed(tmp_path):
     """The kernel kills what takes too much memory; the training goes on with half the frames.
 
     A direct model of stresses, from labels that have no energy; then one step more from its
@@ -242,7 +242,7 @@ def kill_worker(work):
         time.sleep(0.01)
 
 
-def test_no_memory_for_one_frame(tmp_path):
+def test_train_without_memory_for_one_frame_is_an_error(tmp_path):
     (tmp_path / "batch_size.json").write_text("1")
     from halfkick.models.train.process import halve_batch
 
@@ -250,18 +250,18 @@ def test_no_memory_for_one_frame(tmp_path):
         halve_batch(tmp_path)
 
 
-def test_failures_are_one_line(tmp_path):
+def test_train_failures_are_one_line(tmp_path):
     (tmp_path / "plan.json").write_text("{}")
     with pytest.raises(ModelError, match=r"exit code 1 \(KeyError: .*\); see"):
         run_worker(tmp_path, None)
 
 
-def test_shares_make_a_whole():
+def test_train_stage_shares_add_up_to_one():
     for recipe in ("hybrid", "conservative", "direct"):
         assert sum(s.share for s in stages_of(TrainOptions(recipe))) == pytest.approx(1.0)
 
 
-def test_command_line_errors(tmp_path):
+def test_train_command_refuses_too_few_frames(tmp_path):
     path = labelled.write(tmp_path / "data.xyz", labelled.frames(10))
     command = [sys.executable, "-m", "halfkick.driver", "train", str(path)]
     done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
@@ -271,7 +271,7 @@ def test_command_line_errors(tmp_path):
     assert not (tmp_path / "model.train").exists()
 
 
-def test_readme_names_options_that_exist():
+def test_train_readme_names_options_that_exist():
     page = (Path(__file__).parents[2] / "models" / "train" / "README.md").read_text()
     named = set(re.findall(r"--[a-z][a-z-]*", page.partition("\n## Measured")[0]))
     assert {"--recipe", "--minutes", "--start"} <= named

@@ -51,7 +51,7 @@ def canonical(kelvin, rng, n):
 
 
 @pytest.mark.parametrize("kelvin", [300.0, 600.0])
-def test_configurational_temperature(kelvin):
+def test_configurational_temperature_is_that_of_the_samples(kelvin):
     rng = np.random.default_rng(0)
     pair = Pair({Role.CONSERVATIVE: Wells()})
     positions = canonical(kelvin, rng, 20 * 300).reshape(20, 100, 3)
@@ -76,7 +76,7 @@ def row(stride, drift, ms, inner=0.5):
     return StrideResult(inner, stride, [drift], None, ms_per_ps=ms, holds=abs(drift) < 0.5)
 
 
-def test_the_fastest_that_holds():
+def test_tune_recommends_the_fastest_stride_that_holds():
     assert best([row(1, 0.0, 9.0), row(4, 0.1, 4.0), row(8, 2.0, 3.0)]).stride == 4
     lucky = [row(1, 0.0, 9.0), row(4, 2.0, 4.0), row(8, 0.0, 3.0)]
     assert best(lucky).stride == 1  # one that holds by chance beyond one that does not
@@ -85,7 +85,7 @@ def test_the_fastest_that_holds():
     assert best([row(1, 0.9, 1.0)]) is None
 
 
-def test_a_run_that_ended_early_does_not_hold():
+def test_tune_rejects_a_run_that_ended_early():
     found = evaluate_stride(
         0.5, 8, [None], Pair({}), frames=0, limit=0.5, foreseen=DriftPrediction(9.0, 3.0)
     )
@@ -97,7 +97,7 @@ def source(tmp_path):
     return MtsInput(IpiInput.read(write(tmp_path, Case())))
 
 
-def test_what_a_variant_changes(source, tmp_path):
+def test_variant_changes_what_it_says(source, tmp_path):
     assert (source.inner_fs, source.stride) == (0.5, 4)
     assert source.write(RunSettings("mts", 0.25, 0.01, stride=8), tmp_path / "a").is_file()
     job = describe(tmp_path / "a" / "input.xml")
@@ -117,7 +117,7 @@ def test_what_a_variant_changes(source, tmp_path):
     assert root.findtext("prng/seed").strip() == "7"
 
 
-def test_the_recommended_input_differs_in_steps_alone(source):
+def test_tune_recommended_input_differs_in_steps_alone(source):
     before = ElementTree.parse(source.source.path).getroot()
     root = ElementTree.fromstring(source.recommended(0.25, 6).text)
     assert float(root.findtext(".//timestep")) == 1.5
@@ -128,12 +128,12 @@ def test_the_recommended_input_differs_in_steps_alone(source):
 
 
 @pytest.mark.parametrize("case", [Case(strides=(1, 2, 2)), Case(roles=("direct",), strides=(4,))])
-def test_other_inputs_are_refused(tmp_path, case):
+def test_tune_refuses_other_inputs(tmp_path, case):
     with pytest.raises(InputError, match="expected"):
         MtsInput(IpiInput.read(write(tmp_path, case)))
 
 
-def test_the_command_finds_the_knee(tmp_path):
+def test_tune_command_finds_the_longest_stride(tmp_path):
     """At 16 fs the toy model's gap pumps its bonds, as linear theory foresees; at 2 fs it holds."""
     write(tmp_path, Case(ensemble="svr"))
     done = subprocess.run(

@@ -77,7 +77,7 @@ def same(folder: Path, undisturbed: Path) -> bool:
     ("fault", "said"),
     [("atoms", "shape"), ("poison", "NaN or infinity in direct energy and virial")],
 )
-def test_answers_that_would_stop_or_poison_ipi(tmp_path, fault, said):
+def test_answers_that_would_stop_or_poison_ipi_end_the_run(tmp_path, fault, said):
     write(tmp_path, Case("svr", strides=(1, 2), steps=30, model=f"python:faulty:{fault}"))
     code = start(RUN, tmp_path, "run.log").wait(DEADLINE)
     assert code == 1
@@ -85,7 +85,7 @@ def test_answers_that_would_stop_or_poison_ipi(tmp_path, fault, said):
     assert_ended_with_restart(tmp_path)
 
 
-def test_a_model_that_hangs_without_timeout(tmp_path):
+def test_hanging_model_without_timeout_ends_with_sigterm(tmp_path):
     """Nobody can tell it from one that is slow. SIGTERM and once more leave RESTART."""
     case = Case("svr", strides=(1, 2), steps=30, timeout_s=0, model="python:faulty:hang")
     write(tmp_path, case)
@@ -99,7 +99,7 @@ def test_a_model_that_hangs_without_timeout(tmp_path):
     assert_ended_with_restart(tmp_path)
 
 
-def test_a_driver_that_is_stopped_without_timeout(tmp_path, undisturbed):
+def test_stopped_driver_without_timeout_is_replaced(tmp_path, undisturbed):
     """It gives no signs of life and is replaced."""
     write(tmp_path, replace(CASE, timeout_s=0))
     patient = (
@@ -119,7 +119,7 @@ def test_a_driver_that_is_stopped_without_timeout(tmp_path, undisturbed):
         np.testing.assert_allclose(one[name], values, rtol=1e-8)
 
 
-def test_hangup(tmp_path):
+def test_hangup_ends_the_run_with_restart(tmp_path):
     write(tmp_path, ENDLESS)
     process = start(RUN, tmp_path, "run.log")
     wait_for(5, tmp_path)
@@ -128,7 +128,7 @@ def test_hangup(tmp_path):
     assert_ended_with_restart(tmp_path)
 
 
-def test_a_terminal_that_is_closed(tmp_path):
+def test_closed_terminal_ends_the_run_with_restart(tmp_path):
     write(tmp_path, ENDLESS)
     pid, terminal = pty.fork()
     if pid == 0:
@@ -142,7 +142,7 @@ def test_a_terminal_that_is_closed(tmp_path):
     assert (tmp_path / "summary.json").exists()
 
 
-def test_a_file_named_exit(tmp_path):
+def test_exit_file_ends_the_run_with_restart(tmp_path):
     write(tmp_path, ENDLESS)
     process = start(RUN, tmp_path, "run.log")
     wait_for(5, tmp_path)
@@ -152,7 +152,7 @@ def test_a_file_named_exit(tmp_path):
     assert_ended_with_restart(tmp_path)
 
 
-def test_a_driver_that_is_there_first(tmp_path, undisturbed):
+def test_driver_that_is_there_first_changes_nothing(tmp_path, undisturbed):
     write(tmp_path, CASE)
     driver = start([*HALFKICK, "serve", "input.xml"], tmp_path, "driver.log")
     time.sleep(2.0)
@@ -161,7 +161,7 @@ def test_a_driver_that_is_there_first(tmp_path, undisturbed):
     assert same(tmp_path, undisturbed)
 
 
-def test_more_connections_than_slots(tmp_path):
+def test_connections_beyond_the_slots_are_served(tmp_path):
     """i-PI lets two wait, nine come to each force field."""
     case = Case("pile", strides=(1, 2), steps=6, beads=9, extra="<slots> 2 </slots>")
     simulate(tmp_path, case)
@@ -186,7 +186,7 @@ exit $code
     not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"]).returncode != 0,
     reason="needs a file system of its own",
 )
-def test_a_full_disk(tmp_path):
+def test_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
     """The run ends with one line; with room it goes on from the checkpoint that was whole."""
     folders = {name: tmp_path / name for name in ("source", "folder", "out")}
     for path in folders.values():
@@ -207,6 +207,6 @@ def test_a_full_disk(tmp_path):
     assert steps == list(range(steps[-1] + 1))
 
 
-def test_the_undisturbed_run_is_one(undisturbed):
+def test_undisturbed_run_has_all_steps(undisturbed):
     assert steps_written(undisturbed) == list(range(301))
     assert np.isfinite(properties(undisturbed)["conserved"]).all()

@@ -48,13 +48,13 @@ def check(guard, field, *structures):
         guard.check(field, [s], field.collect(TOY.evaluate([s], frozenset({field.role}))))
 
 
-def test_an_ordinary_run_passes(moves):
+def test_guard_lets_an_ordinary_run_pass(moves):
     check(Guard(1), moves, *[structure(0.05 * i) for i in range(5)])
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize(("which", "name"), [(0, "energy"), (1, "forces"), (2, "virial")])
-def test_a_number_that_is_not_finite_ends_the_run_at_once(field, which, name, value):
+def test_guard_stops_at_once_at_numbers_that_are_not_finite(field, which, name, value):
     direct = field()
     results = TOY.evaluate([structure()], frozenset({direct.role}))
     served = direct.collect(results)
@@ -66,7 +66,7 @@ def test_a_number_that_is_not_finite_ends_the_run_at_once(field, which, name, va
     assert len(ase.io.read("guard.xyz")) == len(atoms())
 
 
-def test_forces_beyond_a_limit(field, caplog):
+def test_guard_stops_forces_beyond_the_limit(field, caplog):
     guard, strict = Guard(1), field(max_force=1e-3)
     check(guard, strict, structure(), structure())
     assert len(caplog.records) == 2 and "expected max_force 0.001 eV/Å" in caplog.text
@@ -77,7 +77,7 @@ def test_forces_beyond_a_limit(field, caplog):
 
 
 @pytest.mark.parametrize("which", list(Role))
-def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
+def test_guard_stops_a_gap_beyond_either_limit(field, which):
     guard = Guard(1)
     direct, conservative = (
         field(role, **({"max_gap": 1e-3} if role is which else {})) for role in Role
@@ -88,21 +88,21 @@ def test_a_gap_beyond_the_limit_of_either_force_field(field, which):
             check(guard, conservative, structure(0.01 * i, slot="b"))
 
 
-def test_a_gap_needs_the_same_structure(field):
+def test_guard_sees_a_gap_only_at_the_same_structure(field):
     guard, direct, conservative = Guard(1), field(max_gap=1e-3), field(Role.CONSERVATIVE)
     for i in range(9):
         check(guard, direct, structure(0.02 * i))
         check(guard, conservative, structure(0.02 * i + 0.01, slot="b"))
 
 
-def test_an_exception_is_forgiven(moves, caplog):
+def test_guard_forgives_an_exception(moves, caplog):
     guard, far = Guard(1), structure(0.8)
     for _ in range(5):  # there and back is two moves too far, then one that is not
         check(guard, moves, structure(), far, structure(), structure())
     assert "max_move" in caplog.text
 
 
-def test_jumps_end_the_run(moves, field):
+def test_guard_stops_jumps(moves, field):
     jumps = [structure(0.8 * (i % 2)) for i in range(4)]
     with pytest.raises(GuardError, match="max_move 1 Å"):
         check(Guard(1), moves, *jumps)
@@ -111,7 +111,7 @@ def test_jumps_end_the_run(moves, field):
     check(Guard(1), moves, *[structure(0.8 * (i % 2), slot=i) for i in range(4)])
 
 
-def test_limits_are_read():
+def test_limits_are_read_from_parameters():
     assert Limits.read({"max_gap": "0.5", "role": "direct"}).max_gap == 0.5
     assert Limits.read({"max_force": "off"}).max_force == np.inf
     for text in ("0", "-1", "nan", "much"):
@@ -119,7 +119,7 @@ def test_limits_are_read():
             Limits.read({"max_move": text})
 
 
-def test_a_run_is_stopped_with_restart(tmp_path):
+def test_guard_stops_a_run_with_restart(tmp_path):
     write(tmp_path, Case(steps=100_000, model="python:toy:toy, max_force: 0.01"))
     process = start([*HALFKICK, "run", "input.xml"], tmp_path, "run.log")
     assert process.wait(120) != 0

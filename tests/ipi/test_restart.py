@@ -32,12 +32,12 @@ def folders(tmp_path: Path, case: Case, edit: tuple[str, str]) -> tuple[Path, Pa
 
 
 @pytest.mark.parametrize("ensemble", ["nve", "svr", "npt"])
-def test_to_the_last_bit(tmp_path, ensemble):
+def test_restarted_run_is_the_same_to_the_last_bit(tmp_path, ensemble):
     whole, parted = folders(tmp_path, Case(ensemble, strides=(1, 3), steps=24), FIXCOM)
     assert rows(whole) == rows(parted)
 
 
-def test_a_ring_polymer_to_the_last_digits(tmp_path):
+def test_restarted_ring_polymer_is_the_same_to_the_last_digits(tmp_path):
     """i-PI moves normal modes and stores beads: the way there and back rounds."""
     case = Case("pile", strides=(1, 3), steps=24, beads=3, batch=3)
     whole, parted = folders(tmp_path, case, FIXCOM)

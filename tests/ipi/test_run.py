@@ -26,7 +26,7 @@ from simulation import IPI, Case, properties, simulate, start, write
 pytestmark = pytest.mark.usefixtures("nothing_outlives_the_test")
 
 
-def test_a_finished_run_is_summed_up(tmp_path):
+def test_run_that_finished_is_summed_up(tmp_path):
     write(tmp_path, Case("nve", strides=(1, 2), steps=40))
     code, out, err = run(tmp_path)
     assert (code, err) == (0, "")
@@ -46,7 +46,7 @@ def test_a_finished_run_is_summed_up(tmp_path):
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_it_is_the_same_as_two_terminals(tmp_path):
+def test_run_is_the_same_as_two_terminals(tmp_path):
     """Output files agree byte by byte."""
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
@@ -61,7 +61,7 @@ def test_it_is_the_same_as_two_terminals(tmp_path):
 
 
 @pytest.mark.parametrize(("number", "safe_stride"), [(signal.SIGINT, 16), (signal.SIGTERM, 1)])
-def test_an_interrupted_run_goes_on(tmp_path, number, safe_stride):
+def test_run_that_was_interrupted_goes_on(tmp_path, number, safe_stride):
     """The two parts together are the uninterrupted run, whatever i-PI's last safe state was."""
     folder, whole = tmp_path / "folder", tmp_path / "whole"
     folder.mkdir()
@@ -98,7 +98,7 @@ def test_an_interrupted_run_goes_on(tmp_path, number, safe_stride):
         np.testing.assert_allclose(frame.positions, other.positions, atol=1e-7)
 
 
-def test_a_second_run_keeps_the_first(tmp_path):
+def test_run_keeps_the_outputs_of_the_run_before(tmp_path):
     write(tmp_path, Case(steps=4))
     assert run(tmp_path)[0] == 0
     first = {n: (tmp_path / n).read_bytes() for n in ("simulation.out", "RESTART", "summary.json")}
@@ -108,7 +108,7 @@ def test_a_second_run_keeps_the_first(tmp_path):
         assert (tmp_path / f"#{name}#0#").read_bytes() == content
 
 
-def test_a_stale_socket_file_is_no_obstacle(tmp_path):
+def test_run_takes_the_place_of_a_stale_socket_file(tmp_path):
     write(tmp_path, Case(steps=4))
     with socket.socket(socket.AF_UNIX) as stale:
         stale.bind(str(tmp_path / "direct"))
@@ -118,7 +118,7 @@ def test_a_stale_socket_file_is_no_obstacle(tmp_path):
     assert_nothing_left(tmp_path)
 
 
-def test_the_driver_alone(tmp_path):
+def test_run_can_start_the_driver_alone(tmp_path):
     write(tmp_path, Case(steps=4))
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     try:

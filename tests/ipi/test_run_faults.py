@@ -42,7 +42,7 @@ def assert_as_undisturbed(folder: Path, undisturbed: Path, rtol: float) -> None:
         np.testing.assert_allclose(one[name], values, rtol=rtol)
 
 
-def test_a_driver_that_dies_is_replaced(tmp_path, undisturbed):
+def test_run_replaces_a_driver_that_dies(tmp_path, undisturbed):
     """The run is the undisturbed one, byte by byte."""
     write(tmp_path, replace(SHORT, model="python:toy:toy?die_after=60"))
     code, out, err = run(tmp_path)
@@ -54,7 +54,7 @@ def test_a_driver_that_dies_is_replaced(tmp_path, undisturbed):
     assert one == two
 
 
-def test_ipi_that_stops_listening_is_started_again(tmp_path, undisturbed):
+def test_run_starts_ipi_again_when_it_stops_listening(tmp_path, undisturbed):
     """A driver killed with a request unread takes i-PI's polling thread with it."""
     xml = write(tmp_path, replace(SHORT, mode="inet", model="python:toy:toy?reset_after=100"))
     xml.write_text(xml.read_text().replace("safe_stride='1000'", "safe_stride='10'"))
@@ -66,7 +66,7 @@ def test_ipi_that_stops_listening_is_started_again(tmp_path, undisturbed):
     assert_as_undisturbed(tmp_path, undisturbed, rtol=1e-8)
 
 
-def test_a_driver_that_dies_again_and_again_ends_the_run(tmp_path):
+def test_run_ends_when_drivers_die_again_and_again(tmp_path):
     write(tmp_path, Case("svr", strides=(1, 2), steps=400, model="python:toy:toy?die_after=1"))
     code, _, err = run(tmp_path)
     assert code == 1
@@ -78,7 +78,7 @@ def test_a_driver_that_dies_again_and_again_ends_the_run(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["unix", "shm"])
-def test_ipi_dies(tmp_path, mode):
+def test_run_ends_when_ipi_dies_and_restart_goes_on(tmp_path, mode):
     """A killed i-PI leaves its socket file; the next run starts all the same, from a checkpoint."""
     xml = write(tmp_path, Case("svr", strides=(1, 2), steps=100000, mode=mode))
     # in files of their own: the one that i-PI writes when it is killed is cut short
@@ -98,7 +98,7 @@ def test_ipi_dies(tmp_path, mode):
     assert steps_written(tmp_path) == list(range(more + 1))
 
 
-def test_a_driver_that_hangs_is_ended(tmp_path):
+def test_run_interrupted_twice_ends_a_driver_that_hangs(tmp_path):
     """i-PI cannot end while it waits for an answer: two signals end both at once."""
     write(tmp_path, LONG)
     process = halfkick(tmp_path, "run", "input.xml")
@@ -112,7 +112,7 @@ def test_a_driver_that_hangs_is_ended(tmp_path):
     assert_nothing_left(tmp_path)
 
 
-def test_a_driver_that_hangs_is_replaced(tmp_path, undisturbed):
+def test_run_replaces_a_driver_that_hangs(tmp_path, undisturbed):
     write(tmp_path, replace(SHORT, timeout_s=3, model="python:toy:toy?stop_after=60"))
     code, _, err = run(tmp_path)
     assert code == 0
@@ -121,7 +121,7 @@ def test_a_driver_that_hangs_is_replaced(tmp_path, undisturbed):
     assert_as_undisturbed(tmp_path, undisturbed, rtol=1e-8)
 
 
-def test_a_killed_run_leaves_nothing_but_restart(tmp_path):
+def test_run_that_is_killed_leaves_nothing_but_restart(tmp_path):
     write(tmp_path, LONG)
     process = halfkick(tmp_path, "run", "input.xml")
     wait_for_row(tmp_path, 20)

@@ -78,7 +78,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("what", BAD)
-def test_bad_input_gives_one_clear_line(tmp_path, what):
+def test_run_says_bad_input_in_one_line(tmp_path, what):
     spoil, said = BAD[what]
     write(tmp_path, Case(steps=20))
     spoil(tmp_path)
@@ -90,7 +90,7 @@ def test_bad_input_gives_one_clear_line(tmp_path, what):
     assert_nothing_left(tmp_path)
 
 
-def test_a_device_that_is_not_there(tmp_path):
+def test_run_refuses_a_device_that_is_not_there(tmp_path):
     if Path("/dev/nvidiactl").exists():
         pytest.skip("there is a GPU")
     write(tmp_path, Case(steps=4, model="water"))
@@ -101,7 +101,7 @@ def test_a_device_that_is_not_there(tmp_path):
 
 
 @pytest.mark.parametrize("mode", ["unix", "inet"])
-def test_an_address_in_use(tmp_path, mode):
+def test_run_refuses_an_address_in_use(tmp_path, mode):
     xml = write(tmp_path, Case(steps=4, mode=mode))
     with socket.socket(socket.AF_UNIX if mode == "unix" else socket.AF_INET) as listener:
         if mode == "unix":
@@ -118,7 +118,7 @@ def test_an_address_in_use(tmp_path, mode):
         assert children(tmp_path) == {}
 
 
-def test_an_ipi_that_never_comes(tmp_path):
+def test_serve_ends_when_ipi_never_comes(tmp_path):
     write(tmp_path, Case(steps=4))
     code, _, err = finish(halfkick(tmp_path, "serve", "input.xml", "--wait", "2"))
     assert code not in (0, None)
@@ -126,12 +126,12 @@ def test_an_ipi_that_never_comes(tmp_path):
     assert_nothing_left(tmp_path)
 
 
-def test_nothing_to_go_on_from(tmp_path):
+def test_run_refuses_restart_without_a_checkpoint(tmp_path):
     write(tmp_path, Case(steps=4))
     refused(tmp_path, "RESTART")
 
 
-def test_nothing_left_to_do(tmp_path):
+def test_run_refuses_restart_with_no_steps_left(tmp_path):
     write(tmp_path, Case(steps=4))
     code, _, err = run(tmp_path)
     assert code == 0, err
@@ -149,7 +149,7 @@ def refused(folder, said, *arguments):
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
 
 
-def test_a_scenario_that_is_not_there(tmp_path):
+def test_run_refuses_a_scenario_that_is_not_there(tmp_path):
     code, _, err = finish(halfkick(tmp_path, "run", "water_on_mars"))
     assert code not in (0, None)
     assert "water_on_mars" in err and "water_nvt_mts" in err and err.count("\n") == 1

@@ -48,7 +48,7 @@ def end(*processes: subprocess.Popen) -> list[int]:
             process.wait()
 
 
-def test_another_driver_takes_over(tmp_path, undisturbed):
+def test_serve_takes_over_from_another_driver(tmp_path, undisturbed):
     write(tmp_path, LONG)
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     first = serve(tmp_path, "input.xml", log="first.log")
@@ -61,7 +61,7 @@ def test_another_driver_takes_over(tmp_path, undisturbed):
     assert np.array_equal(last_positions(tmp_path), undisturbed)
 
 
-def test_a_driver_that_was_dropped_comes_back(tmp_path, undisturbed):
+def test_serve_comes_back_after_ipi_dropped_it(tmp_path, undisturbed):
     """It stops while it owes an answer: what is stopped at another time i-PI waits for for ever."""
     write(tmp_path, replace(LONG, timeout_s=1, model="python:toy:toy?stop_after=100"))
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
@@ -73,7 +73,7 @@ def test_a_driver_that_was_dropped_comes_back(tmp_path, undisturbed):
     assert np.array_equal(last_positions(tmp_path), undisturbed)
 
 
-def test_without_the_xml(tmp_path, undisturbed):
+def test_serve_without_the_xml_takes_parameters_from_ipi(tmp_path, undisturbed):
     """A driver elsewhere knows addresses only; the rest comes with INIT."""
     write(tmp_path, LONG)
     driver = serve(
@@ -91,7 +91,7 @@ def test_without_the_xml(tmp_path, undisturbed):
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_files_outside_of_the_working_directory(tmp_path, allowed):
+def test_serve_without_the_xml_keeps_to_the_working_directory(tmp_path, allowed):
     """i-PI may be somebody else's: without its input at hand, it names files here only."""
     case = Case(steps=2, template=str(tmp_path / "init.xyz"))
     write(tmp_path, case)
@@ -112,7 +112,7 @@ def test_files_outside_of_the_working_directory(tmp_path, allowed):
 
 
 @pytest.mark.parametrize("allowed", [False, True])
-def test_code_named_by_ipi_is_called_only_where_allowed(tmp_path, allowed):
+def test_serve_calls_code_named_by_ipi_only_where_allowed(tmp_path, allowed):
     """i-PI may be somebody else's: without its input at hand, it names no function."""
     write(tmp_path, Case(steps=2, model="python:leaves_a_trace:make"))
     trace = tmp_path / "trace"
@@ -134,7 +134,7 @@ def test_code_named_by_ipi_is_called_only_where_allowed(tmp_path, allowed):
     assert trace.exists() is allowed
 
 
-def test_two_systems_share_the_force_fields(tmp_path):
+def test_serve_shares_force_fields_between_two_systems(tmp_path):
     """The first of two systems moves as if it were alone, whatever the second one asks."""
     case = Case("nve", steps=20)
     alone = tmp_path / "alone"
@@ -162,7 +162,7 @@ def test_two_systems_share_the_force_fields(tmp_path):
         ([], "expected an i-PI input file"),
     ],
 )
-def test_wrong_addresses(tmp_path, arguments, message):
+def test_serve_refuses_wrong_addresses(tmp_path, arguments, message):
     done = subprocess.run(
         [*HALFKICK, "serve", *arguments],
         cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
@@ -186,7 +186,7 @@ def test_wrong_addresses(tmp_path, arguments, message):
         (("</simulation>", ""), "cannot be parsed"),
     ],
 )
-def test_wrong_inputs(tmp_path, change, message):
+def test_serve_refuses_wrong_inputs(tmp_path, change, message):
     path = write(tmp_path, Case())
     text = path.read_text()
     assert change[0] in text
@@ -199,7 +199,7 @@ def test_wrong_inputs(tmp_path, change, message):
     assert message in done.stderr.splitlines()[-1]
 
 
-def test_a_barostat_wants_a_direct_virial(tmp_path):
+def test_serve_refuses_a_barostat_without_direct_virial(tmp_path):
     case = Case("npt", model="python:toy:toy?direct_stress=False")
     write(tmp_path, case)
     done = subprocess.run(

@@ -30,21 +30,21 @@ def reference(name: str) -> np.ndarray:
 
 @pytest.mark.parametrize("name", ENSEMBLES)
 @pytest.mark.parametrize(("mode", "batch"), TRANSPORTS)
-def test_the_transport_changes_nothing(tmp_path, name, mode, batch):
+def test_trajectory_does_not_depend_on_the_transport(tmp_path, name, mode, batch):
     case = replace(ENSEMBLES[name], mode=mode, batch=batch)
     positions = last_positions(simulate(tmp_path, case))
     assert positions.shape == (case.beads, 27, 3)
     assert np.abs(positions - reference(name)).max() < 1e-10
 
 
-def test_another_stride_is_seen(tmp_path):
+def test_trajectory_depends_on_the_stride(tmp_path):
     """The comparison above can fail: another stride gives other positions."""
     case = Case("nve", strides=(1, 2), steps=2 * STEPS)
     positions = last_positions(simulate(tmp_path, case))
     assert np.abs(positions - reference("nve")).max() > 1e-6
 
 
-def test_the_classic_exchange(tmp_path):
+def test_trajectory_is_the_same_by_the_classic_exchange(tmp_path):
     """STATUS, POSDATA and GETFORCE in writes of their own."""
     case = replace(ENSEMBLES["pimd"], extra="<consolidate_messages> False </consolidate_messages>")
     positions = last_positions(simulate(tmp_path, case))
@@ -57,7 +57,7 @@ def drift(folder: Path) -> float:
     return float(np.polyfit(out["time"], out["conserved"], 1)[0])
 
 
-def test_stride_one_is_conservative_and_direct_alone_is_not(tmp_path):
+def test_trajectory_of_stride_one_is_the_conservative_one(tmp_path):
     folders = {name: tmp_path / name for name in ("mts1", "mts4", "conservative", "direct")}
     for folder in folders.values():
         folder.mkdir()

@@ -138,14 +138,14 @@ def done(request, tmp_path_factory):
     return run, simulate(folder / "served", run), simulate(folder / "inside", run, inside=True)
 
 
-def test_the_trajectory_is_that_of_ipi_alone(done):
+def test_two_models_give_the_trajectory_of_ipi_alone(done):
     run, served, inside = done
     positions = last_positions(served)
     assert positions.shape == (run.beads, 27, 3)
     assert np.abs(positions - last_positions(inside)).max() < 1e-10
 
 
-def test_nothing_is_evaluated_in_vain(done):
+def test_two_models_evaluate_nothing_in_vain(done):
     """As many evaluations as force fields ask for; both in one pass only for one model."""
     run, served, _ = done
     counts = report(served)
@@ -167,7 +167,7 @@ def test_nothing_is_evaluated_in_vain(done):
     assert counts["predictions"]["wasted"] <= 1
 
 
-def test_the_gap_between_the_models_is_seen(done):
+def test_two_models_gap_is_reported(done):
     run, served, _ = done
     gaps = report(served)["gaps"]
     pairs = {(gap["fast"], gap["slow"]) for gap in gaps}
@@ -180,7 +180,7 @@ def test_the_gap_between_the_models_is_seen(done):
         assert gap["rmse_meV_per_A"] > 1.0 and not gap["far_above_card"]
 
 
-def test_the_models_do_differ(tmp_path, done):
+def test_two_models_differ_in_their_trajectories(tmp_path, done):
     """The comparisons above can fail: the student alone goes elsewhere."""
     run, served, _ = done
     if run.beads > 1:
@@ -190,7 +190,7 @@ def test_the_models_do_differ(tmp_path, done):
 
 
 @pytest.mark.parametrize(("card", "warned"), [(1.0, True), (1e4, False)])
-def test_a_gap_far_above_the_card_is_said_once(tmp_path, card, warned):
+def test_gap_far_above_the_card_is_said_once(tmp_path, card, warned):
     model = f"{STUDENT}?card={card}"
     folder = simulate(
         tmp_path, replace(TWO, fields=(replace(TWO.fields[0], model=model), TWO.fields[1]))
@@ -200,7 +200,7 @@ def test_a_gap_far_above_the_card_is_said_once(tmp_path, card, warned):
     assert gap["far_above_card"] is warned and gap["card_meV_per_A"] == card
 
 
-def test_a_student_of_the_cold_is_not_used_in_the_hot_unsaid(tmp_path):
+def test_gap_of_a_cold_student_in_hot_water_is_said(tmp_path):
     """Distilled near 20 K it is near its teacher there, and far from it at 3000 K."""
     options = DistillOptions(
         temperatures_K=(20.0,), frames=8, rounds=1, trajectories=1, interval_fs=10, strain=0.0

@@ -8,7 +8,7 @@ from running import finish, halfkick, run
 from simulation import Case, write
 
 
-def test_the_journal(tmp_path):
+def test_watch_shows_the_journal_of_a_run(tmp_path):
     write(tmp_path, Case("svr", strides=(1, 2), steps=25))
     assert run(tmp_path)[0] == 0
     lines = [json.loads(line) for line in (tmp_path / "driver.jsonl").read_text().splitlines()]
@@ -25,7 +25,7 @@ def test_the_journal(tmp_path):
     assert "of 25" in out and "meV/Å" in out
 
 
-def test_nothing_to_watch(tmp_path):
+def test_watch_refuses_a_folder_without_journal(tmp_path):
     write(tmp_path, Case(steps=2))
     code, _, err = finish(halfkick(tmp_path, "watch"))
     assert code == 2 and "driver.jsonl" in err

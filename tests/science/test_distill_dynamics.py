@@ -52,12 +52,12 @@ QUANTUM = (
 )  # fmt: skip
 
 
-def test_one_bead_is_classical():
+def test_dynamics_of_one_bead_is_classical():
     assert spread(1) == pytest.approx(CLASSICAL, rel=0.04)
     assert QUANTUM > 3 * CLASSICAL
 
 
-def test_beads_are_quantum():
+def test_dynamics_of_beads_is_quantum():
     """P beads of an oscillator have a known spread, which grows to the quantum one."""
     beads = 8
     modes = 2 * beads * units.kB * TEMPERATURE / HBAR_EV_FS * np.sin(np.pi * np.arange(8) / 8)
@@ -66,7 +66,7 @@ def test_beads_are_quantum():
     assert spread(beads) == pytest.approx(expected, rel=0.04)
 
 
-def test_the_correction_makes_up_for_a_wrong_fast_force():
+def test_dynamics_with_correction_makes_up_for_a_wrong_fast_force():
     """A fast force of two thirds gives the spread of the slow one; alone it gives its own."""
     assert spread(1, stride=2, fast=STIFFNESS / 1.5) == pytest.approx(CLASSICAL, rel=0.06)
     assert spread(1, fast=STIFFNESS / 1.5) == pytest.approx(1.5 * CLASSICAL, rel=0.06)
@@ -97,6 +97,6 @@ def energy_drift(slow):
     return abs(energies[-1] - energies[0])
 
 
-def test_energy_is_conserved_with_the_correction_and_not_without():
+def test_dynamics_conserves_energy_with_the_correction_and_not_without():
     assert energy_drift(slow=True) < 0.02
     assert energy_drift(slow=False) > 0.2

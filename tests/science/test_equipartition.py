@@ -48,7 +48,7 @@ def kelvin(atoms: Atoms, velocities: np.ndarray, symbol: str) -> float:
     return float((masses[chosen, None] * velocities[chosen] ** 2).sum() / (free * units.kB))
 
 
-def test_light_atoms_are_colder_by_what_the_step_makes_of_it():
+def test_equipartition_predicts_how_much_colder_light_atoms_are():
     atoms = toy.atoms(side=4, spacing=1.7)
     frames, forces, temperatures = verlet(atoms, steps=4800, skip=1000)
     weights = np.array([(atoms.symbols == s).sum() for s in ("H", "O")]) / len(atoms)
@@ -62,7 +62,7 @@ def test_light_atoms_are_colder_by_what_the_step_makes_of_it():
     assert foreseen > 0.06 * mean.mean()
 
 
-def test_without_a_step_all_are_alike():
+def test_equipartition_without_a_step_is_even():
     atoms = toy.atoms()
     found = species_temperatures([atoms], [forces_of(atoms)], 0.0, 300.0)
     assert found == pytest.approx({"H": 300.0, "O": 300.0})

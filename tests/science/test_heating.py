@@ -100,7 +100,7 @@ def energy(model, x, v, mass, box):
 
 
 @pytest.mark.parametrize("stride", [16, 24])
-def test_the_drift_is_foreseen(rippled, stride):
+def test_heating_predicts_the_measured_drift(rippled, stride):
     drifts, kelvin = rippled
     rates = measured(Rippled(), stride)
     error = rates.std(ddof=1) / COPIES**0.5
@@ -112,7 +112,7 @@ def test_the_drift_is_foreseen(rippled, stride):
     assert 0.5 < drifts[stride].scatter(27, kelvin, time_ps) / rates.std(ddof=1) < 2.0
 
 
-def test_a_gap_that_varies_slowly_does_not_heat(rippled):
+def test_heating_by_a_slow_gap_is_none(rippled):
     """The twin: a gap as large, ten times as long."""
     drifts, _ = foreseen(Rippled(slow=True))
     rates = measured(Rippled(slow=True), 24)
@@ -120,18 +120,18 @@ def test_a_gap_that_varies_slowly_does_not_heat(rippled):
     assert drifts[24].value < 0.02 * rippled[0][24].value
 
 
-def test_without_impulses_nothing_heats(rippled):
+def test_heating_without_impulses_is_none(rippled):
     assert rippled[0][1].value < 1e-12
 
 
-def test_a_short_trajectory_tells_nothing_of_long_strides():
+def test_heating_of_long_strides_is_not_told_by_a_short_trajectory():
     positions, box = start()
     structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
     along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
     assert list(heating([along], (8, 64))) == [8]
 
 
-def test_dynamics_that_explode_are_one_line():
+def test_heating_of_exploding_dynamics_is_one_line():
     positions, box = start()
     structure = Structure(np.full(27, 18), positions[0], np.eye(3) * box, np.ones(3, bool))
     along = follow(Probe(Rippled(), structure), STEP_FS, 400, KELVIN)
@@ -141,7 +141,7 @@ def test_dynamics_that_explode_are_one_line():
 
 
 @pytest.mark.parametrize(("sign", "times"), [(1.0, 2.0), (-1.0, 0.0)])
-def test_works_on_near_atoms_come_together(sign, times):
+def test_heating_counts_work_on_near_atoms_together(sign, times):
     """What two neighbours get at once counts twice, what one takes from the other not at all."""
     power = 1e-4 * np.random.default_rng(0).normal(size=(600, 20))
     power = np.stack([power, sign * power], axis=2).reshape(600, 40)
@@ -154,7 +154,7 @@ def test_works_on_near_atoms_come_together(sign, times):
     assert together.value == pytest.approx(times * alone.value, abs=1e-9)
 
 
-def test_several_starts_count_alike_and_tell_the_error():
+def test_heating_of_several_starts_is_their_mean_with_its_error():
     """Small molecules differ from start to start: what one of them tells is no mean."""
     near, rng = csr_array(np.eye(3)), np.random.default_rng(1)
     power = [1e-4 * size * rng.normal(size=(600, 3)) for size in (0.5, 1.0, 1.5)]

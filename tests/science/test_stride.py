@@ -29,7 +29,7 @@ def oscillate(slow, fast, timestep_fs, stride, outer_steps):
 
 @pytest.mark.parametrize("stride", [1, 4, 8, 17, 18, 19, 25, 36])
 @pytest.mark.parametrize("part", [0.0, 0.02, 0.1])
-def test_growth_is_that_of_the_integrator(stride, part):
+def test_stability_growth_is_that_of_the_integrator(stride, part):
     """Where it foresees growth, the amplitude grows so; where none, it stays bounded."""
     k = 46.2  # an O-H bond: 9.4 fs
     slow, fast = np.array([[part * k]]), np.array([[(1 - part) * k]])
@@ -51,7 +51,7 @@ def a_vibration(period, gap_stiffness=0.0):
     return modes.Vibration(1.0, period, gap_stiffness)
 
 
-def test_advice_stays_below_half_the_fastest_period():
+def test_stride_advice_stays_below_half_the_fastest_period():
     k = 46.2
     costs = {kind: Cost(ms, ms, ms, 1) for kind, ms in (("conservative", 3.0), ("direct", 1.0))}
     costs["both"] = costs["conservative"]
@@ -71,7 +71,7 @@ def test_advice_stays_below_half_the_fastest_period():
     assert bold.stride > advice.stride and all(row.stable for row in rows)
 
 
-def test_speed_up():
+def test_stride_speed_up_follows_from_the_costs():
     costs = {"conservative": Cost(3.0, 3, 3, 1), "direct": Cost(1.0, 1, 1, 1)}
     costs["both"] = Cost(3.2, 3, 3, 1)
     assert speed_up(costs, 1) == pytest.approx(3.0 / 3.2)

@@ -32,7 +32,7 @@ from halfkick.models.pair import Pair
 
 
 @pytest.mark.parametrize("molecules", [32, 64, 512])
-def test_boxes_hold_whole_water(molecules):
+def test_water_boxes_hold_whole_molecules(molecules):
     box = water_box(molecules)
     assert len(box) == 3 * molecules
     if molecules < 512:
@@ -42,18 +42,18 @@ def test_boxes_hold_whole_water(molecules):
 
 
 @pytest.mark.parametrize("molecules", [0, 31, 100])
-def test_other_boxes_are_refused(molecules):
+def test_water_boxes_of_other_sizes_are_refused(molecules):
     with pytest.raises(InputError, match="expected 32, 64"):
         water_box(molecules)
 
 
-def test_a_box_that_cannot_be_made_leaves_nothing_behind(run, tmp_path):
+def test_validate_of_a_box_that_cannot_be_made_leaves_nothing(run, tmp_path):
     with pytest.raises(InputError, match="expected 32, 64"):
         simulate(ValidationOptions(molecules=31), tmp_path / "out", run, str)
     assert not (tmp_path / "out").exists()
 
 
-def test_clusters_are_whole_molecules():
+def test_water_clusters_are_whole_molecules():
     found = clusters(water_box(32), (2, 5), rattle=0.0)
     for cluster, size in zip(found, (2, 5), strict=True):
         assert cluster.get_chemical_formula(mode="hill") == f"H{2 * size}O{size}"
@@ -113,7 +113,7 @@ def test_verdicts_fail_where_they_should(reports, expected):
     assert judged(reports) == expected
 
 
-def test_rates_of_optimisations():
+def test_optimisation_rates_are_counted():
     done = [Optimised(s, r, n, 0.01, 0.0, r != "direct")
             for s, n in (("a", 10), ("b", 30)) for r in RECIPES]  # fmt: skip
     assert [row[1:3] for row in rates(done)] == [
@@ -134,7 +134,7 @@ def run(monkeypatch):
     return quiet_runner(Machine(threads=1))
 
 
-def test_direct_forces_do_not_find_the_minimum(run, tmp_path):
+def test_optimisation_by_direct_forces_misses_the_minimum(run, tmp_path):
     """They stall short of it; from there conservative ones finish the work."""
     start = Atoms("OHOH", np.random.default_rng(0).normal(scale=0.2, size=(4, 3)))
     start.positions[:, 0] += [0.0, 2.0, 4.0, 6.0]
@@ -149,7 +149,7 @@ def test_direct_forces_do_not_find_the_minimum(run, tmp_path):
     assert again == found
 
 
-def test_the_three_forces_with_and_without_a_thermostat(run, tmp_path):
+def test_validate_runs_three_forces_with_and_without_thermostat(run, tmp_path):
     """The toy on a box of water: what is judged of real models, and what has run stays."""
     plan = ValidationOptions("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
     said = []

@@ -22,8 +22,8 @@ def water(periodic=False):
     return Structure(atoms.numbers, atoms.positions + 4, cell, np.array([periodic] * 3))
 
 
-def test_a_method_of_tblite_is_what_the_calculator_gives():
-    pytest.importorskip("tblite")
+@pytest.mark.extra("tblite")
+def test_tblite_gives_what_its_calculator_gives():
     short = load_model("tblite:GFN2-xTB")
     long = load_model("ase:tblite.ase:TBLite?method=GFN2-xTB&verbosity=0")
     other = load_model("tblite:GFN1-xTB")
@@ -33,9 +33,9 @@ def test_a_method_of_tblite_is_what_the_calculator_gives():
     assert short.name == "tblite:GFN2-xTB"
 
 
+@pytest.mark.extra("so3krates_torch")
 @own_warnings
-def test_so3lr_in_both_precisions():
-    pytest.importorskip("so3krates_torch")
+def test_so3lr_agrees_in_both_precisions():
     double, single = load_model("so3lr"), load_model("so3lr?dtype=float32")
     assert double.capabilities.stress == {Role.CONSERVATIVE}
     check_force_model(double, [water(periodic=True)], tolerance=1e-4, same=1e-8, atoms=2)
@@ -53,7 +53,7 @@ def test_so3lr_in_both_precisions():
         ("mace:nothing.model", "expected a MACE model file, got 'mace:nothing.model'"),
     ],
 )
-def test_what_cannot_be_is_said(spec, message):
+def test_calculators_refuse_what_cannot_be(spec, message):
     with pytest.raises(ModelError, match=message):
         load_model(spec)
 
@@ -63,7 +63,9 @@ def test_what_cannot_be_is_said(spec, message):
     [("so3lr", "so3krates_torch", "so3lr"), ("tblite:GFN2-xTB", "tblite", "xtb"),
      ("mace:own.model", "mace", "mace")],
 )  # fmt: skip
-def test_a_missing_package_names_its_extra(tmp_path, monkeypatch, spec, module, extra):
+def test_calculators_name_the_extra_of_a_missing_package(
+    tmp_path, monkeypatch, spec, module, extra
+):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "own.model").touch()
     for name in {m for m in sys.modules if m.partition(".")[0] == module} | {module}:

@@ -298,7 +298,7 @@ def test_contract_holds_for_two_models_as_one():
 
 
 @pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.__name__)
-def test_contract_finds(fault):
+def test_contract_finds_each_fault(fault):
     with pytest.raises(ContractError, match=FAULTS[fault]) as caught:
         check_force_model(fault(), structures())
     assert len(str(caught.value).splitlines()) == 1

@@ -20,7 +20,7 @@ from halfkick.models.distill.store import Store
 from halfkick.models.errors import DataError
 
 
-def test_the_store_keeps_each_structure_once(tmp_path):
+def test_label_store_keeps_each_structure_once(tmp_path):
     store = Store(tmp_path / "labels.xyz")
     store.add([frame(), frame(0.1), frame()])
     store.add([frame(0.1)])
@@ -33,7 +33,7 @@ def test_the_store_keeps_each_structure_once(tmp_path):
 
 
 @pytest.mark.parametrize("cut", [1, 70, 2000])
-def test_a_frame_that_was_being_written_is_cut_off(tmp_path, caplog, cut):
+def test_label_store_cuts_off_a_frame_half_written(tmp_path, caplog, cut):
     path = tmp_path / "labels.xyz"
     Store(path).add([frame(), frame(0.1)])
     whole = path.read_bytes()
@@ -44,13 +44,13 @@ def test_a_frame_that_was_being_written_is_cut_off(tmp_path, caplog, cut):
     assert path.read_bytes() == whole
 
 
-def test_far_points_are_chosen_and_no_point_twice():
+def test_farthest_points_are_chosen_and_none_twice():
     points = np.array([[0.0], [0.1], [5.0], [5.1], [9.0]])
     assert farthest(points, points[:1], 2).tolist() == [4, 2]
     assert sorted(farthest(points, points[:0], 9)) == [0, 1, 2, 3, 4]
 
 
-def test_what_the_student_is_worst_at_is_picked():
+def test_label_choice_picks_what_the_student_is_worst_at():
     frames = [frame(0.01 * i) for i in range(8)]
     for i, f in enumerate(frames):
         f.arrays["gap"] = np.full((27, 3), 0.01 * (i == 5))

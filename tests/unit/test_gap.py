@@ -137,7 +137,7 @@ def test_gap_by_species():
     assert found["H"].for_card() == {"rmse": 1.73, "p999": 2.99}
 
 
-def test_only_direct_forces_lose_their_mean():
+def test_served_forces_lose_their_mean_only_if_direct():
     forces = np.arange(6.0).reshape(2, 3)
     np.testing.assert_array_equal(served_forces(forces, Role.CONSERVATIVE), forces)
     np.testing.assert_array_equal(served_forces(forces, Role.DIRECT, MeanForce.KEEP), forces)

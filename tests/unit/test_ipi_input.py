@@ -155,7 +155,7 @@ def test_validate_names_its_model_in_a_reformatted_scenario(tmp_path):
 
 
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_facts_are_those_that_ipi_reads(name):
+def test_input_facts_are_those_that_ipi_reads(name):
     from ipi.inputs.simulation import InputSimulation
     from ipi.utils.io.inputs.io_xml import xml_parse_file
     from ipi.utils.units import unit_to_user
@@ -194,7 +194,7 @@ def test_facts_are_those_that_ipi_reads(name):
     assert [(o.kind, o.filename, o.stride) for o in own.outputs.items] == given
 
 
-def test_outputs_are_ipis_own_where_an_input_names_none():
+def test_input_without_outputs_has_those_of_ipi():
     from ipi.inputs.outputs import InputOutputs
 
     theirs = InputOutputs.make_default()
@@ -282,14 +282,14 @@ def test_output_files_are_those_of_all_systems_and_beads(tmp_path):
         ("<fixatoms_dof> [4] </fixatoms_dof>", (4,), False),
     ],
 )
-def test_what_is_held_fixed(given, fixed, centre):
+def test_input_tells_which_atoms_are_held_fixed(given, fixed, centre):
     text = f"<simulation><system><motion mode='dynamics'>{given}</motion></system></simulation>"
     (system,) = IpiInput.parse(text).systems
     assert system.fixed_coordinates == fixed
     assert system.fixes_centre_of_mass is centre
 
 
-def test_masses_are_in_atomic_mass_units(tmp_path):
+def test_input_masses_are_in_atomic_mass_units(tmp_path):
     text = "<simulation><system>%s</system></simulation>"
     given = "<initialize nbeads='1'><masses mode='manual' units='dalton'> [1, 16] </masses>"
     (system,) = IpiInput.parse(text % f"{given}</initialize>").systems
@@ -301,7 +301,7 @@ def test_masses_are_in_atomic_mass_units(tmp_path):
     assert system.masses_amu is None
 
 
-def test_changes_leave_the_first_input_as_it_is(tmp_path):
+def test_input_changes_leave_the_first_as_it_is(tmp_path):
     source = IpiInput.read(write(tmp_path, Case("npt", beads=2)))
     before = source.text
     checkpoint = tmp_path / "RESTART"
@@ -329,7 +329,7 @@ def test_changes_leave_the_first_input_as_it_is(tmp_path):
     assert f"> {checkpoint} </file>" in made.text and "thermal" in made.text
 
 
-def test_file_that_holds_the_input_already_stays_untouched(tmp_path):
+def test_input_file_that_holds_it_already_stays_untouched(tmp_path):
     path = write(tmp_path, Case())
     source = IpiInput.read(path)
     written = source.write(tmp_path / "copy.xml")
@@ -350,7 +350,7 @@ def test_file_that_holds_the_input_already_stays_untouched(tmp_path):
         ("mode='unix'", "mode='pigeon'", "expected mode unix, shm or inet in <ffsocket"),
     ],
 )
-def test_other_than_numbers_is_refused(tmp_path, old, new, message):
+def test_input_refuses_what_is_no_number(tmp_path, old, new, message):
     path = write(tmp_path, Case())
     assert old in path.read_text()
     path.write_text(path.read_text().replace(old, new))
@@ -358,7 +358,7 @@ def test_other_than_numbers_is_refused(tmp_path, old, new, message):
         IpiInput.read(path)
 
 
-def test_unknown_unit_is_refused():
+def test_input_refuses_an_unknown_unit():
     text = "<dynamics> <timestep units='fortnight'> 1 </timestep> </dynamics>"
     text = f"<simulation><system><motion mode='dynamics'>{text}</motion></system></simulation>"
     with pytest.raises(InputError, match="expected a unit of time that i-PI knows"):

@@ -41,13 +41,13 @@ def two_waters():
     return atoms
 
 
-def test_emt_derivatives():
+def test_emt_forces_are_derivatives_of_the_energy():
     model = load_model("ase:ase.calculators.emt:EMT")
     assert model.capabilities.roles == model.capabilities.stress == CONSERVATIVE
     check_force_model(model, [finite.structure_of(copper())], tolerance=1e-6)
 
 
-def test_equals_the_calculator_itself():
+def test_ase_model_equals_the_calculator_itself():
     model = AseModel("emt", EMT)
     frames = []
     for seed in range(3):
@@ -63,16 +63,16 @@ def test_equals_the_calculator_itself():
         np.testing.assert_allclose(expected.virial, -frame.get_volume() * stress, atol=1e-12)
 
 
-def test_xtb_derivatives():
-    pytest.importorskip("tblite")
+@pytest.mark.extra("tblite")
+def test_xtb_forces_are_derivatives_of_the_energy():
     spec = "ase:tblite.ase:TBLite?method=GFN2-xTB&verbosity=0&accuracy=0.01"
     model = load_model(spec)
     waters = finite.structure_of(two_waters())
     check_force_model(model, [waters], tolerance=5e-5, same=1e-6, atoms=2)
 
 
+@pytest.mark.extra("tblite")
 def test_xtb_molecule_has_no_virial():
-    pytest.importorskip("tblite")
     model = load_model("ase:tblite.ase:TBLite?verbosity=0")
     result = finite.evaluate(model, finite.structure_of(molecule("H2O")), Role.CONSERVATIVE)
     assert np.isfinite(result.forces).all() and not result.virial.any()
@@ -82,9 +82,9 @@ so3lr = pytest.mark.filterwarnings("ignore")  # its own, of old interfaces
 SO3LR = "ase:so3krates_torch.calculator.so3:SO3LRCalculator?default_dtype=float64"
 
 
+@pytest.mark.extra("so3krates_torch")
 @so3lr
-def test_so3lr_derivatives():
-    pytest.importorskip("so3krates_torch")
+def test_so3lr_forces_are_derivatives_of_the_energy():
     model = load_model(f"{SO3LR}&compute_stress=True")
     assert model.capabilities.stress == CONSERVATIVE
     waters = finite.structure_of(two_waters())
@@ -97,9 +97,9 @@ def test_so3lr_derivatives():
     np.testing.assert_allclose(lean.forces, whole.forces, atol=1e-9)
 
 
+@pytest.mark.extra("so3krates_torch")
 @so3lr
 def test_so3lr_leaves_the_process_as_it_was(capsys):
-    pytest.importorskip("so3krates_torch")
     import torch
 
     model = load_model(SO3LR)
@@ -109,16 +109,16 @@ def test_so3lr_leaves_the_process_as_it_was(capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.extra("so3krates_torch")
 @so3lr
 def test_so3lr_without_stress_says_so():
-    pytest.importorskip("so3krates_torch")
     model = load_model(SO3LR)
     assert not model.capabilities.stress
     result = finite.evaluate(model, finite.structure_of(two_waters()), Role.CONSERVATIVE)
     assert not result.virial.any()
 
 
-def test_torch_default_of_the_calculator_holds_while_it_runs():
+def test_ase_model_lets_the_calculator_set_the_torch_dtype():
     torch = pytest.importorskip("torch")
     seen = []
 
@@ -147,7 +147,7 @@ class Boaster(Calculator):
         self.results = {"energy": 0.0, "forces": np.zeros((len(atoms), 3))}
 
 
-def test_a_stress_that_is_listed_and_not_given_is_an_error():
+def test_ase_model_refuses_a_stress_listed_and_not_given():
     model = AseModel("boaster", Boaster)
     with pytest.raises(ModelError, match="properties it lists, got none for"):
         finite.evaluate(model, finite.structure_of(copper()), Role.CONSERVATIVE)
@@ -156,7 +156,7 @@ def test_a_stress_that_is_listed_and_not_given_is_an_error():
     finite.evaluate(model, finite.structure_of(free), Role.CONSERVATIVE)
 
 
-def test_refusals():
+def test_ase_model_refuses_what_it_cannot_be():
     model = AseModel("emt", EMT)
     with pytest.raises(ModelError, match="to offer direct forces"):
         model.evaluate([finite.structure_of(copper())], DIRECT)
@@ -170,7 +170,7 @@ def test_refusals():
         AseModel("list", list, {"nonsense": 1})
 
 
-def test_torch_is_not_needed(monkeypatch):
+def test_ase_model_needs_no_torch(monkeypatch):
     monkeypatch.delitem(sys.modules, "torch", raising=False)
     finite.evaluate(AseModel("emt", EMT), finite.structure_of(copper()), Role.CONSERVATIVE)
     assert "torch" not in sys.modules

@@ -20,7 +20,7 @@ def structures():
     return [structure_of(frame) for frame in (atoms(), atoms(seed=1), lone)]
 
 
-def test_checkpoints_need_an_engine(tmp_path):
+def test_checkpoint_needs_an_engine(tmp_path):
     path = tmp_path / "some.ckpt"
     path.write_text("")
     for query in ("", "?engine=torch", "?engine=kokkos&chunk=1"):
@@ -28,9 +28,8 @@ def test_checkpoints_need_an_engine(tmp_path):
             load_model(f"{path}{query}")
 
 
-def test_it_is_the_same_model(tmp_path):
-    pytest.importorskip("pet_kokkos", reason="pip install 'halfkick[kokkos]'")
-    pytest.importorskip("metatrain", reason="pip install 'halfkick[kokkos]'")
+@pytest.mark.extra("pet_kokkos", "metatrain")
+def test_kokkos_gives_what_the_exported_model_gives(tmp_path):
     from halfkick.models.backends.pet import metatrain as network
 
     heads = (network.ENERGY, network.DIRECT)

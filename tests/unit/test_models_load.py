@@ -32,14 +32,14 @@ def module(tmp_path, monkeypatch):
     return write
 
 
-def test_shipped_model():
+def test_load_model_finds_the_model_that_ships():
     model = load_model("water")
     assert model.name == "water"
     assert model.capabilities.roles == model.capabilities.stress == frozenset(Role)
     assert model.capabilities.species == {1, 8}
 
 
-def test_file_with_options(tmp_path, monkeypatch):
+def test_load_model_reads_a_file_with_options(tmp_path, monkeypatch):
     exported.export(tmp_path / "soft.pt", variant="pbe")
     monkeypatch.chdir(tmp_path)
     for spec in ("soft.pt", "./soft.pt", str(tmp_path / "soft.pt")):
@@ -48,7 +48,7 @@ def test_file_with_options(tmp_path, monkeypatch):
         assert model._batch_sizes["any"].next_size(9) == 3
 
 
-def test_python_factory():
+def test_load_model_calls_a_python_factory():
     model = load_model("python:toy:toy?direct_stress=False&nan_after=7")
     assert isinstance(model, ForceModel)
     assert model.capabilities.stress == {Role.CONSERVATIVE}
@@ -56,12 +56,12 @@ def test_python_factory():
     finite.evaluate(model, finite.structure_of(toy.atoms()), Role.DIRECT)
 
 
-def test_module_in_the_working_directory(module):
+def test_load_model_imports_from_the_working_directory(module):
     name = module("my_model_a", "import toy\nmake = toy.Toy\n")
     assert load_model(f"python:{name}:make").name == "toy"
 
 
-def test_device_and_dtype_reach_a_factory_that_takes_them(module):
+def test_load_model_passes_device_and_dtype_to_a_factory_that_takes_them(module):
     source = (
         "import toy\n"
         "def make(dtype='own', device='cpu'):\n"
@@ -73,7 +73,7 @@ def test_device_and_dtype_reach_a_factory_that_takes_them(module):
     assert load_model(f"python:{name}:make?dtype=x", dtype="float64").asked == "x"
 
 
-def test_options_are_literals_or_text():
+def test_model_options_are_literals_or_text():
     text = "a=1&b=1e-3&c=True&d=GFN2-xTB&e=None&f=[1,2]&g=x=y&h="
     assert ModelSpec.parse(f"water?{text}").options == {
         "a": 1,
@@ -117,7 +117,7 @@ def test_options_are_literals_or_text():
         ("water", {"device": "cuda:99"}, "expected a GPU for device 'cuda:99', got [0-9]+ of them"),
     ],
 )
-def test_one_clear_line(spec, options, message):
+def test_load_model_says_errors_in_one_line(spec, options, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_model(spec, **options)
     assert len(str(caught.value).splitlines()) == 1
@@ -127,13 +127,13 @@ def test_one_clear_line(spec, options, message):
 @pytest.mark.parametrize(
     ("package", "extra"), [("so3krates_torch.calculator.so3", "so3lr"), ("tblite.ase", "xtb")]
 )
-def test_names_the_extra_to_install(package, extra, monkeypatch):
+def test_load_model_names_the_extra_to_install(package, extra, monkeypatch):
     monkeypatch.setitem(sys.modules, package, None)  # as if not installed, imported or not
     with pytest.raises(ModelError, match=rf'pip install "halfkick\[{extra}\]"'):
         load_model(f"ase:{package}:Calculator")
 
 
-def test_a_module_with_a_mistake(module):
+def test_load_model_shows_a_mistake_in_a_module(module):
     name = module("my_model_c", "this is no Python\n")
     with pytest.raises(ModelError, match=f"module '{name}' to be importable, got SyntaxError"):
         load_model(f"python:{name}:make")
@@ -200,7 +200,7 @@ def plugin(tmp_path, monkeypatch):
         sys.modules.pop(name, None)
 
 
-def test_another_package_brings_a_kind(plugin):
+def test_entry_point_brings_a_kind(plugin):
     model = load_model("swirl:2?direct=False")
     assert model.name == "swirl 2" and model.capabilities.roles == {Role.CONSERVATIVE}
     check_force_model(load_model("swirl:2"), [finite.structure_of(toy.atoms())], tolerance=1e-7)
@@ -210,7 +210,7 @@ def test_another_package_brings_a_kind(plugin):
         load_model("swirls")
 
 
-def test_another_package_cannot_replace_a_kind(plugin):
+def test_entry_point_cannot_replace_a_kind(plugin):
     assert ModelSpec.parse("so3lr").kind == "so3lr"
     assert registry.find_kind("so3lr") is registry.KINDS["so3lr"]
 
@@ -224,13 +224,13 @@ def test_another_package_cannot_replace_a_kind(plugin):
         ("wrong", r"expected 'plugin_models:wrong' to return a .*ForceModel, got int"),
     ],
 )
-def test_a_broken_entry_point_is_one_clear_line(plugin, name, message):
+def test_entry_point_that_is_broken_is_one_clear_line(plugin, name, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_model(name)
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_other_packages_are_asked_last(monkeypatch, tmp_path):
+def test_entry_points_are_asked_last(monkeypatch, tmp_path):
     """What is built in, ships or is a file costs no search among installed packages."""
     monkeypatch.setattr(registry, "_entry_points", lambda: pytest.fail("searched"))
     monkeypatch.chdir(tmp_path)
@@ -239,7 +239,7 @@ def test_other_packages_are_asked_last(monkeypatch, tmp_path):
         ModelSpec.parse(name)
 
 
-def test_each_kind_has_a_loader_and_an_example():
+def test_model_kinds_have_a_loader_and_an_example():
     for kind in (*registry.KINDS.values(), *registry.FILE_KINDS.values()):
         module, _, name = kind.loader.partition(":")
         assert callable(getattr(importlib.import_module(module), name))
@@ -249,7 +249,7 @@ def test_each_kind_has_a_loader_and_an_example():
         assert kind.form in registry.table() and kind.form in load.__doc__
 
 
-def test_each_extra_of_a_kind_exists():
+def test_model_kinds_name_extras_that_exist():
     text = (Path(__file__).parents[2] / "pyproject.toml").read_text()
     extras = text.partition("[project.optional-dependencies]")[2].partition("\n[")[0]
     kinds = (*registry.KINDS.values(), *registry.FILE_KINDS.values())
@@ -261,12 +261,12 @@ def test_each_extra_of_a_kind_exists():
     "text",
     ["water?chunk=4&skin=0.5", "python:a:b?c='1'&d=1&e=None&f=[1, 2]&g=x=y", "a/b.pt", "so3lr"],
 )
-def test_a_name_survives_parsing(text):
+def test_model_spec_survives_parsing(text):
     spec = ModelSpec.parse(text)
     assert str(spec) == text and ModelSpec.parse(str(spec)) == spec
 
 
-def test_a_name_seen_from_another_folder(tmp_path):
+def test_model_spec_is_seen_from_another_folder(tmp_path):
     (tmp_path / "own.pt").touch()
     absolute = f"{tmp_path.resolve()}/own.pt"
     assert str(ModelSpec.parse("own.pt?chunk=2").in_folder(tmp_path)) == f"{absolute}?chunk=2"
@@ -274,7 +274,7 @@ def test_a_name_seen_from_another_folder(tmp_path):
     assert str(ModelSpec.parse("water").in_folder(tmp_path)) == "water"
 
 
-def test_torch_is_imported_only_for_models_that_need_it():
+def test_load_model_imports_torch_only_if_needed():
     code = (
         "import sys\nfrom halfkick.models.load import load_model\n"
         "load_model('ase:ase.calculators.emt:EMT')\nassert 'torch' not in sys.modules\n"

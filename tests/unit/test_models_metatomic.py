@@ -60,20 +60,20 @@ def assert_same(result, other, tolerance):
 
 
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_forces_and_virial_are_derivatives_of_the_energy(name, precise):
+def test_metatomic_forces_and_virial_are_derivatives_of_the_energy(name, precise):
     check_force_model(precise, [finite.structure_of(SYSTEMS[name]())], tolerance=2e-5)
 
 
-def test_contract_in_single_precision(shipped):
+def test_metatomic_contract_holds_in_single_precision(shipped):
     structures = [finite.structure_of(SYSTEMS[name]()) for name in ("small cell", "molecule")]
     check_force_model(shipped, structures, tolerance=2e-2, same=1e-4, step=1e-2)
 
 
-def test_analytic_model_derivatives(soft):
+def test_metatomic_derivatives_are_those_of_an_analytic_model(soft):
     check_force_model(soft, [finite.structure_of(toy.atoms())], tolerance=1e-7)
 
 
-def test_direct_results_are_the_outputs_of_the_model(soft):
+def test_metatomic_direct_results_are_the_outputs_of_the_model(soft):
     atoms = toy.atoms()
     result = finite.evaluate(soft, finite.structure_of(atoms), Role.DIRECT)
     assert result.energy == 0.0
@@ -89,7 +89,7 @@ def test_direct_results_are_the_outputs_of_the_model(soft):
 
 @pytest.mark.parametrize("chunk", [1, 2, None, 100])
 @pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE, BOTH])
-def test_a_batch_equals_one_by_one(chunk, roles, precise):
+def test_metatomic_batch_equals_one_by_one(chunk, roles, precise):
     structures = [finite.structure_of(make(), name) for name, make in SYSTEMS.items()]
     alone = [precise.evaluate([structure], roles)[0] for structure in structures]
     batched = MetatomicModel(find_file("water"), dtype="float64", chunk=chunk)
@@ -100,7 +100,7 @@ def test_a_batch_equals_one_by_one(chunk, roles, precise):
                 assert_same(one[role], other[role], 1e-9)
 
 
-def test_direct_forces_come_first(shipped):
+def test_metatomic_direct_forces_come_first(shipped):
     """Those of all structures before the last gradient is made, and then everything."""
     structures = [finite.structure_of(water(seed=seed)) for seed in range(3)]
     expected = shipped.evaluate(structures, BOTH)
@@ -113,7 +113,7 @@ def test_direct_forces_come_first(shipped):
     assert len([*shipped.evaluate_in_parts(structures, DIRECT)]) == 1
 
 
-def test_without_virial_the_forces_are_the_same(precise):
+def test_metatomic_forces_are_the_same_without_virial(precise):
     structure = finite.structure_of(water())
     (expected,) = precise.evaluate([structure], BOTH)
     lean = MetatomicModel(find_file("water"), dtype="float64")
@@ -125,7 +125,7 @@ def test_without_virial_the_forces_are_the_same(precise):
             np.testing.assert_allclose(result.forces, expected[role].forces, atol=1e-9)
 
 
-def test_lone_atom(soft, shipped):
+def test_metatomic_evaluates_a_lone_atom(soft, shipped):
     atoms = toy.atoms()[:1]
     for model in (soft, shipped):
         for periodic in (True, False):
@@ -138,7 +138,7 @@ def test_lone_atom(soft, shipped):
 
 @pytest.mark.parametrize("batched", [False, True])
 @pytest.mark.parametrize("role", Role)
-def test_equals_ipis_own_driver(role, batched, shipped, tmp_path):
+def test_metatomic_equals_the_driver_of_ipi(role, batched, shipped, tmp_path):
     frames = [water(seed=seed) for seed in range(3)]
     template = tmp_path / "template.xyz"
     ase.io.write(template, frames[0])
@@ -171,7 +171,7 @@ def test_equals_ipis_own_driver(role, batched, shipped, tmp_path):
 
 @pytest.mark.parametrize("force_name", ["non_conservative_force", "non_conservative_forces"])
 @pytest.mark.parametrize("variant", [None, "pbe"])
-def test_names_of_outputs(force_name, variant, soft, tmp_path):
+def test_metatomic_outputs_are_found_under_any_name(force_name, variant, soft, tmp_path):
     path = exported.export(tmp_path / "other.pt", variant=variant, force_name=force_name)
     model = MetatomicModel(path, variant=variant)
     assert model.capabilities == soft.capabilities
@@ -181,7 +181,7 @@ def test_names_of_outputs(force_name, variant, soft, tmp_path):
         assert_same(results[role], expected[role], 1e-12)
 
 
-def test_units_are_converted(soft, tmp_path):
+def test_metatomic_units_are_converted(soft, tmp_path):
     path = exported.export(
         tmp_path / "other.pt", length_unit="nm", length=10.0, energy_unit="meV", energy=1e-3
     )
@@ -202,7 +202,7 @@ def test_units_are_converted(soft, tmp_path):
         (("force", "stress"), DIRECT, DIRECT),
     ],
 )
-def test_offers_what_the_model_has(kinds, roles, stress, tmp_path):
+def test_metatomic_offers_what_the_model_has(kinds, roles, stress, tmp_path):
     model = MetatomicModel(exported.export(tmp_path / "some.pt", kinds=kinds))
     assert model.capabilities.roles == roles
     assert model.capabilities.stress == stress
@@ -215,7 +215,7 @@ def test_offers_what_the_model_has(kinds, roles, stress, tmp_path):
             model.evaluate([structure], frozenset({role}))
 
 
-def test_refusals(soft, tmp_path):
+def test_metatomic_refuses_what_it_cannot_run(soft, tmp_path):
     path = exported.export(tmp_path / "pbe.pt", variant="pbe")
     with pytest.raises(ModelError, match=r"got energy/pbe.*variant=NAME"):
         MetatomicModel(path)
@@ -235,7 +235,7 @@ def test_refusals(soft, tmp_path):
         MetatomicModel(not_a_model)
 
 
-def test_dtype_converts_the_model(shipped, precise):
+def test_metatomic_dtype_converts_the_model(shipped, precise):
     structure = finite.structure_of(water())
     (single,), (double,) = (m.evaluate([structure], BOTH) for m in (shipped, precise))
     for role in Role:

@@ -54,7 +54,7 @@ def structures():
 
 
 @pytest.mark.parametrize("name", OPTIONS)
-def test_equals_torchscript(name, tmp_path):
+def test_pet_equals_torchscript(name, tmp_path):
     path = export(tmp_path / "model.pt", OPTIONS[name])
     edges, script = (
         MetatomicModel(path, dtype="float64", chunk=4, engine=e) for e in ("edges", "torchscript")
@@ -72,7 +72,7 @@ def test_equals_torchscript(name, tmp_path):
 
 
 @pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE])
-def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
+def test_pet_that_differs_runs_as_torchscript(roles, monkeypatch, caplog):
     """The twin: a mistake in the arithmetic is found at the first structure."""
     right = PETConfig.cutoff_factors
     monkeypatch.setattr(PETConfig, "cutoff_factors", lambda self, r: 0.9 * right(self, r))
@@ -88,7 +88,7 @@ def test_what_differs_runs_as_torchscript(roles, monkeypatch, caplog):
     )
 
 
-def test_what_is_not_known_runs_as_torchscript(tmp_path, caplog):
+def test_pet_with_unknown_parts_runs_as_torchscript(tmp_path, caplog):
     path = export(tmp_path / "model.pt", {"num_neighbors_adaptive": 6}, HEADS[:2])
     with caplog.at_level(logging.INFO):
         model = MetatomicModel(path)
@@ -96,7 +96,7 @@ def test_what_is_not_known_runs_as_torchscript(tmp_path, caplog):
     assert set(model.evaluate(structures()[:1], BOTH)[0]) == BOTH
 
 
-def test_another_architecture_runs_as_torchscript(tmp_path, caplog):
+def test_pet_of_another_architecture_runs_as_torchscript(tmp_path, caplog):
     with caplog.at_level(logging.INFO):
         model = MetatomicModel(exported.export(tmp_path / "soft.pt"))
     assert "runs as TorchScript, not edge by edge: it is no PET" in caplog.text
@@ -104,7 +104,7 @@ def test_another_architecture_runs_as_torchscript(tmp_path, caplog):
 
 
 @pytest.mark.parametrize("kind", [KeyError, AttributeError, NotImplementedError])
-def test_a_mistake_in_the_engine_is_not_hidden(kind, monkeypatch):
+def test_pet_engine_mistake_is_not_hidden(kind, monkeypatch):
     def broken(*args):
         raise kind("mistake")
 
@@ -114,7 +114,7 @@ def test_a_mistake_in_the_engine_is_not_hidden(kind, monkeypatch):
 
 
 @pytest.mark.parametrize("missing", ["long_range", "cutoff_width", "scaler.", "edge_embedder"])
-def test_another_version_of_a_pet_is_not_for_the_engine(missing, monkeypatch):
+def test_pet_of_another_version_is_not_for_the_engine(missing, monkeypatch):
     """What it lacks is said; nothing is guessed."""
     exported_model = load_exported(find_file("water"), None)
 
@@ -138,6 +138,6 @@ def test_another_version_of_a_pet_is_not_for_the_engine(missing, monkeypatch):
         engine.PetEngine(Without(exported_model), names, torch.float32, torch.device("cpu"), 1.0)
 
 
-def test_unknown_engine():
+def test_pet_refuses_an_unknown_engine():
     with pytest.raises(ModelError, match=r"expected engine edges or torchscript .* got 'fast'"):
         load_model(f"{find_file('water')}?engine=fast")

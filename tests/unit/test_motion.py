@@ -33,7 +33,7 @@ def test_spectrum_and_correlation_of_a_vibration():
 
 
 @pytest.mark.parametrize(("step_fs", "found"), [(4.0, True), (40.0, False)])
-def test_no_spectrum_of_frames_too_far_apart(step_fs, found):
+def test_spectrum_is_none_of_frames_too_far_apart(step_fs, found):
     """Of bands up to 3600 1/cm; every 40 fs shows 417."""
     rng = np.random.default_rng(6)
     step, n = 1e-3 * step_fs, 2000
@@ -71,7 +71,7 @@ def test_diffusion_of_a_random_walk():
 
 
 @pytest.mark.parametrize("picoseconds", [3.0, 5.0])
-def test_short_runs_tell_no_diffusion(picoseconds):
+def test_diffusion_is_none_in_short_runs(picoseconds):
     rng = np.random.default_rng(5)
     steps, step = round(picoseconds / 0.05), 0.05
     walk = np.cumsum(rng.normal(scale=0.1, size=(steps, 6, 3)), axis=0)

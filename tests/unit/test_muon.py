@@ -10,7 +10,7 @@ from halfkick.models.train.worker.muon import Muon
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("bfloat16", 1e-5), ("float32", 5e-4)])
-def test_muon_is_torchs(monkeypatch, dtype, tolerance):
+def test_muon_equals_that_of_torch(monkeypatch, dtype, tolerance):
     """All matrices of a shape at once, high and wide ones, as one after the other in bfloat16."""
     assert muon.faster_dtype(torch.device("cpu")) in (torch.float32, torch.bfloat16)
     monkeypatch.setattr(muon, "faster_dtype", lambda device: getattr(torch, dtype))

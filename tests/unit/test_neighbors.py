@@ -92,13 +92,13 @@ def trajectory(atoms, steps=22):
 @pytest.mark.parametrize("skin", SKINS)
 @pytest.mark.parametrize("cutoff", CUTOFFS)
 @pytest.mark.parametrize("make", SYSTEMS)
-def test_agrees_with_ase_along_a_trajectory(make, cutoff, skin):
+def test_neighbor_list_agrees_with_ase_along_a_trajectory(make, cutoff, skin):
     kept = lists(skin, cutoff)
     for atoms in trajectory(make()):
         assert_same(atoms, of(atoms, kept, "bead 0"), cutoff)
 
 
-def test_a_list_that_is_kept_too_long_is_caught(monkeypatch):
+def test_neighbor_list_kept_too_long_is_caught(monkeypatch):
     """The twin of the test above: its trajectories do make an old list wrong."""
     monkeypatch.setattr(VerletList, "_is_valid", lambda self, _: self._reference is not None)
     kept = lists(0.3)
@@ -108,7 +108,9 @@ def test_a_list_that_is_kept_too_long_is_caught(monkeypatch):
 
 
 @pytest.mark.parametrize("shake, scale, looks", [(0.02, 1.0, 1), (0.0, 0.99, 1), (0.3, 1.0, 5)])
-def test_looks_for_pairs_only_where_some_could_be_missing(shake, scale, looks, monkeypatch):
+def test_neighbor_list_is_made_anew_only_where_pairs_could_be_missing(
+    shake, scale, looks, monkeypatch
+):
     """Neither small moves nor small changes of the cell with its atoms need a new list."""
     count, build = [], VerletList._build
     monkeypatch.setattr(VerletList, "_build", lambda self, s: (count.append(1), build(self, s)))
@@ -121,7 +123,7 @@ def test_looks_for_pairs_only_where_some_could_be_missing(shake, scale, looks, m
 
 
 @pytest.mark.parametrize("slot", ["one", None])
-def test_everything_may_change_within_a_slot(slot):
+def test_neighbor_list_follows_every_change_within_a_slot(slot):
     kept = lists(2.0)
     other_species = triclinic()
     other_species.numbers[:] = 8
@@ -137,7 +139,7 @@ def test_everything_may_change_within_a_slot(slot):
         assert_same(atoms, of(atoms, kept, slot))
 
 
-def test_beads_keep_their_lists_apart():
+def test_neighbor_lists_of_beads_are_kept_apart():
     kept = lists()
     rng = np.random.default_rng(3)
     beads = [triclinic() for _ in range(4)]
@@ -149,7 +151,7 @@ def test_beads_keep_their_lists_apart():
     assert len(kept) == 4
 
 
-def test_forgets_the_slot_used_longest_ago():
+def test_neighbor_lists_forget_the_slot_used_longest_ago():
     kept = lists(capacity=2)
     for slot in ("a", "b", "a", "c", None):
         assert_same(triclinic(), of(triclinic(), kept, slot))
@@ -157,7 +159,7 @@ def test_forgets_the_slot_used_longest_ago():
     assert "a" in kept and "c" in kept and "b" not in kept
 
 
-def test_joined_graphs_stay_apart():
+def test_neighbor_graphs_joined_stay_apart():
     """Each part has the edges that it has alone, and no edge leads to another part."""
     parts = [of(make(), lists(), None) for make in (triclinic, ethanol, tiny)]
     lone = of(Atoms("H"), lists(), None)
@@ -170,7 +172,7 @@ def test_joined_graphs_stay_apart():
     assert not (owner == 1).any()
 
 
-def test_gradients_by_positions_and_strain():
+def test_neighbor_edges_have_gradients_by_positions_and_strain():
     """Of half the sum of squared distances, whose gradients are known."""
     edges = Edges.join([of(make(), lists(), None) for make in (triclinic, tiny)]).differentiable()
     energy = 0.5 * (edges.vectors**2).sum()

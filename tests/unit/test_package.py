@@ -70,7 +70,7 @@ def test_wheel_holds_scenarios_with_the_structure_they_start_from(wheel):
     assert scenarios <= {name.rpartition("/")[0] for name in wheel.namelist() if ".xyz" in name}
 
 
-def test_every_folder_of_modules_is_a_package():
+def test_package_folders_have_an_init():
     for room in ROOMS:
         for path in (ROOT / room).rglob("*.py"):
             assert (path.parent / "__init__.py").exists(), path.parent
@@ -89,7 +89,7 @@ def test_package_offers_its_public_names():
         _ = halfkick.nonsense
 
 
-def test_import_of_the_package_loads_no_library():
+def test_package_import_loads_no_library():
     code = "import sys, halfkick; print(sorted({'numpy', 'torch', 'ase'} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

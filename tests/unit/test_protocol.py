@@ -52,7 +52,7 @@ def trailing(turns):
 
 @pytest.mark.parametrize("cut", [whole, bytewise, trailing])
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
-def test_conversation(case, cut):
+def test_protocol_conversation_gives_its_events_however_cut(case, cut):
     protocol = Protocol(shared=case.shared)
     for turn, pieces in zip(case.turns, cut(case.turns), strict=True):
         events, replies = [], b""
@@ -69,7 +69,7 @@ def test_conversation(case, cut):
     assert protocol.outgoing() == b""
 
 
-def test_request_cannot_be_written_to():
+def test_protocol_request_cannot_be_written_to():
     event = computing()[1]
     for array in (event.cells, event.positions):
         with pytest.raises(ValueError, match="read-only"):
@@ -170,7 +170,7 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("name, shm, wrong, message, right", FAULTS, ids=[f[0] for f in FAULTS])
-def test_fault(name, shm, wrong, message, right):
+def test_protocol_fault_is_an_error_that_closes(name, shm, wrong, message, right):
     for pieces in ([wrong], [wrong[i : i + 1] for i in range(len(wrong))]):
         protocol = Protocol(shared=shm)
         with pytest.raises(ProtocolError, match=message):
@@ -185,7 +185,7 @@ def test_fault(name, shm, wrong, message, right):
 
 
 @pytest.mark.parametrize("shm", [False, True])
-def test_end_of_stream_is_an_error_only_within_a_message(shm):
+def test_protocol_end_of_stream_is_an_error_only_within_a_message(shm):
     messages = [STATUS, init(WATER), STATUS, shared(NAMES) if shm else single(0), STATUS, GETFORCE]
     clean = {sum(map(len, messages[:i])) for i in range(len(messages) + 1)}
     stream = b"".join(messages)
@@ -200,7 +200,7 @@ def test_end_of_stream_is_an_error_only_within_a_message(shm):
         assert protocol.state is State.CLOSED
 
 
-def test_end_of_stream_names_the_field():
+def test_protocol_end_of_stream_names_the_field():
     protocol = Protocol()
     protocol.receive((START + single(0))[:-6])
     message = "48 bytes of positions after POSDATA in state READY, got the end .* after 42;"
@@ -220,7 +220,7 @@ def peak_memory(stream, piece):
         tracemalloc.stop()
 
 
-def test_memory_follows_what_arrived():
+def test_protocol_memory_follows_what_arrived():
     """Garbage that announces 77 GB costs nothing; 32 beads of 6144 atoms, three times their size.
 
     The bytes that arrive, the message, and the room the buffer grows into.
@@ -231,7 +231,7 @@ def test_memory_follows_what_arrived():
     assert size < peak < 3 * size
 
 
-def test_pieces_are_not_searched_again():
+def test_protocol_pieces_are_not_searched_again():
     """However small the pieces, the bytes moved are those of the message."""
     taken = []
 
@@ -249,7 +249,7 @@ def test_pieces_are_not_searched_again():
     assert taken == [12, 144, 4, 48]
 
 
-def test_imports_neither_socket_nor_torch():
+def test_protocol_imports_neither_socket_nor_torch():
     code = (
         "import sys, halfkick.driver.server.wire.protocol as _;"
         "print({'socket', 'torch'} & set(sys.modules))"

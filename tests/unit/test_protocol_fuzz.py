@@ -14,7 +14,7 @@ cases = st.sampled_from(CASES)
 
 @bounded
 @given(cases, chunks)
-def test_chunks_never_matter(case, sizes):
+def test_protocol_reads_the_same_in_any_chunks(case, sizes):
     result = outcome(sent(case), sizes, case.shared)
     assert result == outcome(sent(case), [], case.shared)
     assert result[2] is None
@@ -27,13 +27,13 @@ def test_chunks_never_matter(case, sizes):
     chunks,
     st.booleans(),
 )
-def test_random_bytes(data, sizes, shared):
+def test_protocol_reads_random_bytes_the_same_in_any_chunks(data, sizes, shared):
     assert outcome([data], sizes, shared) == outcome([data], [], shared)
 
 
 @settings(bounded, max_examples=500)
 @given(cases, chunks, st.data())
-def test_changed_bytes(case, sizes, data):
+def test_protocol_reads_changed_bytes_the_same_in_any_chunks(case, sizes, data):
     """Bytes changed, put in, taken out, and the rest cut off, anywhere in a valid stream."""
     turns = sent(case)
     which = data.draw(st.integers(0, len(turns) - 1), "turn")
@@ -50,7 +50,7 @@ def test_changed_bytes(case, sizes, data):
 
 @bounded
 @given(cases, st.booleans(), chunks)
-def test_wrong_mode(case, shared, sizes):
+def test_protocol_in_the_wrong_mode_is_an_error(case, shared, sizes):
     """A driver in shared-memory mode where i-PI is not, and the other way round."""
     turns = sent(case)
     result = outcome(turns, sizes, shared)
@@ -58,6 +58,6 @@ def test_wrong_mode(case, shared, sizes):
     assert (result[2] is None) == (shared is case.shared or POSDATA not in b"".join(turns))
 
 
-def test_mutated_conversations():
+def test_protocol_outlives_mutated_conversations():
     report = fuzz(3000, seed=1)
     assert report.ends["well"] < 1500 < report.ends.total() == 3000

@@ -53,7 +53,7 @@ def ipi(tmp_path):
         yield listener
 
 
-def test_status_is_answered_while_the_model_computes(reading, ipi):
+def test_reader_answers_status_while_the_model_computes(reading, ipi):
     """Nobody waits for requests here, as when the model computes; then somebody does."""
     address = Address("unix", ipi.getsockname(), prefix="")
     reader = reading(Connection(address, "one"))
@@ -73,7 +73,7 @@ def test_status_is_answered_while_the_model_computes(reading, ipi):
     assert reader.next() is None
 
 
-def test_the_end_is_said_again(reading):
+def test_reader_says_the_end_as_often_as_asked(reading):
     reader = reading()
     assert reader.next() is None
     assert reader.next() is None

@@ -38,7 +38,7 @@ def correlated(rng: np.random.Generator, n: int, memory: float) -> np.ndarray:
 
 
 @pytest.mark.parametrize("memory", [0.0, 0.9])
-def test_errors_are_the_spread_of_repetitions(memory):
+def test_statistics_errors_are_the_spread_of_repetitions(memory):
     rng = np.random.default_rng(1)
     x = np.linspace(0.0, 5.0, 2000)
     series = [correlated(rng, len(x), memory) for _ in range(200)]
@@ -50,7 +50,7 @@ def test_errors_are_the_spread_of_repetitions(memory):
 
 
 @pytest.mark.parametrize("scatter", [0.0, 3.0])
-def test_error_of_a_slope_knows_of_a_walk(scatter):
+def test_slope_error_knows_of_a_walk(scatter):
     """Of a quantity that goes up by chance kicks; the twin, a fitted line, is far too certain."""
     rng = np.random.default_rng(3)
     x = np.linspace(0.0, 5.0, 1000)
@@ -62,7 +62,7 @@ def test_error_of_a_slope_knows_of_a_walk(scatter):
     assert np.median(errors) / values.std() < 0.4
 
 
-def test_correlation_cannot_be_left_out():
+def test_statistics_twin_without_correlation_is_too_certain():
     """The twin: taken as independent, correlated values seem several times more certain."""
     rng = np.random.default_rng(2)
     values = np.array([correlated(rng, 2000, 0.9) for _ in range(200)])
@@ -70,20 +70,20 @@ def test_correlation_cannot_be_left_out():
     assert np.median(naive) / values.mean(axis=1).std() < 0.3
 
 
-def test_a_slope_is_the_fitted_one():
+def test_slope_is_the_fitted_one():
     x, y = np.array([0.0, 1.0, 3.0, 4.0]), np.array([1.0, 2.0, 2.5, 5.0])
     assert slope(x, y)[0] == pytest.approx(np.polyfit(x, y, 1)[0])
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
-def test_few_rows_determine_little(n):
+def test_statistics_of_few_rows_determine_little(n):
     values = np.arange(n, dtype=float)
     assert mean(values) == ((None, None) if n == 0 else (values.mean(), None))
     assert slope(values, values) == ((1.0, None) if n == 2 else (None, None))
 
 
 @pytest.mark.parametrize("n", range(4))
-def test_columns_and_units(tmp_path, n):
+def test_properties_have_columns_and_units(tmp_path, n):
     path = tmp_path / "out"
     path.write_text(HEADER + "".join(ROWS[:n]))
     rows = read_properties(path)
@@ -98,7 +98,7 @@ def test_columns_and_units(tmp_path, n):
 
 
 @pytest.mark.parametrize("unit", ["kilocal/mol", "millielectronvolt", "electronvolt", ""])
-def test_units_are_those_of_ipi(tmp_path, unit):
+def test_properties_units_are_those_of_ipi(tmp_path, unit):
     """Whatever the header says; those that the scenarios write are known without i-PI."""
     header = f"# column   1     --> potential{f'{{{unit}}}' * bool(unit)} : In some unit.\n"
     (tmp_path / "out").write_text(header + " 1.5\n")
@@ -107,7 +107,7 @@ def test_units_are_those_of_ipi(tmp_path, unit):
     assert values == pytest.approx(expected, rel=1e-12)
 
 
-def test_a_line_that_is_being_written_waits(tmp_path):
+def test_properties_leave_a_line_that_is_being_written(tmp_path):
     path = tmp_path / "out"
     for end in range(len(HEADER), len(HEADER) + len(ROWS[0] + ROWS[1])):
         text = (HEADER + ROWS[0] + ROWS[1])[:end]
@@ -117,11 +117,11 @@ def test_a_line_that_is_being_written_waits(tmp_path):
         assert len(read_last(path)) == min(complete, 1)
 
 
-def test_no_file_is_no_rows(tmp_path):
+def test_properties_without_a_file_have_no_rows(tmp_path):
     assert len(read_properties(tmp_path / "nothing")) == len(read_last(None)) == 0
 
 
-def test_properties_are_cut_at_a_step(tmp_path):
+def test_truncate_cuts_properties_at_a_step(tmp_path):
     path = tmp_path / "out"
     for torn in ("", "  6  12"):
         path.write_text(HEADER + "".join(ROWS) + torn)
@@ -131,7 +131,7 @@ def test_properties_are_cut_at_a_step(tmp_path):
     assert path.read_text() == HEADER + "".join(ROWS[:2])
 
 
-def test_trajectories_are_cut_at_a_step(tmp_path):
+def test_truncate_cuts_trajectories_at_a_step(tmp_path):
     path = tmp_path / "positions_0.extxyz"
     frames = [f'2\nipi_comment="Step:  {step}  Bead: 0"\nH 0 0 0\nH 0 0 1\n' for step in (0, 5, 10)]
     for torn in ("", "2\nStep: 15", "2\nStep: 15\nH 0 0 0\nH 0"):
@@ -140,7 +140,7 @@ def test_trajectories_are_cut_at_a_step(tmp_path):
         assert path.read_text() == "".join(frames[:2])
 
 
-def test_what_cannot_be_cut_stays(tmp_path, caplog):
+def test_truncate_leaves_what_cannot_be_cut(tmp_path, caplog):
     path = tmp_path / "out"
     for text in ("# column   1     --> potential : Without a step.\n 1.0\n 2.0\n", "anything", ""):
         path.write_text(text)
@@ -164,7 +164,7 @@ def job(folder, xml=XML):
     return prepare(folder / "input.xml", None, False)
 
 
-def test_a_job_is_what_the_input_says(tmp_path):
+def test_job_is_what_the_input_says(tmp_path):
     found = job(tmp_path)
     assert (found.step, found.total_steps, found.inner_steps) == (0, 9, 6)
     assert found.properties == tmp_path / "o.p"
@@ -176,7 +176,7 @@ def test_a_job_is_what_the_input_says(tmp_path):
     assert job(tmp_path, silent).properties is None
 
 
-def test_only_the_outputs_of_a_run_are_kept_aside(tmp_path):
+def test_job_keeps_aside_only_the_outputs_of_a_run(tmp_path):
     for name in ("o.p", "RESTART", "copy_o.p", "o.p_old", "notes"):
         (tmp_path / name).write_text("precious")
     job(tmp_path)
@@ -184,7 +184,7 @@ def test_only_the_outputs_of_a_run_are_kept_aside(tmp_path):
     assert names == {"#o.p#0#", "#RESTART#0#", "copy_o.p", "o.p_old", "notes", "input.xml"}
 
 
-def test_a_summary_without_columns_is_null(tmp_path):
+def test_summary_without_columns_is_null(tmp_path):
     summary = summarize("failed", Properties(), job(tmp_path), wall_s=1.0, pace=None)
     summary.write(tmp_path / "summary.json")
     content = json.loads((tmp_path / "summary.json").read_text())
@@ -194,14 +194,14 @@ def test_a_summary_without_columns_is_null(tmp_path):
     assert str(summary) == "failed: 0 steps in 1.0 s"
 
 
-def test_numbers_that_are_none_are_null(tmp_path):
+def test_summary_of_numbers_that_are_none_is_null(tmp_path):
     rows = Properties(temperature=np.array([300.0, np.nan, 300.0]))
     summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
     assert summary.temperature_K is None
     assert summary.ms_per_inner_step == pytest.approx(500.0)
 
 
-def test_figures_end_where_their_error_begins(tmp_path):
+def test_summary_digits_end_where_the_error_begins(tmp_path):
     rows = Properties(temperature=np.array([300.0, 302.0, 301.0, 297.0]))
     summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=None)
     assert "temperature: 300.0 ± 1.1 K" in str(summary)
@@ -209,14 +209,14 @@ def test_figures_end_where_their_error_begins(tmp_path):
 
 @pytest.mark.parametrize("n", [1, 2, 100])
 @pytest.mark.parametrize("missing", ["", "time", "conserved", "temperature"])
-def test_a_picture_of_what_there_is(tmp_path, n, missing):
+def test_energy_plot_shows_the_columns_there_are(tmp_path, n, missing):
     names = {"step", "time", "conserved", "temperature"} - {missing}
     rows = Properties(**{name: np.arange(n, dtype=float) for name in names})
     draw_energies(rows, 3, "water", tmp_path / "energy.png")
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_no_rows_no_picture(tmp_path):
+def test_energy_plot_without_rows_is_none(tmp_path):
     draw_energies(Properties(), None, "water", tmp_path / "energy.png")
     assert not (tmp_path / "energy.png").exists()
 
@@ -276,7 +276,7 @@ def force(field, weights="", beads="", weight=""):
         (("d", "", "", "0"), None),
     ],
 )
-def test_which_energy_is_missing(forces, lacking):
+def test_summary_tells_which_energy_is_missing(forces, lacking):
     """Direct forces without an energy have to cancel; with one they need not."""
     for energy, expected in (("", lacking), (", energy: none", lacking), (", energy: model", None)):
         source = IpiInput.parse(SOCKETS % (energy, force("c") + force(*forces)))

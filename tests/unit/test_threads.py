@@ -40,7 +40,7 @@ def test_threads_are_as_asked_and_wait_asleep(monkeypatch, caplog):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such scheduling")
 @pytest.mark.parametrize("batch, expected", [(True, "SCHED_BATCH"), (False, "SCHED_OTHER")])
-def test_ipi_does_not_interrupt_when_it_wakes(batch, expected, tmp_path):
+def test_threads_are_not_interrupted_when_ipi_wakes(batch, expected, tmp_path):
     command = [sys.executable, "-c", "import os; print(os.sched_getscheduler(0))"]
     child = Child("child", command, tmp_path / "log", batch=batch)
     assert child.wait(60.0) and child.code == 0

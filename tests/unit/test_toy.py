@@ -14,17 +14,17 @@ from halfkick.models.testing import check_force_model
 EV_PER_A_AMU = 0.009648533  # Å/fs² for 1 eV/Å on 1 amu
 
 
-def test_forces_and_virial_are_derivatives_of_the_energy():
+def test_toy_forces_and_virial_are_derivatives_of_the_energy():
     check_force_model(toy.toy(), [finite.structure_of(toy.atoms())], tolerance=1e-7)
 
 
-def test_molecule_without_a_cell():
+def test_toy_evaluates_a_molecule_without_a_cell():
     atoms = toy.atoms(2)
     atoms.pbc, atoms.cell = False, None
     check_force_model(toy.toy(), [finite.structure_of(atoms)], tolerance=1e-7)
 
 
-def test_direct_forces_have_a_curl_and_a_net_force():
+def test_toy_direct_forces_have_a_curl_and_a_net_force():
     model, structure = toy.toy(), finite.structure_of(toy.atoms())
 
     def direct(positions):
@@ -42,7 +42,7 @@ def test_direct_forces_have_a_curl_and_a_net_force():
     assert abs(without_mean_force(result.forces).mean(axis=0)).max() < 1e-15
 
 
-def test_options():
+def test_toy_options_do_what_they_say():
     structure = finite.structure_of(toy.atoms())
     conservative = toy.toy(direct=False)
     with pytest.raises(ModelError, match="offer direct forces"):
@@ -88,7 +88,7 @@ def drift(stride, outer, inner, steps=2000, timestep=0.5):
     return 1e3 * np.polyfit(times, energies, 1)[0] / len(atoms)
 
 
-def test_direct_forces_alone_drift_and_corrected_ones_do_not():
+def test_toy_direct_forces_drift_and_corrected_ones_do_not():
     direct = abs(drift(1, Role.DIRECT, Role.DIRECT))
     assert direct > 20.0
     for stride in (1, 4, 8):

@@ -114,7 +114,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("name", BAD)
-def test_bad_data_is_one_line(name, tmp_path):
+def test_training_data_that_is_bad_is_one_line(name, tmp_path):
     make, options, message = BAD[name]
     path = labelled.write(tmp_path / "data.xyz", make())
     with pytest.raises(DataError, match=message) as error:
@@ -148,7 +148,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("name", GOOD)
-def test_good_data_pass(name, tmp_path):
+def test_training_data_that_is_good_passes(name, tmp_path):
     make, options = GOOD[name]
     path = labelled.write(tmp_path / "data.xyz", make())
     found = prepare(path, TrainOptions(**options), None)
@@ -160,7 +160,7 @@ def test_good_data_pass(name, tmp_path):
             assert forces == pytest.approx(truth[atoms.info["frame"]], abs=1e-5)
 
 
-def test_warnings_name_frames(tmp_path):
+def test_training_data_warnings_name_frames(tmp_path):
     path = labelled.write(tmp_path / "data.xyz", mixed())
     found = prepare(path, TrainOptions(stress_key="none"), None).warnings
     assert any("T T F in 1 (first: 4)" in w for w in found)
@@ -173,7 +173,7 @@ def test_warnings_name_frames(tmp_path):
     assert not prepare(path, TrainOptions(), None).warnings
 
 
-def test_species_that_training_lacks(tmp_path):
+def test_data_with_species_that_training_lacks_is_refused(tmp_path):
     path = labelled.write(tmp_path / "data.xyz", labelled.frames())
     other = labelled.frames(20, seed=3)
     other[6].numbers[0] = 16
@@ -183,7 +183,7 @@ def test_species_that_training_lacks(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, "", "2\n\nH 0 0 0\n"])
-def test_files_that_cannot_be_read(content, tmp_path):
+def test_training_data_that_cannot_be_read_is_refused(content, tmp_path):
     path = tmp_path / "data.xyz"
     if content is not None:
         path.write_text(content)
@@ -191,7 +191,7 @@ def test_files_that_cannot_be_read(content, tmp_path):
         prepare(path, TrainOptions(), None)
 
 
-def test_virials_become_stresses(tmp_path):
+def test_training_data_virials_become_stresses(tmp_path):
     found = labelled.frames(30, periodic=True)
     truth = [f.get_stress(voigt=False) for f in found]
     for atoms, stress in zip(found, truth, strict=True):
@@ -203,7 +203,7 @@ def test_virials_become_stresses(tmp_path):
         assert atoms.get_stress(voigt=False) == pytest.approx(expected, abs=1e-6)
 
 
-def test_trajectories_stay_together(tmp_path):
+def test_data_split_keeps_trajectories_together(tmp_path):
     found = labelled.frames(60)
     for k, atoms in enumerate(found):
         atoms.info["trajectory"] = f"run{k % 12}"
@@ -214,7 +214,7 @@ def test_trajectories_stay_together(tmp_path):
     assert all(runs.values())
 
 
-def test_blocks_stay_together(tmp_path):
+def test_data_split_keeps_blocks_together(tmp_path):
     """Without trajectories frames next to each other stay together, unlike in a random split."""
     parts = prepare(
         labelled.write(tmp_path / "data.xyz", labelled.frames(200)), TrainOptions(), None
@@ -228,7 +228,7 @@ def test_blocks_stay_together(tmp_path):
     assert (np.diff(shuffled) == 1).mean() < 0.5
 
 
-def test_named_split_is_kept(tmp_path):
+def test_data_split_that_is_named_is_kept(tmp_path):
     found = labelled.frames(40)
     for k, atoms in enumerate(found):
         atoms.info["split"] = ("train", "train", "val", "test")[k % 4]
@@ -264,7 +264,7 @@ def test_baseline_fitted_to_compositions():
     assert fitted == pytest.approx({1: -13.6, 8: -432.0})
 
 
-def test_work_of_near_frames():
+def test_force_work_of_near_frames_is_their_energy_difference():
     found = near()
     slope, correlation, pairs = work_ratio(found)
     assert slope == pytest.approx(1.0, abs=0.05)
@@ -285,6 +285,6 @@ def test_work_of_near_frames():
         ({"temperature_K": -3}, "change --temperature"),
     ],
 )
-def test_options_are_checked(options, message):
+def test_training_options_are_checked(options, message):
     with pytest.raises(ModelError, match=message):
         TrainOptions(**options)

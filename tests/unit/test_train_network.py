@@ -54,7 +54,7 @@ def energy_of(model, atoms):
     return predict(model, batch, conservative=False)["energy"].item()
 
 
-def test_conservative_forces_and_virial_are_derivatives(model):
+def test_network_forces_and_virial_are_derivatives(model):
     """Against finite differences; direct forces, the twin, are no derivatives."""
     atoms = liquid()
     found = {
@@ -82,7 +82,7 @@ def test_conservative_forces_and_virial_are_derivatives(model):
     assert symmetric(found["virial"][0])[0, 1] == pytest.approx(slope, abs=2e-4)
 
 
-def test_labels_turn_with_positions():
+def test_rotations_turn_labels_with_positions():
     """A turned batch has the labels of turned atoms; untransposed rotations would be seen."""
     found = labelled.frames(3, periodic=True)
     rotations = random_rotations(3, np.random.default_rng(2))
@@ -104,14 +104,14 @@ def test_labels_turn_with_positions():
         )
 
 
-def test_turns_are_even():
+def test_rotations_are_even():
     """Half of them are rotoreflections, and no direction is preferred."""
     rotations = random_rotations(4000, np.random.default_rng(0))
     assert torch.linalg.det(rotations).mean().abs() < 0.06
     assert rotations.mean(dim=0).abs().max() < 0.05
 
 
-def test_checkpoint_export_and_scale(model, tmp_path):
+def test_network_checkpoint_and_export_keep_the_scale(model, tmp_path):
     """What is written reads the same; the exported model adds the baseline; mtt reads it too."""
     atoms = liquid()
     found = predict(model, Batch(to_frames([atoms]), scale=2.0), conservative=True)
@@ -136,7 +136,7 @@ def test_checkpoint_export_and_scale(model, tmp_path):
         assert result[role].virial == pytest.approx(virial, abs=2e-4)
 
 
-def test_start_must_cover_the_data(model, tmp_path):
+def test_network_to_start_from_must_cover_the_data(model, tmp_path):
     with pytest.raises(ModelError, match=r"expected a checkpoint with C, got one with energy"):
         metatrain.check_covers(model, HEADS, [1, 6])
     options = TrainOptions(size="xs").architecture | {"num_neighbors_adaptive": 6}
@@ -164,7 +164,7 @@ def bend(model, lengths):
     return float((rest**2).sum() / ((y - y.mean(axis=0)) ** 2).sum())
 
 
-def test_sharpened_layer_tells_lengths_apart():
+def test_first_layer_initialisation_tells_lengths_apart():
     torch.manual_seed(1)
     made = metatrain.new([1, 8], HEADS, TrainOptions(size="xs").architecture, BASELINE)
     lengths = np.linspace(0.8, 1.2, 21)
@@ -174,13 +174,13 @@ def test_sharpened_layer_tells_lengths_apart():
     assert bend(made, lengths) > 3 * before + 0.01
 
 
-def test_bonds_are_known():
+def test_bond_lengths_of_the_data_are_known():
     edges, bonded = edge_geometries(to_frames(labelled.frames(5)))
     assert int(bonded.sum()) == 5 * 4  # both ways; not H-H
     assert edges[bonded][:, 3].max() < 1.3
 
 
-def test_gap_pulls_at_direct_forces_only(model):
+def test_loss_of_the_gap_pulls_at_direct_forces_only(model):
     model.train()
     results = predict(model, Batch(to_frames([liquid()])), conservative=True, create_graph=False)
     loss_of({"gap": errors(results, Batch(to_frames([liquid()])))["gap"]}, 1.0).backward()
@@ -191,7 +191,7 @@ def test_gap_pulls_at_direct_forces_only(model):
     assert any(g is not None and g.any() for g in of_direct)
 
 
-def test_virials_count_only_where_there_are_labels():
+def test_loss_counts_virials_only_where_there_are_labels():
     """Without a head for stresses there are none, and a virial of zero would be learnt."""
     frames = to_frames(labelled.frames(3))
     for heads, counts in ((HEADS[:2], False), (HEADS, True)):
@@ -201,7 +201,7 @@ def test_virials_count_only_where_there_are_labels():
         assert ("virial" in found) == ("direct_virial" in found) == counts
 
 
-def test_out_of_memory_is_known():
+def test_out_of_memory_errors_are_recognised():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**48)
     assert is_out_of_memory(error.value)
@@ -215,7 +215,7 @@ def total_energy(model, run):
 
 
 @pytest.mark.parametrize("corrected", [True, False])
-def test_dynamics_conserves_the_conservative_energy(model, corrected, monkeypatch):
+def test_training_dynamics_conserves_the_conservative_energy(model, corrected, monkeypatch):
     """Without a thermostat; the twin leaves the correction out."""
     monkeypatch.setattr(dynamics, "FRICTION", 0.0)
     monkeypatch.setattr(dynamics, "INNER_FS", 0.25)
@@ -237,7 +237,7 @@ def test_dynamics_conserves_the_conservative_energy(model, corrected, monkeypatc
         assert drift > 0.03
 
 
-def test_own_frames_have_the_temperature(model):
+def test_self_generated_frames_have_the_temperature(model):
     """A thermostat alone: free atoms, forces scaled away."""
     run = LangevinCopies(
         model, labelled.frames(4), 200, scale=1e-6, temperature_K=250.0,
@@ -253,7 +253,7 @@ def test_own_frames_have_the_temperature(model):
     assert all(np.isfinite(a.positions).all() for a in found)
 
 
-def test_hot_copies_start_anew(model):
+def test_self_generated_copies_that_are_hot_start_anew(model):
     run = LangevinCopies(
         model, labelled.frames(4), 3, scale=1e-6, temperature_K=250.0,
         rng=np.random.default_rng(3),

@@ -37,7 +37,7 @@ def refusal(trust, model, template="init.xyz"):
         "tblite:GFN1-xTB?charge=-1&accuracy=0.1", "mace:model.model?dtype=float64",
     ],
 )  # fmt: skip
-def test_files_here_and_fixed_names_may_come(model):
+def test_trust_lets_files_here_and_fixed_names_come(model):
     assert refusal(Trust(), model) == ""
 
 
@@ -54,7 +54,7 @@ def test_files_here_and_fixed_names_may_come(model):
         ("mace:model.model?model_paths=other.model", "model_paths"),
     ],
 )
-def test_code_may_not_come_unless_allowed(model, named):
+def test_trust_refuses_code_unless_allowed(model, named):
     assert f"a model that names no code, got '{named}' in" in refusal(Trust(), model)
     assert "--allow-code" in refusal(Trust(allow_outside=True), model)
     assert refusal(Trust(allow_code=True), model) == ""
@@ -65,20 +65,20 @@ def test_code_may_not_come_unless_allowed(model, named):
 @pytest.mark.parametrize(
     "model", ["../model.pt", "~/model.pt", "link.pt", "mace:../model.pt", "/x"]
 )
-def test_files_elsewhere_may_not_come_unless_allowed(model):
+def test_trust_refuses_files_elsewhere_unless_allowed(model):
     assert "--allow-outside" in refusal(Trust(), model)
     assert "--allow-outside" in refusal(Trust(allow_code=True), model)
     assert refusal(Trust(allow_outside=True), model) == ""
     assert refusal(Trust(models={model}), model) == ""
 
 
-def test_a_template_elsewhere_may_not_come_unless_allowed(folder):
+def test_trust_refuses_a_template_elsewhere_unless_allowed(folder):
     outside = f"{folder}/init.xyz"
     assert "--allow-outside" in refusal(Trust(), "water", outside)
     assert refusal(Trust(allow_outside=True), "water", outside) == ""
     assert refusal(Trust(templates={outside}), "water", outside) == ""
 
 
-def test_a_name_that_cannot_be_read_is_refused():
+def test_trust_refuses_a_name_that_cannot_be_read():
     with pytest.raises(ModelError, match="expected options as key=value"):
         Trust().check({"model": "water?chunk", "template": "init.xyz"})

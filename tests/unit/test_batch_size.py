@@ -38,16 +38,16 @@ def learn(chunks, cost, beads, requests=40):
         (lambda n: max(n, 8), 12, 12),
     ],
 )
-def test_the_quickest_size_is_found(cost, beads, found):
+def test_batch_size_becomes_the_quickest(cost, beads, found):
     assert learn(BatchSize(), cost, beads)[-1] == found
 
 
-def test_all_sizes_are_tried_in_a_few_requests():
+def test_batch_size_search_takes_a_few_requests():
     passes = learn(BatchSize(), lambda n: 1.0, 32, requests=25)
     assert passes[-1] == 32
 
 
-def test_a_machine_that_slows_down_is_no_reason_for_small_passes():
+def test_batch_size_stays_when_the_machine_slows_down():
     begun = []
 
     def cost(n):  # nearly as long for many as for one, and ever longer
@@ -57,17 +57,17 @@ def test_a_machine_that_slows_down_is_no_reason_for_small_passes():
     assert learn(BatchSize(), cost, 8)[-1] == 8
 
 
-def test_single_structures_are_never_done_with_and_take_no_memory():
+def test_batch_size_search_of_single_structures_keeps_no_history():
     chunks = BatchSize()
     learn(chunks, float, 1, requests=1000)
     assert not chunks.settled and len(chunks._times_s) < 10
 
 
-def test_a_size_that_is_given_stays():
+def test_batch_size_that_is_given_stays():
     assert set(learn(BatchSize(4), lambda n: 1.0, 8)) == {4}
 
 
-def test_no_memory_means_smaller_from_then_on(caplog):
+def test_batch_size_shrinks_when_memory_does_not_suffice(caplog):
     chunks = BatchSize(16)
     chunks.halve(16)
     assert set(learn(chunks, lambda n: 1.0, 16)) == {8}
@@ -76,7 +76,7 @@ def test_no_memory_means_smaller_from_then_on(caplog):
     assert "no memory for 16 structures at once; trying 8" in caplog.text
 
 
-def test_a_batch_that_does_not_fit_is_cut(tmp_path, caplog):
+def test_batch_that_does_not_fit_is_cut(tmp_path, caplog):
     """A model that wants more memory than there is for more than two structures."""
     path = exported.export(tmp_path / "soft.pt", greedy_beyond=2)
     model, other = MetatomicModel(path, chunk=8), MetatomicModel(path, chunk=1)
@@ -91,7 +91,7 @@ def test_a_batch_that_does_not_fit_is_cut(tmp_path, caplog):
             np.testing.assert_allclose(got[role].forces, expected[role].forces, atol=1e-10)
 
 
-def test_one_structure_that_does_not_fit_is_an_error(tmp_path):
+def test_structure_that_does_not_fit_is_an_error(tmp_path):
     model = MetatomicModel(exported.export(tmp_path / "soft.pt", greedy_beyond=0))
     with pytest.raises(ModelError, match="expected model 'soft' to evaluate 1 structures"):
         model.evaluate([finite.structure_of(toy.atoms())], BOTH)

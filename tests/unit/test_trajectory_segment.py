@@ -26,14 +26,14 @@ def wave(period_fs, numbers):
 
 
 @pytest.mark.parametrize(("period_fs", "share"), [(4.0, 2.0), (8.0, 1.0), (80.0, 0.0123)])
-def test_how_much_a_vibration_counts(period_fs, share):
+def test_fast_part_counts_a_vibration_by_its_period(period_fs, share):
     numbers = torch.ones(400, dtype=torch.long)
     gap = wave(period_fs, numbers)
     found = float(fast_part(gap, numbers.repeat(SEGMENT_LENGTH)).square().mean().sqrt())
     assert found == pytest.approx(share * 0.5**0.5, rel=1e-3)
 
 
-def test_heavy_atoms_count_less():
+def test_fast_part_counts_heavy_atoms_less():
     numbers = torch.tensor([1, 8])
     gap = torch.zeros(6, 3)
     gap[2:4] = 1.0
@@ -59,7 +59,7 @@ def segments(model):
     return found, np.array([a.positions for a in found]).reshape(6, SEGMENT_LENGTH, -1)
 
 
-def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
+def test_trajectory_segment_stays_in_one_copy(model, monkeypatch):
     """A copy that gets too hot is started anew, in the middle of a segment too."""
     thermostat = LangevinCopies.thermostat
 
@@ -72,7 +72,7 @@ def test_no_passage_goes_on_in_another_copy(model, monkeypatch):
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)
 
 
-def test_passages_are_frames_of_one_copy_in_a_row(model):
+def test_trajectory_segment_is_consecutive_frames(model):
     """Frames of a segment are one outer step apart, segments far more; not so out of order."""
     found, x = segments(model)
     np.testing.assert_allclose(x[:, 0] + x[:, 2], 2 * x[:, 1], atol=0.02)  # nearly straight
@@ -91,7 +91,7 @@ def test_passages_are_frames_of_one_copy_in_a_row(model):
             assert torch.equal(batch.edges.numbers[start : start + n], frame.edges.numbers)
 
 
-def test_the_fast_part_pulls_more_as_the_rate_falls(model):
+def test_fast_part_pulls_more_as_the_rate_falls(model):
     """Twice as much at half the rate, and not at all where nothing moves."""
     frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(4)]
     moving, still = tuple(frames[:SEGMENT_LENGTH]), tuple(frames[:1] * SEGMENT_LENGTH)
@@ -111,7 +111,7 @@ def test_the_fast_part_pulls_more_as_the_rate_falls(model):
     assert labels > 0 and other > labels  # those of energies weigh more at a low rate
 
 
-def test_a_step_sees_as_many_own_frames_as_labelled_ones(model):
+def test_training_step_sees_as_many_own_frames_as_labelled_ones(model):
     frames = [Frame.of(a, model.cutoff, SPECIES) for a in labelled.frames(8)]
     found, _ = segments(model)
     own = [tuple(Frame.of(a, model.cutoff, SPECIES) for a in found[:SEGMENT_LENGTH])] * 5

@@ -30,15 +30,15 @@ PARAMETERS = {"model": "toy", "role": "direct", "template": "init.xyz"}
         "{ model:a.pt?x=1,role:direct,flag:True }",
     ],
 )
-def test_parameters_as_in_the_xml_and_as_in_init(text):
+def test_parameters_are_read_as_in_the_xml_and_as_in_init(text):
     assert parse_parameters(text) == {"model": "a.pt?x=1", "role": "direct", "flag": "True"}
 
 
-def test_a_model_may_hold_colons():
+def test_parameters_let_a_model_hold_colons():
     assert parse_parameters("{model: ase:m:f?a=b:c}") == {"model": "ase:m:f?a=b:c"}
 
 
-def test_a_parameter_needs_a_colon():
+def test_parameters_need_a_colon():
     with pytest.raises(InputError, match="expected 'key: value'"):
         parse_parameters("{model}")
 
@@ -52,7 +52,7 @@ def test_a_parameter_needs_a_colon():
         (Case("npt"), 1, True),
     ],
 )
-def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
+def test_input_gives_the_addresses(tmp_path, case, connections, needs_virial):
     source = IpiInput.read(write(tmp_path, case))
     assert [s.address.path for s in source.sockets] == [
         f"{tmp_path}/conservative",
@@ -74,13 +74,13 @@ def test_addresses_come_from_the_xml(tmp_path, case, connections, needs_virial):
     ],
     ids=["nve", "pressure", "stress", "another motion"],
 )
-def test_whether_the_virial_shows(tmp_path, edit, shows):
+def test_input_tells_whether_the_virial_shows(tmp_path, edit, shows):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace(*edit))
     assert IpiInput.read(path).shows_virial is shows
 
 
-def test_the_command_line_adds_to_the_xml(tmp_path):
+def test_endpoints_of_the_command_line_are_added_to_the_xml(tmp_path):
     source = IpiInput.read(write(tmp_path, Case()))
     given = [TRANSPORTS["inet"].parse("host:77")]
     sockets = served_sockets(source.sockets, given, "/elsewhere/", 3)
@@ -90,7 +90,7 @@ def test_the_command_line_adds_to_the_xml(tmp_path):
     assert {s.connections for s in sockets} == {3}
 
 
-def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
+def test_endpoints_of_other_programs_are_left_to_them(tmp_path):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace("model: python:toy:toy, role: direct", "other: 1"))
     sockets = served_sockets(IpiInput.read(path).sockets, [], None, None)
@@ -102,12 +102,12 @@ def test_force_fields_of_other_programs_are_left_to_them(tmp_path):
     assert alone.parameters is None
 
 
-def test_units_are_those_of_ipi():
+def test_units_of_the_wire_are_those_of_ipi():
     assert 1.0 / unit_to_internal("length", "angstrom", 1.0) == BOHR
     assert 1.0 / unit_to_internal("energy", "electronvolt", 1.0) == HARTREE
 
 
-def test_units_and_cell_vectors(tmp_path, monkeypatch):
+def test_force_field_converts_units_and_cell_vectors(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     start = atoms()
     ase.io.write("init.xyz", start)
@@ -129,7 +129,7 @@ def test_units_and_cell_vectors(tmp_path, monkeypatch):
     assert not answer.energies.any()
 
 
-def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
+def test_force_field_fills_padding_with_the_last_structure(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     model = Toy()
@@ -145,7 +145,7 @@ def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
         assert not np.allclose(own[0], own[1])
 
 
-def test_the_mean_force_can_stay(tmp_path, monkeypatch):
+def test_force_field_keeps_the_mean_force_if_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     model = Toy()
@@ -157,7 +157,7 @@ def test_the_mean_force_can_stay(tmp_path, monkeypatch):
     assert np.allclose(forces, results[Role.DIRECT].forces)
 
 
-def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
+def test_force_field_serves_direct_forces_with_the_energy_if_told(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     model = Toy()
@@ -185,7 +185,7 @@ def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
         ({"template": "helium.xyz"}, ModelError, "got He"),
     ],
 )
-def test_wrong_parameters(tmp_path, monkeypatch, change, error, message):
+def test_force_field_refuses_wrong_parameters(tmp_path, monkeypatch, change, error, message):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     (tmp_path / "bad.xyz").write_text("this is no structure\n")
@@ -194,7 +194,7 @@ def test_wrong_parameters(tmp_path, monkeypatch, change, error, message):
         ForceField(PARAMETERS | change, lambda spec: Toy(), needs_virial=False)
 
 
-def test_a_template_says_what_is_periodic(tmp_path):
+def test_template_says_what_is_periodic(tmp_path):
     plain, molecule, crystal = (tmp_path / f"{n}.xyz" for n in ("plain", "molecule", "crystal"))
     plain.write_text("1\n# CELL(abcABC): 10 10 10 90 90 90\nH 0 0 0\n")
     molecule.write_text('1\npbc="F F F"\nH 0 0 0\n')
@@ -205,7 +205,7 @@ def test_a_template_says_what_is_periodic(tmp_path):
 
 
 @pytest.mark.parametrize(("n_atoms", "value"), [(26, 1.0), (27, np.nan)])
-def test_structures_that_cannot_be(tmp_path, monkeypatch, n_atoms, value):
+def test_force_field_refuses_structures_that_cannot_be(tmp_path, monkeypatch, n_atoms, value):
     monkeypatch.chdir(tmp_path)
     ase.io.write("init.xyz", atoms())
     field = ForceField(PARAMETERS, lambda spec: Toy(), needs_virial=False)

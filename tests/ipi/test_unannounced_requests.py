@@ -47,7 +47,7 @@ def run(folder, case, edit):
     ],
     ids=["contraction", "suzuki-chin", "scaledcoords"],
 )
-def test_unannounced_requests(tmp_path, case, edit):
+def test_unannounced_requests_are_answered_exactly(tmp_path, case, edit):
     positions, counts = run(tmp_path / "sockets", case, edit)
     expected, _ = run(tmp_path / "inside", replace(case, mode=None, batch=1), edit)
     assert np.abs(positions - expected).max() < 1e-10

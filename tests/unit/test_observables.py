@@ -17,7 +17,7 @@ from halfkick.driver.study.analysis.observables import (
 )
 
 
-def test_differences_in_units_of_their_error():
+def test_observables_differ_in_units_of_their_error():
     one, other = Scalar("t", "K", 300.0, 3.0), Scalar("t", "K", 310.0, 4.0)
     assert difference(other, one) == pytest.approx(2.0)
     assert difference(one, Scalar("t", "K", 310.0, None)) is None
@@ -29,7 +29,7 @@ def noisy_curve(rng, shift=0.0):
     return Curve("g", "a", "", "", x, y, error)
 
 
-def test_curves_alike_and_not():
+def test_curves_alike_and_not_are_told_apart():
     rng = np.random.default_rng(5)
     same = [deviation(noisy_curve(rng), noisy_curve(rng)) for _ in range(20)]
     assert 0.9 < np.mean(same) < 1.25
@@ -47,7 +47,7 @@ def slow_curve(rng, points=40, frames=2000, lasts=400.0):
     return parts(frames, lambda part: series[part].mean(axis=0))
 
 
-def test_a_curve_that_lasts_longer_than_a_part_has_a_larger_error():
+def test_curve_error_is_larger_for_slow_correlation():
     """Without memory, errors of such runs are half of what they should be."""
     rng = np.random.default_rng(6)
     runs = [slow_curve(rng) for _ in range(20)]
@@ -58,13 +58,13 @@ def test_a_curve_that_lasts_longer_than_a_part_has_a_larger_error():
     assert 0.75 < np.sqrt((right**2).mean() / (found**2).mean()) < 1.1
 
 
-def test_parts_that_do_not_last_are_taken_as_they_are():
+def test_curve_parts_that_do_not_last_are_taken_as_they_are():
     rng = np.random.default_rng(7)
     assert np.mean([memory(rng.normal(size=(8, 40))) for _ in range(50)]) < 1.2
     assert memory(np.zeros((8, 3))) == 1.0
 
 
-def test_runs_of_one_kind_are_weighed_by_their_lengths():
+def test_observables_of_runs_are_weighed_by_their_lengths():
     lengths = np.array([1.0, 3.0])
     value, error = pooled(np.array([[1.0], [2.0]]), np.array([[2.0], [1.0]]), lengths)
     assert value == pytest.approx([1.75])
@@ -72,7 +72,7 @@ def test_runs_of_one_kind_are_weighed_by_their_lengths():
     assert np.isnan(pooled(np.array([[1.0], [2.0]]), np.array([[np.nan], [1.0]]), lengths)[1])
 
 
-def test_runs_that_differ_by_more_than_their_errors_have_larger_ones():
+def test_observables_error_grows_when_runs_differ():
     rng = np.random.default_rng(8)
     values, errors, lengths = rng.normal(size=(4, 60)), np.ones((4, 60)), np.ones(4)
     assert pooled(values, errors, lengths)[1] == pytest.approx(np.full(60, 0.5), rel=0.2)

@@ -42,12 +42,12 @@ class Meeting:
     "count, threads, expected",
     [(1, 2, [1]), (2, 2, [1, 1]), (5, 2, [2, 3]), (3, 8, [1, 1, 1]), (9, 4, [2, 2, 2, 3])],
 )
-def test_even_parts(count, threads, expected):
+def test_parallel_parts_are_even(count, threads, expected):
     assert [len(part) for part in split_evenly(range(count), threads)] == expected
 
 
 @pytest.mark.parametrize("count, each", [(2, 2), (4, 1)])
-def test_parts_run_at_once_and_share_the_threads(count, each):
+def test_parallel_parts_run_at_once_and_share_the_threads(count, each):
     engine = Meeting(count)
     mine = torch.get_num_threads()
     found = ParallelEngine(engine, 4).run([finite.structure_of(water(1))] * count, {}, False)
@@ -55,7 +55,7 @@ def test_parts_run_at_once_and_share_the_threads(count, each):
     assert torch.get_num_threads() == mine
 
 
-def test_one_after_the_other_would_not_meet():
+def test_parallel_twin_one_after_the_other_fails():
     """The twin: one worker for two parts."""
     engine = Meeting(2)
     engine.barrier.wait = lambda timeout: threading.Barrier.wait(engine.barrier, 0.2)
@@ -65,7 +65,7 @@ def test_one_after_the_other_would_not_meet():
 
 
 @pytest.mark.parametrize("roles", [DIRECT, CONSERVATIVE, BOTH])
-def test_as_one_after_the_other(roles, threads):
+def test_parallel_results_are_those_of_one_pass(roles, threads):
     structures = [finite.structure_of(water(seed=seed), seed) for seed in range(5)]
     one, parallel = (MetatomicModel(find_file("water"), dtype="float64", chunk=c) for c in (1, 3))
     assert isinstance(parallel._batch_engine, ParallelEngine)

@@ -40,7 +40,7 @@ def folder(tmp_path_factory):
     return path
 
 
-def test_history_of_metatrain(folder):
+def test_training_curves_read_the_history_of_metatrain(folder):
     """The errors are those of the table that it leaves beside its log, which has no times."""
     (table,) = folder.rglob("train.csv")
     rows = list(csv.DictReader(table.read_text().splitlines()))
@@ -50,7 +50,7 @@ def test_history_of_metatrain(folder):
     assert len(told) == 3
 
 
-def test_time_counts_from_the_start(folder, tmp_path):
+def test_training_curves_count_time_from_the_start(folder, tmp_path):
     """The toy takes less than the log's seconds tell: its epochs are moved to later hours."""
     (log,) = folder.rglob("train.log")
     lines, epoch = [], 0
@@ -65,7 +65,7 @@ def test_time_counts_from_the_start(folder, tmp_path):
     assert [h["time_s"] for h in read_history(tmp_path)] == [3630, 7230, 10830]
 
 
-def test_time_to_reach(folder):
+def test_training_curves_tell_the_time_to_reach_an_error(folder):
     history = read_history(folder)
     best = min(h["errors"]["forces"] for h in history)
     first = next(h for h in history if h["errors"]["forces"] == best)
@@ -74,6 +74,6 @@ def test_time_to_reach(folder):
     assert time_to_reach(history, "direct", 1e9) is None
 
 
-def test_picture(folder, tmp_path):
+def test_training_curves_are_drawn(folder, tmp_path):
     draw([folder], tmp_path / "curves.png")
     assert (tmp_path / "curves.png").read_bytes().startswith(b"\x89PNG")

@@ -37,7 +37,7 @@ def structures(count):
     return [finite.structure_of(toy.atoms(seed=seed), seed) for seed in range(count)]
 
 
-def test_copies_work_at_the_same_time_on_parts_in_order():
+def test_multi_device_copies_work_at_the_same_time_in_order():
     copies = [Watched(threading.Barrier(1)) for _ in range(3)]
     meeting = threading.Barrier(3)
     for copy in copies:
@@ -51,25 +51,25 @@ def test_copies_work_at_the_same_time_on_parts_in_order():
     assert [copy.seen for copy in copies] == [[[0, 1]] * 2, [[2, 3]] * 2, [[4, 5, 6]] * 2]
 
 
-def test_contract_on_several_devices():
+def test_multi_device_contract_holds():
     spread = MultiDeviceModel([toy.Toy() for _ in range(2)])
     check_force_model(spread, structures(3), tolerance=1e-7)
 
 
-def test_fewer_structures_than_copies():
+def test_multi_device_takes_fewer_structures_than_copies():
     spread = MultiDeviceModel([toy.Toy() for _ in range(3)])
     assert len(spread.evaluate(structures(1), BOTH)) == 1
     assert spread.evaluate([], BOTH) == []
 
 
-def test_what_one_copy_refuses_is_refused():
+def test_multi_device_refuses_what_one_copy_refuses():
     spread = MultiDeviceModel([toy.Toy(direct=False) for _ in range(2)])
     assert spread.capabilities.roles == {Role.CONSERVATIVE}
     with pytest.raises(ModelError, match="offer direct forces"):
         spread.evaluate(structures(4), frozenset({Role.DIRECT}))
 
 
-def test_an_exported_model_on_two_devices():
+def test_multi_device_runs_an_exported_model():
     two = load_model("water?chunk=1", device="cpu,cpu")
     one = load_model("water?chunk=1", device="cpu")
     two.needs_virial = one.needs_virial = False
@@ -81,7 +81,7 @@ def test_an_exported_model_on_two_devices():
             assert not result[role].virial.any()
 
 
-def test_beads_on_two_devices(tmp_path):
+def test_multi_device_serves_beads(tmp_path):
     case = Case("pile", beads=4, batch=4, steps=20)
     write(tmp_path, case)
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")

@@ -39,7 +39,7 @@ def walk(start: np.ndarray, steps: int) -> list[np.ndarray]:
     return [start + 0.05 * i * np.ones(3) for i in range(steps)]
 
 
-def test_a_sane_run_and_one_that_jumps():
+def test_displacement_tells_a_jump_from_a_sane_run():
     steps = walk(START.positions, 6)
     assert max(displacements(1, *map(structure, steps))) < 0.2
     steps[3] = steps[3].copy()
@@ -48,14 +48,14 @@ def test_a_sane_run_and_one_that_jumps():
 
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, False, False)])
-def test_wrapped_atoms_have_not_moved(pbc):
+def test_displacement_of_wrapped_atoms_is_none(pbc):
     steps = walk(START.positions, 6)
     for i, step in enumerate(steps):
         step[i] += START.cell.array[i % 3] - START.cell.array[(i + 1) % 3]
     assert max(displacements(1, *[structure(p, pbc=np.array(pbc)) for p in steps])) < 0.2
 
 
-def test_beads_and_systems_that_change_places():
+def test_displacement_follows_beads_and_systems_that_change_places():
     """Three systems of two wide ring polymers, contracted now and then, on any connection."""
     beads = [START.positions + RNG.normal(scale=1.0, size=(27, 3)) for _ in range(6)]
     contracted = [(beads[i] + beads[i + 1]) / 2 for i in (0, 2, 4)]
@@ -70,7 +70,7 @@ def test_beads_and_systems_that_change_places():
     assert displacements(3 * 6, *asked, jump)[-1] > 1.0
 
 
-def test_ipi_may_begin_anew():
+def test_displacement_is_forgotten_when_ipi_begins_anew():
     monitor = DisplacementMonitor(1)
     monitor.update([structure(START.positions)], 1.0)
     monitor.reset()
@@ -83,7 +83,7 @@ def field(folder: Path, model: ForceModel, is_dynamics: bool, **limits: str) -> 
     return ForceField(parameters | limits, lambda _: model, False, is_dynamics)
 
 
-def test_what_is_usual(tmp_path):
+def test_default_limits_follow_dynamics_and_card(tmp_path):
     plain, card = Toy(), Student(card=20.0, tail=50.0)
     assert field(tmp_path, plain, True).limits.max_move == 1.0
     assert field(tmp_path, plain, False).limits.max_move == np.inf
@@ -97,7 +97,7 @@ def test_what_is_usual(tmp_path):
     assert field(tmp_path, other, True).limits.max_gap == np.inf
 
 
-def test_the_card_that_ships():
+def test_card_that_ships_gives_the_limit_of_the_gap():
     import halfkick.models.water as water
 
     card = read_expected_gap(Path(water.__file__).with_name("water.pt"))
@@ -109,7 +109,7 @@ def test_the_card_that_ships():
 @pytest.mark.parametrize(
     ("mode", "expected"), [("dynamics", True), ("replay", False), ("minimize", False)]
 )
-def test_only_dynamics_moves_from_where_atoms_are(tmp_path, mode, expected):
+def test_displacement_limit_holds_in_dynamics_only(tmp_path, mode, expected):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace("motion mode='dynamics'", f"motion mode='{mode}'"))
     assert IpiInput.read(path).is_dynamics is expected
@@ -134,7 +134,7 @@ STOPS = {
 
 
 @pytest.mark.parametrize("name", STOPS)
-def test_a_run_is_stopped(tmp_path, name):
+def test_default_limits_stop_a_run(tmp_path, name):
     code, said, log = run(tmp_path, *STOPS[name])
     assert code == 1
     assert f"halfkick: stopped: expected {name} " in log
@@ -146,7 +146,7 @@ def test_a_run_is_stopped(tmp_path, name):
     assert not [p for p in tmp_path.iterdir() if p.is_socket()]
 
 
-def test_a_run_is_not_stopped(tmp_path):
+def test_default_limits_let_a_good_run_pass(tmp_path):
     code, said, log = run(tmp_path, Case(model="python:student:student?card=20&amp;tail=100"))
     assert code == 0, said
     assert "warning" not in log

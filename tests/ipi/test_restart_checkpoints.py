@@ -42,7 +42,7 @@ def chosen(xml: Path) -> int:
     return prepare(xml, None, restart=True).step
 
 
-def test_the_furthest_if_all_reach_it(xml):
+def test_restart_uses_furthest_checkpoint_all_outputs_reach(xml):
     assert chosen(xml) == 20
 
 
@@ -53,14 +53,14 @@ def test_the_furthest_if_all_reach_it(xml):
         ("simulation.out", HEADER + "".join(f" {step}\n" for step in range(20)) + " 2"),
     ],
 )
-def test_an_earlier_one_if_an_output_was_cut(xml, name, content):
+def test_restart_uses_an_earlier_checkpoint_if_an_output_was_cut(xml, name, content):
     (xml.parent / name).write_text(content)
     assert chosen(xml) == 14
     assert (xml.parent / "simulation.out").read_text().count("\n") == 1 + 15
     assert (xml.parent / "simulation.pos_0.extxyz").read_text() == frames(0, 5, 10)
 
 
-def test_an_output_that_is_lost_is_said(xml, caplog):
+def test_restart_says_what_output_is_lost(xml, caplog):
     (xml.parent / "simulation.pos_1.extxyz").write_text(frames(0, 5, 10, 15))
     (xml.parent / "simulation.other").unlink()
     with caplog.at_level(logging.WARNING):
@@ -68,7 +68,7 @@ def test_an_output_that_is_lost_is_said(xml, caplog):
     assert "before it wrote step 20 to simulation.pos_1.extxyz" in caplog.text
 
 
-def test_restart_is_written_after_all_outputs(xml):
+def test_restart_file_is_preferred_unless_far_back(xml):
     state(xml, "RESTART", 22)
     assert chosen(xml) == 22
     state(xml, "RESTART", 3)

@@ -30,13 +30,13 @@ def play(predictor, directs, conservative, outer_steps):
     ("directs", "conservative"),
     [(1, [0]), (8, [7]), (32, [28, 29, 30, 31]), (12, [0, 11])],
 )
-def test_two_outer_steps_teach_the_third(directs, conservative):
+def test_predictor_learns_the_pattern_in_two_outer_steps(directs, conservative):
     predicted = play(Predictor(), directs, conservative, 5)
     assert predicted == [[], [], conservative, conservative, conservative]
 
 
 @pytest.mark.parametrize("given", [mts_pattern(8, 1), mts_pattern(8, 4)], ids=["alone", "beads"])
-def test_a_pattern_that_is_given_holds_from_the_start(given):
+def test_predictor_uses_a_given_pattern_from_the_start(given):
     length, last = given
     predictor = Predictor(given)
     for _ in range(2):  # the start, where all beads coincide
@@ -46,26 +46,26 @@ def test_a_pattern_that_is_given_holds_from_the_start(given):
 
 
 @pytest.mark.parametrize("length", [2, 5, 16])
-def test_a_given_pattern_that_is_wrong_gives_way(length):
+def test_predictor_gives_up_a_given_pattern_that_is_wrong(length):
     predictor = Predictor(mts_pattern(8, 1))
     predicted = play(predictor, length, [length - 1], 6)
     assert predicted[3:] == [[length - 1]] * 3
     assert sum(place != length - 1 for step in predicted for place in step) <= 1
 
 
-def test_a_broken_pattern_is_forgotten():
+def test_predictor_forgets_a_broken_pattern():
     predictor = Predictor()
     play(predictor, 4, [3], 3)
     assert play(predictor, 6, [5], 4) == [[3], [], [5], [5]]
 
 
-def test_without_conservative_requests_nothing_is_foreseen_or_remembered():
+def test_predictor_without_conservative_requests_predicts_and_keeps_nothing():
     predictor = Predictor()
     assert not any(predictor.observe_direct(i) for i in range(100_000))
     assert len(predictor._indices) < 20_000
 
 
-def test_what_is_kept_serves_exactly_its_structure_and_one_outer_step():
+def test_predictor_keeps_a_result_for_its_structure_and_one_outer_step():
     predictor = Predictor()
     predictor.observe_direct("a")
     predictor.keep("a", RESULT)

@@ -7,7 +7,7 @@ import random
 import faults
 
 
-def test_a_disturbed_run_is_the_undisturbed_one(tmp_path):
+def test_randomly_disturbed_run_is_the_undisturbed_one(tmp_path):
     kinds = ["connection cut", "connection cut", "connection reset"]
     assert faults.main(kinds, 3, tmp_path).kinds.total() == 3
 

@@ -23,7 +23,7 @@ def halfkick(folder, *words):
         (["train", "data.xyz", "--out"], "'--out' requires an argument"),
     ],
 )
-def test_usage_errors_are_one_line(words, said, tmp_path):
+def test_command_line_errors_are_one_line(words, said, tmp_path):
     ended = halfkick(tmp_path, *words)
     (line,) = ended.stderr.splitlines()
     assert ended.returncode == 2
@@ -34,14 +34,14 @@ def test_usage_errors_are_one_line(words, said, tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-def test_no_words_show_the_commands(tmp_path):
+def test_command_line_without_words_shows_the_commands(tmp_path):
     ended = halfkick(tmp_path)
     assert ended.returncode == 2
     assert ended.stderr == ""
     assert "distill" in ended.stdout
 
 
-def test_a_command_line_that_is_right(tmp_path):
+def test_command_line_that_is_right_says_no_error(tmp_path):
     ended = halfkick(tmp_path, "--version")
     assert (ended.returncode, ended.stderr) == (0, "")
     assert ended.stdout.startswith("halfkick ")

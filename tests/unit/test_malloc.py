@@ -31,7 +31,7 @@ def faults(first: str, **variables: str) -> int:
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc gives memory back so")
-def test_memory_is_kept_unless_the_user_rules_it():
+def test_freed_memory_is_kept_unless_the_user_says_otherwise():
     assert faults("keep_memory()") < 100
     assert faults("") > 500
     assert faults("keep_memory()", MALLOC_ARENA_MAX="2") > 500

@@ -58,7 +58,7 @@ def with_one(place, value):
         (changed(3, ["12", ""]), "JSON object"),
     ],
 )
-def test_refused_answer_queues_nothing(wrong, message, shm):
+def test_answer_that_is_refused_queues_nothing(wrong, message, shm):
     protocol, _ = computing(2, shm=shm)
     with pytest.raises(ProtocolError, match=f"{message}.*"):
         protocol.answer(Answer(*wrong[:3]), wrong[3])
@@ -68,7 +68,7 @@ def test_refused_answer_queues_nothing(wrong, message, shm):
     assert protocol.outgoing().startswith(FORCEREADY)
 
 
-def test_numbers_are_left_out_only_with_shared_memory():
+def test_answer_leaves_out_numbers_only_with_shared_memory():
     protocol, _ = computing(2)
     with pytest.raises(ProtocolError, match="expected numbers for FORCEREADY"):
         protocol.answer(None)
@@ -78,7 +78,7 @@ def test_numbers_are_left_out_only_with_shared_memory():
     assert protocol.outgoing() == FORCEREADY + integer(0) * 2
 
 
-def test_answer_only_when_owed():
+def test_answer_is_taken_only_when_owed():
     protocol, _ = computing()
     protocol.answer(GIVEN_0)
     with pytest.raises(ProtocolError, match="state COMPUTING to send FORCEREADY, got state READY"):
@@ -92,7 +92,7 @@ def test_answer_only_when_owed():
         protocol.answer(GIVEN_0)
 
 
-def test_numbers_may_have_any_layout():
+def test_answer_takes_arrays_of_any_layout():
     protocol, _ = computing(3)
     energies, forces, virials = GIVEN_B.energies, GIVEN_B.forces, GIVEN_B.virials
     transposed = np.asfortranarray(forces)
@@ -111,7 +111,7 @@ def test_numbers_may_have_any_layout():
         ((1, 0, 1, 1), 3),
     ],
 )
-def test_unpadded(which, expected):
+def test_padding_is_told_from_structures(which, expected):
     assert unpadded(H[list(which)], POSITIONS[list(which)]) == expected
 
 
@@ -124,7 +124,7 @@ def unpadded(cells, positions):
     return len(kept.positions)
 
 
-def test_unpadded_compares_cells_positions_and_bits():
+def test_padding_is_told_by_cells_positions_and_bits():
     cells, positions = np.zeros((2, 3, 3)), np.zeros((2, 1, 3))
     assert unpadded(cells, positions) == 1
     assert unpadded(np.stack([cells[0], cells[0] + 1e-300]), positions) == 2
