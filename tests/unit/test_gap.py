@@ -11,7 +11,7 @@ import pytest
 import toy
 
 from halfkick.driver.server.force_field import ForceField
-from halfkick.driver.server.guards.gap import Gaps
+from halfkick.driver.server.guards.gap import GapMonitor
 from halfkick.models.base import Role
 from halfkick.models.check.gap import gap as check_gap
 from halfkick.models.check.probe import Probe
@@ -74,12 +74,12 @@ def in_the_guard(model, frames, folder):
         )
         for role in Role
     }
-    gaps = Gaps()
+    gaps = GapMonitor()
     forces = forces_of(model, frames)
     for index in (0, *range(len(frames))):  # a slot's first structure is not compared
         for role in (Role.DIRECT, Role.CONSERVATIVE):
             structure = structure_of(frames[index], str(role))
-            gaps.see(fields[role], [structure], forces[role][index][None])
+            gaps.update(fields[role], [structure], forces[role][index][None])
     (pair,) = gaps.pairs.values()
     assert pair.count == len(frames)
     return pair.now()["rmse_meV_per_A"]
