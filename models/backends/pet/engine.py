@@ -112,7 +112,8 @@ class PetEngine:
         """Differentiate the energies of n atoms, shape (n, 1), eV."""
         by_position, by_strain = edges.differentiate(energies.sum(), strain=virial)
         with torch.no_grad():
-            totals = edges.sum_systems((energies + self._baseline[edges.numbers]).double())
+            energies = (energies[:, 0] + self._baseline[edges.numbers, 0]).double()
+            totals = edges.sum_systems(energies)
         return split_results(structures, totals, -by_position, by_strain)
 
 
@@ -148,14 +149,14 @@ def split_results(
 
     Args:
         structures: the structures.
-        energies: shape (s, 1), eV.
+        energies: shape (s,), eV.
         forces: shape (n, 3), eV/Å.
         by_strain: minus the virials, with 9 numbers for each structure, eV; their symmetric part
             counts.
         factors: of the virials, shape (s, 1, 1).
     """
     count = len(structures)
-    totals = np.zeros(count) if energies is None else to_numpy(energies)[:, 0]
+    totals = np.zeros(count) if energies is None else to_numpy(energies)
     virials = np.zeros((count, 3, 3))
     if by_strain is not None:
         virials = -symmetric(to_numpy(by_strain).reshape(-1, 3, 3)) * factors
