@@ -1,9 +1,14 @@
-"""One i-PI force field: the model and role it names, its numbers in and out of atomic units."""
+"""One i-PI force field: the model and role it names, and i-PI's numbers made ours and back.
+
+What i-PI asks is decoded to structures in Å, with cell vectors as rows; what a model gives is
+collected in eV, and encoded in hartree.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
+from math import isfinite
 from pathlib import Path
 
 import numpy as np
@@ -19,15 +24,39 @@ from ...models.base import (
     without_mean_force,
 )
 from ..errors import InputError
-from .limits import GAP, MOVE, Limits
+from .limits import USUAL_GAP_FACTOR, USUAL_MAX_MOVE, Limits, max_norm_bound
 from .units import BOHR, HARTREE
+from .wire.answer import Answer
+from .wire.messages import Request
 
-__all__ = ["ForceField", "Numbers"]
+__all__ = ["ForceField", "ServedForces", "read_template"]
 
-Numbers = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
-"""Energies (B,), forces (B, N, 3) and virials (B, 3, 3) of as many structures."""
+PARAMETERS = ("model", "role", "template", "mean_force", "energy", *Limits.names())
 
-KNOWN = ("model", "role", "template", "mean_force", "energy", *Limits.names())
+
+@dataclass(eq=False)
+class ServedForces:
+    """What a force field serves of the results for B structures.
+
+    Attributes:
+        energies: shape (B,), eV.
+        forces: shape (B, N, 3), eV/Å, their mean not yet removed.
+        virials: ``-dE/dε``, shape (B, 3, 3), eV.
+        max_force_bound: no force is larger, eV/Å.
+        is_finite: whether all numbers are, and stay so when the mean of the forces is removed.
+    """
+
+    energies: NDArray[np.float64]
+    forces: NDArray[np.float64]
+    virials: NDArray[np.float64]
+    max_force_bound: float = field(init=False)
+    is_finite: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.max_force_bound = max_norm_bound(self.forces)
+        # without the mean of all, a component is at most twice as large
+        finite = isfinite(2.0 * self.max_force_bound)
+        self.is_finite = finite and all_finite(self.energies, self.virials)
 
 
 class ForceField:
@@ -42,6 +71,15 @@ class ForceField:
         needs_virial: whether the ensemble uses the virial.
         is_dynamics: whether atoms move by nothing but dynamics.
 
+    Attributes:
+        role: which forces it serves.
+        roles: what has to be evaluated for that.
+        numbers: atomic numbers of the template, shape (N,).
+        pbc: periodic directions, shape (3,).
+        model: evaluates; force fields that name the same one share it.
+        limits: beyond which the guard speaks.
+        identity: equal for force fields of the same model and atoms.
+
     Raises:
         InputError: if a parameter is missing, unknown or wrong.
         ModelError: if the model cannot do what is asked.
@@ -55,8 +93,8 @@ class ForceField:
         is_dynamics: bool = False,
     ) -> None:
         for key in parameters:
-            if key not in KNOWN:
-                raise InputError(f"expected <parameters> {', '.join(KNOWN)}, got '{key}'")
+            if key not in PARAMETERS:
+                raise InputError(f"expected <parameters> {', '.join(PARAMETERS)}, got '{key}'")
         for key in ("model", "role", "template"):
             if not parameters.get(key):
                 raise InputError(
@@ -77,9 +115,9 @@ class ForceField:
             raise InputError(f"{error}; correct <parameters>") from error
         self.model = load(parameters["model"])
         expected = self.expected_gap
-        usual = {"max_move": MOVE} if is_dynamics else {}
+        usual = {"max_move": USUAL_MAX_MOVE} if is_dynamics else {}
         if expected is not None and expected.p999 is not None:
-            usual["max_gap"] = GAP * expected.p999
+            usual["max_gap"] = USUAL_GAP_FACTOR * expected.p999
         given = parameters.keys()
         self.limits = replace(limits, **{k: v for k, v in usual.items() if k not in given})
         for role in self.roles:
@@ -97,56 +135,53 @@ class ForceField:
         expected = self.model.expected_gap
         return expected if expected is not None and expected.role is self.role else None
 
-    def structures(
-        self, cells: NDArray[np.float64], positions: NDArray[np.float64], slot: str
-    ) -> list[Structure]:
+    def decode(self, request: Request, slot: str) -> list[Structure]:
         """Turn what i-PI sent into structures.
 
         Args:
-            cells: shape (B, 3, 3), bohr, vectors in columns.
-            positions: shape (B, N, 3), bohr.
+            request: without padding.
             slot: names the connection; the place in the batch is added to it.
 
         Raises:
             InputError: if the number of atoms is not the template's, or a number is not finite.
         """
-        if positions.shape[1] != len(self.numbers):
+        if request.n_atoms != len(self.numbers):
             raise InputError(
                 f"expected {len(self.numbers)} atoms as in template '{self.template}', got "
-                f"{positions.shape[1]} from i-PI; use the structure that i-PI starts from"
+                f"{request.n_atoms} from i-PI; use the structure that i-PI starts from"
             )
-        if not all_finite(positions, cells):
+        if not all_finite(request.positions, request.cells):
             raise InputError(
                 "expected finite positions and cell, got NaN or infinity from i-PI; the "
                 "trajectory has broken down: go back to a checkpoint, with a smaller stride"
             )
-        positions = positions * BOHR
-        cells = np.multiply(cells.transpose(0, 2, 1), BOHR, order="C")
+        positions = request.positions * BOHR
+        cells = np.multiply(request.cells.transpose(0, 2, 1), BOHR, order="C")
         return [
             Structure(self.numbers, p, c, self.pbc, f"{slot}, place {bead}")
             for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
         ]
 
-    def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> Numbers:
-        """What this force field serves of the results, eV and eV/Å."""
+    def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> ServedForces:
+        """What this force field serves of the results for each structure."""
         source = Role.CONSERVATIVE if self.with_energy else self.role
         energies = np.array([r[source].energy for r in results])
         own = [r[self.role] for r in results]
         if len(own) == 1:
-            return energies, own[0].forces[None], own[0].virial[None]
+            return ServedForces(energies, own[0].forces[None], own[0].virial[None])
         forces = np.concatenate([r.forces for r in own]).reshape(len(own), -1, 3)
-        return energies, forces, np.concatenate([r.virial for r in own]).reshape(-1, 3, 3)
+        virials = np.concatenate([r.virial for r in own]).reshape(-1, 3, 3)
+        return ServedForces(energies, forces, virials)
 
-    def reply(self, numbers: Numbers, total: int) -> Numbers:
-        """The same in atomic units, the last one repeated up to ``total``: i-PI pads batches."""
-        energies, forces, virials = numbers
-        if self.removes_mean:
-            forces = without_mean_force(forces)
-        reply = energies / HARTREE, forces * (BOHR / HARTREE), virials / HARTREE
-        missing = total - len(energies)
-        if missing:
-            reply = tuple(np.concatenate([a, a[-1:].repeat(missing, axis=0)]) for a in reply)
-        return reply
+    def encode(self, served: ServedForces) -> Answer:
+        """The same as i-PI gets it: direct forces without their mean, in atomic units."""
+        forces = without_mean_force(served.forces) if self.removes_mean else served.forces
+        return Answer(
+            served.energies / HARTREE,
+            forces * (BOHR / HARTREE),
+            served.virials / HARTREE,
+            known_finite=served.is_finite,
+        )
 
 
 def _choice(parameters: dict[str, str], key: str, default: str, other: str) -> str:
@@ -170,6 +205,7 @@ def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
     A file that says nothing about periodicity (a plain xyz) counts as periodic: i-PI always has
     a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule.
     """
+    from ase import Atoms
     from ase.io import read
 
     if not path.is_file():
@@ -183,6 +219,6 @@ def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
             f"expected a structure that ASE reads, '{path}' is none: "
             f"{str(error) or type(error).__name__}"
         ) from error
+    assert isinstance(atoms, Atoms)  # a list only where an index asks for one
     silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
-    pbc = np.ones(3, dtype=bool) if silent else np.array(atoms.pbc, dtype=bool)
-    return np.array(atoms.numbers), pbc
+    return np.array(atoms.numbers, np.int_), np.ones(3, np.bool_) if silent else atoms.pbc.copy()

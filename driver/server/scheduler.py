@@ -1,4 +1,20 @@
-"""What is evaluated together: requests in flight, and what is foreseen to be asked next."""
+"""What is evaluated together: requests in flight, and what is predicted to be asked next.
+
+.. code-block:: text
+
+    requests in flight          evaluations                        passes through a model
+    of all connections          distinct (model, structure)        same model and roles
+
+    direct: a, b, b ──────────► a {direct} ──────────────────────► {direct}: a, c
+    direct: c ────────────────► b {direct, conservative} ────────► {direct, conservative}: b
+    conservative: b ──────────► c {direct}                         (short ones first)
+    conservative: d ──────────► d {}, known since it was predicted
+
+A request is answered as soon as all its structures have the roles it asked for: i-PI goes on with
+the direct forces of b while the conservative ones are still being made. What an outer step looks
+like, and how the conservative role of a structure is predicted, stands in
+:mod:`halfkick.driver.server.predictor`.
+"""
 
 from __future__ import annotations
 
@@ -7,72 +23,77 @@ from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...models.base import ForceModel, ForceResult, Role, Structure
+from ..ipi.transport import Address
 from .force_field import ForceField
-from .predictor import Forecast, Pattern
+from .predictor import Pattern, Predictor
 from .wire.connection import Connection
 
-__all__ = ["Job", "Plan"]
+__all__ = ["PendingRequest", "Scheduler"]
 
-EARLY = 64
+MAX_EARLY_REQUESTS = 64
 """Conservative requests to remember: at the start they may come before the direct ones."""
 
 
 @dataclass(eq=False)
-class Job:
+class PendingRequest:
     """A request that waits for its answer.
 
     Attributes:
-        structures: without the padding of a short batch.
-        total: how many results i-PI expects, padding included.
+        connection: where it came from.
+        force_field: what it asks.
+        structures: for which it asks.
     """
 
     connection: Connection
-    field: ForceField
+    force_field: ForceField
     structures: list[Structure]
-    total: int
 
 
 @dataclass(eq=False)
-class Task:
+class Evaluation:
     """One distinct structure, the roles to evaluate it for, and what came of it.
 
     Attributes:
-        keeper: the forecast by which the conservative role was added.
+        model: evaluates it.
+        structure: in eV and Å.
+        roles: still to evaluate.
+        results: known so far.
+        predictor: the one that added the conservative role; ``None`` if it was asked for.
     """
 
     model: ForceModel
     structure: Structure
     roles: set[Role]
     results: Mapping[Role, ForceResult]
-    keeper: Forecast | None = None
+    predictor: Predictor | None = None
 
 
-class Plan:
+class Scheduler:
     """Evaluates requests.
 
     Structures that are equal to the last bit, and name the same model, go through it once for
-    all roles that are asked or foreseen. A wrong forecast costs time, nothing else: an answer is
+    all roles that are asked or predicted. A wrong prediction costs time, nothing else: an answer is
     always for exactly the bytes that were asked.
 
     Args:
-        expected: what is known beforehand of an outer step; ``None`` to learn it.
+        pattern: what is known beforehand of an outer step; ``None`` to learn it.
         corrected: identities of force fields whose conservative forces are served, too: where
-            another model corrects the direct forces, nothing is expected.
-        predict: whether to foresee requests at all.
+            another model corrects the direct forces, nothing is predicted.
+        predict: whether to predict requests at all.
     """
 
     def __init__(
         self,
-        expected: Pattern | None = None,
+        pattern: Pattern | None = None,
         corrected: Container[Hashable] = (),
         *,
         predict: bool = True,
     ) -> None:
         self._predict = predict
-        self._expected, self._corrected = expected, corrected
+        self._pattern, self._corrected = pattern, corrected
         self._counts: Counter[str] = Counter()
-        self._forecasts: dict[Hashable, Forecast] = {}
-        self._early: deque[int] = deque(maxlen=EARLY)
+        self._predictors: dict[Address, Predictor] = {}
+        self._early: deque[int] = deque(maxlen=MAX_EARLY_REQUESTS)
 
     @property
     def evaluations(self) -> dict[str, int]:
@@ -81,94 +102,104 @@ class Plan:
 
     @property
     def predictions(self) -> dict[str, int]:
-        """How forecasts did.
+        """How predictions did.
 
-        ``hits`` were ready when asked for, ``misses`` followed a direct request unforeseen, and
+        ``hits`` were ready when asked for, ``misses`` followed a direct request unpredicted, and
         ``wasted`` were never asked for.
         """
-        wasted = sum(forecast.wasted for forecast in self._forecasts.values())
+        wasted = sum(predictor.wasted for predictor in self._predictors.values())
         return {"hits": self._counts["hits"], "misses": self._counts["misses"], "wasted": wasted}
 
     def evaluate(
-        self, jobs: Sequence[Job]
-    ) -> Iterator[tuple[Job, list[Mapping[Role, ForceResult]]]]:
-        """Yield each job as soon as it is done, with the results of its structures by role.
+        self, requests: Sequence[PendingRequest]
+    ) -> Iterator[tuple[PendingRequest, list[Mapping[Role, ForceResult]]]]:
+        """Yield each request as soon as it is done, with the results of its structures by role.
 
         Direct forces come before the conservative ones of the same pass: i-PI goes on with them
         while those are made.
-        """
-        tasks: dict[Hashable, Task] = {}
-        waiting = [(job, self._tasks(job, tasks)) for job in jobs]
-        for _ in self._compute(tasks):
-            asked, waiting = waiting, []
-            for job, own in asked:
-                if all([job.field.roles <= task.results.keys() for task in own]):
-                    yield job, [task.results for task in own]
-                else:
-                    waiting.append((job, own))
 
-    def _tasks(self, job: Job, tasks: dict[Hashable, Task]) -> list[Task]:
-        """The tasks of a job, shared with others where structures are equal."""
+        Raises:
+            ModelError: if a model cannot do it.
+        """
+        evaluations: dict[Hashable, Evaluation] = {}
+        waiting = [(request, self._evaluations(request, evaluations)) for request in requests]
+        for _ in self._compute(evaluations):
+            asked, waiting = waiting, []
+            for request, own in asked:
+                roles = request.force_field.roles
+                if all([roles <= evaluation.results.keys() for evaluation in own]):
+                    yield request, [evaluation.results for evaluation in own]
+                else:
+                    waiting.append((request, own))
+
+    def _evaluations(
+        self, request: PendingRequest, evaluations: dict[Hashable, Evaluation]
+    ) -> list[Evaluation]:
+        """The evaluations of a request, shared with others where structures are equal."""
         own = []
-        field = job.field
-        for structure in job.structures:
-            key = field.identity, structure.key
-            task = tasks.get(key)
-            if task is None:
-                task = tasks[key] = Task(field.model, structure, set(), {})
-            task.roles |= field.roles
-            self._foresee(task, key, job)
-            own.append(task)
+        force_field = request.force_field
+        for structure in request.structures:
+            key = force_field.identity, structure.key
+            evaluation = evaluations.get(key)
+            if evaluation is None:
+                evaluation = Evaluation(force_field.model, structure, set(), {})
+                evaluations[key] = evaluation
+            evaluation.roles |= force_field.roles
+            if self._predict:
+                self._use_predictions(evaluation, key, request)
+            own.append(evaluation)
         return own
 
-    def _foresee(self, task: Task, key: Hashable, job: Job) -> None:
-        """Add the conservative role where it is expected, and use what was kept from before."""
-        if not self._predict:
-            return
-        if job.field.role is Role.DIRECT:
-            if Role.CONSERVATIVE in task.model.capabilities.roles:
-                forecast = self._forecast(job)
-                if forecast.direct(key):
-                    task.roles.add(Role.CONSERVATIVE)
-                    task.keeper = forecast
+    def _use_predictions(
+        self, evaluation: Evaluation, key: Hashable, request: PendingRequest
+    ) -> None:
+        """Add the conservative role where it is predicted, and use what was kept from before."""
+        if request.force_field.role is Role.DIRECT:
+            if Role.CONSERVATIVE in evaluation.model.capabilities.roles:
+                predictor = self._predictor(request)
+                if predictor.observe_direct(key):
+                    evaluation.roles.add(Role.CONSERVATIVE)
+                    evaluation.predictor = predictor
                 if hash(key) in self._early:
-                    forecast.conservative(key)
+                    predictor.observe_conservative(key)
             return
         followed = False
-        for forecast in self._forecasts.values():
-            followed |= forecast.conservative(key)
-            kept = forecast.take(key)
+        for predictor in self._predictors.values():
+            followed |= predictor.observe_conservative(key)
+            kept = predictor.take(key)
             if kept is not None:
-                task.results = kept
-                task.roles -= kept.keys()
+                evaluation.results = kept
+                evaluation.roles -= kept.keys()
                 self._counts["hits"] += 1
                 return
         self._counts["misses"] += followed
         if not followed:
             self._early.append(hash(key))
 
-    def _forecast(self, job: Job) -> Forecast:
-        """The forecast of the force field a job is for."""
-        address = job.connection.address
-        if address not in self._forecasts:
-            given = self._expected if job.field.identity in self._corrected else None
-            self._forecasts[address] = Forecast(given)
-        return self._forecasts[address]
+    def _predictor(self, request: PendingRequest) -> Predictor:
+        """The predictor of the force field that a request is for."""
+        address = request.connection.address
+        if address not in self._predictors:
+            known = request.force_field.identity in self._corrected
+            self._predictors[address] = Predictor(self._pattern if known else None)
+        return self._predictors[address]
 
-    def _compute(self, tasks: Mapping[Hashable, Task]) -> Iterator[None]:
-        """Evaluate tasks of the same model and roles together; yield whenever more is known."""
+    def _compute(self, evaluations: Mapping[Hashable, Evaluation]) -> Iterator[None]:
+        """Evaluate together what has the same model and roles; yield whenever more is known."""
         yield  # some may be known already
-        groups: defaultdict[tuple[ForceModel, frozenset[Role]], list[Task]] = defaultdict(list)
-        for task in tasks.values():
-            if task.roles:
-                groups[task.model, frozenset(task.roles)].append(task)
+        groups: defaultdict[tuple[ForceModel, frozenset[Role]], list[Evaluation]]
+        groups = defaultdict(list)
+        for evaluation in evaluations.values():
+            if evaluation.roles:
+                groups[evaluation.model, frozenset(evaluation.roles)].append(evaluation)
         # i-PI waits for all direct forces, so that passes without gradients come first
         for (model, roles), members in sorted(groups.items(), key=lambda group: len(group[0][1])):
             self._counts["both" if len(roles) > 1 else str(*roles)] += len(members)
-            for results in model.evaluate_in_parts([task.structure for task in members], roles):
-                for task, result in zip(members, results, strict=True):
-                    task.results = {**task.results, **result}
+            structures = [evaluation.structure for evaluation in members]
+            for results in model.evaluate_in_parts(structures, roles):
+                for evaluation, result in zip(members, results, strict=True):
+                    evaluation.results = {**evaluation.results, **result}
                 yield
-        for key, task in tasks.items():
-            if task.keeper is not None:
-                task.keeper.keep(key, task.results)
+        for key, evaluation in evaluations.items():
+            if evaluation.predictor is not None:
+                evaluation.predictor.keep(key, evaluation.results)

@@ -19,17 +19,17 @@ from ..ipi.sockets import Socket, parse_parameters
 from .force_field import ForceField
 from .guards.guard import Guard
 from .journal import Journal
-from .predictor import regular
-from .scheduler import Job, Plan
+from .predictor import mts_pattern
+from .scheduler import PendingRequest, Scheduler
 from .wire.connection import Connection
-from .wire.protocol import Init, Request, unpadded
+from .wire.messages import Init
 from .wire.reader import Reader
 
 __all__ = ["ServeOptions", "Server"]
 
 log = logging.getLogger("halfkick")
 
-MANY = 64  # replicas, where i-PI's input does not say how many there are
+ASSUMED_REPLICAS = 64  # where i-PI's input does not say how many there are
 
 
 @dataclass(frozen=True)
@@ -72,20 +72,21 @@ class Server:
     ) -> None:
         self.options = options
         source = options.source
-        replicas = source.replicas if source.sockets else MANY
+        known = bool(source.sockets)
+        replicas = source.replicas if known else ASSUMED_REPLICAS
         self.guard = Guard(3 * replicas * len(sockets))
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
         self._models: dict[str, ForceModel] = {}
-        self._fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
+        self._force_fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
         self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
         for socket in sockets:
             if socket.parameters is not None:
                 self._force_field(socket.parameters)
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
-        pattern = regular(source.inner_steps, source.replicas) if source.sockets else None
-        self.plan = Plan(pattern, served)
+        pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
+        self.scheduler = Scheduler(pattern, served)
         self._reader = Reader(
             [
                 Connection(socket.address, f"{socket.address}, connection {index}")
@@ -105,48 +106,44 @@ class Server:
         """
         self._reader.start()
         try:
-            while (jobs := self._next_jobs()) is not None:
-                self._answer(jobs)
+            while (requests := self._next_requests()) is not None:
+                self._answer(requests)
         finally:
             self._reader.stop()
             self._write_report()
 
-    def _next_jobs(self) -> list[Job] | None:
+    def _next_requests(self) -> list[PendingRequest] | None:
         """Wait for requests and take all that have arrived; None at the end."""
-        jobs: list[Job] = []
+        requests: list[PendingRequest] = []
         while True:
             try:
-                item = self._reader.next_at_once() if jobs else self._reader.next()
+                item = self._reader.next_at_once() if requests else self._reader.next()
             except Empty:
-                return jobs
+                return requests
             if item is None:
-                return jobs or None
+                return requests or None
             if isinstance(item, Exception):
                 raise item
             connection, event = item
             if isinstance(event, Init):
-                self._fields[connection] = self._asked_for(parse_parameters(event.parameters))
+                parameters = parse_parameters(event.parameters)
+                self._force_fields[connection] = self._asked_for(parameters)
                 self.guard.begin()
             else:
-                jobs.append(self._job(connection, event))
+                force_field = self._force_fields[connection]
+                structures = force_field.decode(event, connection.slot)
+                requests.append(PendingRequest(connection, force_field, structures))
 
-    def _job(self, connection: Connection, request: Request) -> Job:
-        field = self._fields[connection]
-        count = unpadded(request.cells, request.positions)
-        structures = field.structures(
-            request.cells[:count], request.positions[:count], connection.slot
-        )
-        return Job(connection, field, structures, len(request.positions))
-
-    def _answer(self, jobs: list[Job]) -> None:
+    def _answer(self, requests: list[PendingRequest]) -> None:
         begin = time.perf_counter()
-        for job, results in self.plan.evaluate(jobs):
-            numbers = job.field.collect(results)
-            self.guard.check(job.field, job.structures, numbers)
-            job.connection.answer(*job.field.reply(numbers, job.total))
+        for request, results in self.scheduler.evaluate(requests):
+            force_field = request.force_field
+            served = force_field.collect(results)
+            self.guard.check(force_field, request.structures, served)
+            request.connection.answer(force_field.encode(served))
         if self._journal is not None:
             self._journal.worked(time.perf_counter() - begin)
-            corrections = sum(job.field.role is Role.CONSERVATIVE for job in jobs)
+            corrections = sum(r.force_field.role is Role.CONSERVATIVE for r in requests)
             if self._journal.is_due(corrections):
                 gaps = [pair.now() for pair in self.guard.gaps.pairs.values()]
                 self._journal.write(self._counts() | {"gaps": gaps})
@@ -183,7 +180,10 @@ class Server:
         return self._models[spec]
 
     def _counts(self) -> dict[str, Any]:
-        return {"evaluations": self.plan.evaluations, "predictions": self.plan.predictions}
+        return {
+            "evaluations": self.scheduler.evaluations,
+            "predictions": self.scheduler.predictions,
+        }
 
     def _write_report(self) -> None:
         if self.options.report is not None:

@@ -1,4 +1,4 @@
-"""i-PI's atomic units <-> eV and Å; used at the wire and nowhere else.
+"""i-PI's atomic units <-> eV and Å; of the driver, the force field alone converts.
 
 The numbers of i-PI 3.3's own table, so that both sides agree to the last bit (a test compares). To
 ask the table takes half a second, since it comes with all of i-PI.

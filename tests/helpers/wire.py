@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from halfkick.driver.server.wire.answer import Answer
 from halfkick.driver.server.wire.protocol import (
     Event,
     Exit,
@@ -14,6 +15,7 @@ from halfkick.driver.server.wire.protocol import (
     Protocol,
     Request,
     Segments,
+    SharedRequest,
     State,
 )
 
@@ -73,9 +75,9 @@ def request(*which, n_atoms=2):
 def numbers(*which):
     """Energies, forces and virials as a driver gives them, and as they are on the wire."""
     chosen = list(which)
-    given = ENERGIES[chosen], FORCES[chosen], VIRIALS[chosen]
-    energies, forces, virials = given
-    return given, doubles(energies) + integer(2) + doubles(forces) + doubles(virials)
+    energies, forces, virials = ENERGIES[chosen], FORCES[chosen], VIRIALS[chosen]
+    wire = doubles(energies) + integer(2) + doubles(forces) + doubles(virials)
+    return Answer(energies, forces, virials), wire
 
 
 def computing(n_structures=1, *, shm=False):
@@ -94,8 +96,7 @@ def plain(event):
     """An event in a form that ``==`` compares."""
     if not isinstance(event, Request):
         return event
-    arrays = event.cells, event.positions
-    return event.n_atoms, *(None if a is None else (a.shape, a.tobytes()) for a in arrays)
+    return event.n_atoms, *((a.shape, a.tobytes()) for a in (event.cells, event.positions))
 
 
 @dataclass
@@ -105,7 +106,7 @@ class Turn:
     sent: bytes
     events: list[Event]
     replies: bytes = b""
-    answer: tuple | None = None
+    answer: tuple[Answer | None, list[str] | None] | None = None
     answered: bytes = b""
 
 
@@ -124,7 +125,6 @@ STARTED = [Init(0, WATER, 1)]
 GIVEN_0, WIRE_0 = numbers(0)
 GIVEN_1, WIRE_1 = numbers(1)
 GIVEN_B, WIRE_B = numbers(0, 1, 1)
-NOTHING = (None, None, None)
 READY_0 = FORCEREADY + WIRE_0 + integer(0)
 
 CASES = [
@@ -163,7 +163,7 @@ CASES = [
                 START + single(0) + STATUS + GETFORCE,
                 [*STARTED, request(0)],
                 NEEDINIT + READY + HAVEDATA,
-                GIVEN_0,
+                (GIVEN_0, None),
                 READY_0,
             ),
             Turn(STATUS + EXIT, [Exit()], READY),
@@ -177,14 +177,14 @@ CASES = [
                 START + single(0) + GETFORCE,
                 [*STARTED, request(0)],
                 NEEDINIT + READY,
-                GIVEN_0,
+                (GIVEN_0, None),
                 READY_0,
             ),
             Turn(
                 STATUS + single(1) + GETFORCE,
                 [request(1)],
                 READY,
-                (*GIVEN_1, ['{"dipole": [1, 2, 3]}']),
+                (GIVEN_1, ['{"dipole": [1, 2, 3]}']),
                 FORCEREADY + WIRE_1 + text('{"dipole": [1, 2, 3]}'),
             ),
             Turn(STATUS, [], READY),
@@ -197,7 +197,7 @@ CASES = [
             Turn(
                 init(WATER) + single(0, 1) + GETFORCE,
                 [*STARTED, request(0, n_atoms=1)],
-                answer=([1.5], [[[1, 2, 3]]], np.eye(3)[None]),
+                answer=(Answer([1.5], [[[1, 2, 3]]], np.eye(3)[None]), None),
                 answered=FORCEREADY
                 + doubles([1.5])
                 + integer(1)
@@ -205,7 +205,7 @@ CASES = [
                 + doubles(np.eye(3))
                 + integer(0),
             ),
-            Turn(single(0) + GETFORCE, [request(0)], b"", GIVEN_0, READY_0),
+            Turn(single(0) + GETFORCE, [request(0)], b"", (GIVEN_0, None), READY_0),
         ],
         State.READY,
     ),
@@ -216,7 +216,7 @@ CASES = [
                 STATUS + init(WATER + ", batch_size:3") + STATUS + batch(0, 1, 1) + GETFORCE,
                 [Init(0, WATER, 3), request(0, 1, 1)],
                 NEEDINIT + READY,
-                (*GIVEN_B, ["", "é", '{"a": 1}']),
+                (GIVEN_B, ["", "é", '{"a": 1}']),
                 FORCEREADY + WIRE_B + integer(0) + text("é") + text('{"a": 1}'),
             ),
             Turn(STATUS + batch(2, 1, 0) + GETFORCE, [request(2, 1, 0)], READY),
@@ -228,16 +228,16 @@ CASES = [
         [
             Turn(
                 START + shared(NAMES) + STATUS + GETFORCE,
-                [*STARTED, Segments(NAMES), Request(2, None, None)],
+                [*STARTED, Segments(NAMES), SharedRequest(2)],
                 NEEDINIT + READY + HAVEDATA,
-                NOTHING,
+                (None, None),
                 FORCEREADY + integer(0),
             ),
             Turn(
                 STATUS + shared() + GETFORCE,
-                [Request(2, None, None)],
+                [SharedRequest(2)],
                 READY,
-                (*GIVEN_1, ["plain"]),
+                (GIVEN_1, ["plain"]),
                 FORCEREADY + text("plain"),
             ),
         ],
@@ -249,12 +249,12 @@ CASES = [
         [
             Turn(
                 START[:12] + init("  batch_size:3") + shared(NAMES) + GETFORCE,
-                [Init(0, "", 3), Segments(NAMES), Request(2, None, None)],
+                [Init(0, "", 3), Segments(NAMES), SharedRequest(2)],
                 NEEDINIT,
-                (*NOTHING, ["a", "", "c"]),
+                (None, ["a", "", "c"]),
                 FORCEREADY + text("a") + text("") + text("c"),
             ),
-            Turn(shared() + GETFORCE + EXIT, [Request(2, None, None), Exit()]),
+            Turn(shared() + GETFORCE + EXIT, [SharedRequest(2), Exit()]),
         ],
         State.CLOSED,
         shared=True,

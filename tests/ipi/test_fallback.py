@@ -51,7 +51,7 @@ def test_unannounced_requests(tmp_path, case, edit):
     positions, counts = run(tmp_path / "sockets", case, edit)
     expected, _ = run(tmp_path / "inside", replace(case, mode=None, batch=1), edit)
     assert np.abs(positions - expected).max() < 1e-10
-    # many conservative forces were not foreseen, be they evaluated alone or with a direct request
+    # many conservative forces were not predicted, be they evaluated alone or with a direct request
     # that came at the same time: this has tested something
     made = counts["evaluations"]["conservative"] + counts["evaluations"]["both"]
     guessed = counts["predictions"]["hits"] + counts["predictions"]["wasted"]

@@ -9,7 +9,7 @@ from simulation import HALFKICK, Case, start, write
 from toy import Toy, atoms
 
 from halfkick.driver.errors import GuardError
-from halfkick.driver.server.force_field import ForceField
+from halfkick.driver.server.force_field import ForceField, ServedForces
 from halfkick.driver.server.guards.guard import Guard
 from halfkick.driver.server.limits import Limits
 from halfkick.models.base import Role, Structure
@@ -57,11 +57,12 @@ def test_an_ordinary_run_passes(moves):
 def test_a_number_that_is_not_finite_ends_the_run_at_once(field, which, name, value):
     direct = field()
     results = TOY.evaluate([structure()], frozenset({direct.role}))
-    numbers = [array.copy() for array in direct.collect(results)]
-    Guard(1).check(direct, [structure()], numbers)
+    served = direct.collect(results)
+    numbers = [array.copy() for array in (served.energies, served.forces, served.virials)]
+    Guard(1).check(direct, [structure()], ServedForces(*numbers))
     numbers[which].flat[-1] = value
     with pytest.raises(GuardError, match=rf"got NaN or infinity in direct {name} \(request 1 of a"):
-        Guard(1).check(direct, [structure()], numbers)
+        Guard(1).check(direct, [structure()], ServedForces(*numbers))
     assert len(ase.io.read("guard.xyz")) == len(atoms())
 
 

@@ -15,7 +15,7 @@ from toy import Toy, atoms
 
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.server.force_field import ForceField
-from halfkick.driver.server.guards.displacement import Moves
+from halfkick.driver.server.guards.displacement import DisplacementMonitor
 from halfkick.models.base import ForceModel, Structure
 from halfkick.models.card import read_expected_gap
 
@@ -28,10 +28,10 @@ def structure(positions: np.ndarray, slot: object = 0, **changes: object) -> Str
     return replace(Structure(START.numbers, positions, cell, START.pbc, slot), **changes)
 
 
-def ways(remember: int, *structures: Structure) -> list[float]:
-    """The longest way of an atom that each of the structures made, one after the other."""
-    moves = Moves(remember)
-    return [moves.see([s], 1.0)[0] for s in structures]
+def displacements(remember: int, *structures: Structure) -> list[float]:
+    """The largest displacement of an atom in each of the structures, one after the other."""
+    monitor = DisplacementMonitor(remember)
+    return [monitor.update([s], 1.0)[0] for s in structures]
 
 
 def walk(start: np.ndarray, steps: int) -> list[np.ndarray]:
@@ -41,10 +41,10 @@ def walk(start: np.ndarray, steps: int) -> list[np.ndarray]:
 
 def test_a_sane_run_and_one_that_jumps():
     steps = walk(START.positions, 6)
-    assert max(ways(1, *map(structure, steps))) < 0.2
+    assert max(displacements(1, *map(structure, steps))) < 0.2
     steps[3] = steps[3].copy()
     steps[3][7, 1] += 1.2
-    assert ways(1, *map(structure, steps))[3] > 1.0
+    assert displacements(1, *map(structure, steps))[3] > 1.0
 
 
 @pytest.mark.parametrize("pbc", [(True, True, True), (True, True, False), (False, False, False)])
@@ -52,7 +52,7 @@ def test_wrapped_atoms_have_not_moved(pbc):
     steps = walk(START.positions, 6)
     for i, step in enumerate(steps):
         step[i] += START.cell.array[i % 3] - START.cell.array[(i + 1) % 3]
-    assert max(ways(1, *[structure(p, pbc=np.array(pbc)) for p in steps])) < 0.2
+    assert max(displacements(1, *[structure(p, pbc=np.array(pbc)) for p in steps])) < 0.2
 
 
 def test_beads_and_systems_that_change_places():
@@ -64,17 +64,17 @@ def test_beads_and_systems_that_change_places():
         for number in RNG.permutation(6):
             asked.append(structure(beads[number] + 0.05 * step, slot=int(RNG.integers(2))))
         asked += [structure(p + 0.05 * step, slot=0) for p in contracted]
-    assert max(ways(3 * 6, *asked)) < 0.2
-    assert max(ways(6, *asked)) > 1.0  # remembering less would not do
+    assert max(displacements(3 * 6, *asked)) < 0.2
+    assert max(displacements(6, *asked)) > 1.0  # remembering less would not do
     jump = structure(beads[2] + RNG.normal(scale=1.0, size=(27, 3)))
-    assert ways(3 * 6, *asked, jump)[-1] > 1.0
+    assert displacements(3 * 6, *asked, jump)[-1] > 1.0
 
 
 def test_ipi_may_begin_anew():
-    moves = Moves(1)
-    moves.see([structure(START.positions)], 1.0)
-    moves.forget()
-    assert moves.see([structure(START.positions + 2.0)], 1.0) == [0.0]
+    monitor = DisplacementMonitor(1)
+    monitor.update([structure(START.positions)], 1.0)
+    monitor.reset()
+    assert monitor.update([structure(START.positions + 2.0)], 1.0) == [0.0]
 
 
 def field(folder: Path, model: ForceModel, is_dynamics: bool, **limits: str) -> ForceField:

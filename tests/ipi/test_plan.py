@@ -1,4 +1,4 @@
-"""Requests at the same structure are evaluated once, foreseen where they repeat, always right."""
+"""Requests at the same structure are evaluated once, predicted where they repeat, always right."""
 
 from __future__ import annotations
 
@@ -9,21 +9,21 @@ import numpy as np
 import pytest
 from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
 
-from halfkick.driver.server.predictor import Forecast, regular
+from halfkick.driver.server.predictor import Predictor, mts_pattern
 from halfkick.models.base import ForceResult
 
 RESULT = ForceResult(0.0, np.zeros((1, 3)), np.zeros((3, 3)))
 
 
-def play(forecast, directs, conservative, outer_steps):
+def play(predictor, directs, conservative, outer_steps):
     """Direct requests 0…directs-1 an outer step, then conservative ones at some of them."""
-    foreseen = []
+    predicted = []
     for step in range(outer_steps):
-        answers = [forecast.direct((step, i)) for i in range(directs)]
-        foreseen.append([i for i, yes in enumerate(answers) if yes])
+        answers = [predictor.observe_direct((step, i)) for i in range(directs)]
+        predicted.append([i for i, yes in enumerate(answers) if yes])
         for i in conservative:
-            forecast.conservative((step, i))
-    return foreseen
+            predictor.observe_conservative((step, i))
+    return predicted
 
 
 @pytest.mark.parametrize(
@@ -31,52 +31,52 @@ def play(forecast, directs, conservative, outer_steps):
     [(1, [0]), (8, [7]), (32, [28, 29, 30, 31]), (12, [0, 11])],
 )
 def test_two_outer_steps_teach_the_third(directs, conservative):
-    foreseen = play(Forecast(), directs, conservative, 5)
-    assert foreseen == [[], [], conservative, conservative, conservative]
+    predicted = play(Predictor(), directs, conservative, 5)
+    assert predicted == [[], [], conservative, conservative, conservative]
 
 
-@pytest.mark.parametrize("given", [regular(8, 1), regular(8, 4)], ids=["alone", "beads"])
+@pytest.mark.parametrize("given", [mts_pattern(8, 1), mts_pattern(8, 4)], ids=["alone", "beads"])
 def test_a_pattern_that_is_given_holds_from_the_start(given):
     length, last = given
-    forecast = Forecast(given)
+    predictor = Predictor(given)
     for _ in range(2):  # the start, where all beads coincide
-        forecast.direct("start")
-        forecast.conservative("start")
-    assert play(forecast, length, sorted(last), 3) == [sorted(last)] * 3
+        predictor.observe_direct("start")
+        predictor.observe_conservative("start")
+    assert play(predictor, length, sorted(last), 3) == [sorted(last)] * 3
 
 
 @pytest.mark.parametrize("length", [2, 5, 16])
 def test_a_given_pattern_that_is_wrong_gives_way(length):
-    forecast = Forecast(regular(8, 1))
-    foreseen = play(forecast, length, [length - 1], 6)
-    assert foreseen[3:] == [[length - 1]] * 3
-    assert sum(place != length - 1 for step in foreseen for place in step) <= 1
+    predictor = Predictor(mts_pattern(8, 1))
+    predicted = play(predictor, length, [length - 1], 6)
+    assert predicted[3:] == [[length - 1]] * 3
+    assert sum(place != length - 1 for step in predicted for place in step) <= 1
 
 
 def test_a_broken_pattern_is_forgotten():
-    forecast = Forecast()
-    play(forecast, 4, [3], 3)
-    assert play(forecast, 6, [5], 4) == [[3], [], [5], [5]]
+    predictor = Predictor()
+    play(predictor, 4, [3], 3)
+    assert play(predictor, 6, [5], 4) == [[3], [], [5], [5]]
 
 
 def test_without_conservative_requests_nothing_is_foreseen_or_remembered():
-    forecast = Forecast()
-    assert not any(forecast.direct(i) for i in range(100_000))
-    assert len(forecast._places) < 20_000
+    predictor = Predictor()
+    assert not any(predictor.observe_direct(i) for i in range(100_000))
+    assert len(predictor._indices) < 20_000
 
 
 def test_what_is_kept_serves_exactly_its_structure_and_one_outer_step():
-    forecast = Forecast()
-    forecast.direct("a")
-    forecast.keep("a", RESULT)
-    assert forecast.take("b") is None
-    assert forecast.take("a") is RESULT
-    assert forecast.take("a") is None
-    forecast.keep("a", RESULT)
-    forecast.conservative("a")
-    forecast.direct("c")  # the next outer step begins
-    assert forecast.take("a") is None
-    assert forecast.wasted == 1
+    predictor = Predictor()
+    predictor.observe_direct("a")
+    predictor.keep("a", RESULT)
+    assert predictor.take("b") is None
+    assert predictor.take("a") is RESULT
+    assert predictor.take("a") is None
+    predictor.keep("a", RESULT)
+    predictor.observe_conservative("a")
+    predictor.observe_direct("c")  # the next outer step begins
+    assert predictor.take("a") is None
+    assert predictor.wasted == 1
 
 
 def report(folder, case):
@@ -111,7 +111,7 @@ def test_conservative_forces_are_ready_when_asked(tmp_path, case, directs):
     # at the start all beads coincide, so that between one and all of them are evaluated
     for role, requests in (("direct", directs * steps), ("conservative", steps)):
         assert 1 <= evaluations[role] + evaluations["both"] - requests * beads <= beads
-    # foreseen from the first outer step on, as the stride stands in the input
+    # predicted from the first outer step on, as the stride stands in the input
     assert predictions["hits"] == steps * beads
     assert predictions["misses"] <= beads  # at the start
     assert predictions["wasted"] == 0

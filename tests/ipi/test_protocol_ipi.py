@@ -19,7 +19,15 @@ from ipi.interfaces.utils import parse_extra
 from wire import WATER, computing
 
 from halfkick.driver.errors import ProtocolError
-from halfkick.driver.server.wire.protocol import Exit, Init, Protocol, Request, Segments, unpadded
+from halfkick.driver.server.wire.answer import Answer
+from halfkick.driver.server.wire.protocol import (
+    Exit,
+    Init,
+    Protocol,
+    Request,
+    Segments,
+    SharedRequest,
+)
 
 N_ATOMS = 5
 
@@ -58,7 +66,7 @@ class Client(threading.Thread):
                     self.events.append(event)
                     if isinstance(event, Segments):
                         self.segments = {k: SharedMemory(name) for k, name in event.names.items()}
-                    if isinstance(event, Request):
+                    if isinstance(event, Request | SharedRequest):
                         self.answer(event)
                 if reply := self.protocol.outgoing():
                     self.sock.sendall(reply)
@@ -71,15 +79,16 @@ class Client(threading.Thread):
 
     def answer(self, request):
         batch, n = self.protocol.batch_size, request.n_atoms
-        if not self.segments:
-            self.protocol.answer(*evaluate(request.cells, request.positions))
+        if isinstance(request, Request):
+            *numbers, extras = evaluate(request.cells, request.positions)
+            self.protocol.answer(Answer(*numbers), extras)
             return
         *numbers, extras = evaluate(
             self.view("h", batch, 3, 3).copy(), self.view("pos", batch, n, 3).copy()
         )
         for kind, values in zip(("pot", "force", "vir"), numbers, strict=True):
             self.view(kind, *values.shape)[...] = values
-        self.protocol.answer(None, None, None, extras)
+        self.protocol.answer(None, extras)
 
 
 @contextmanager
@@ -151,17 +160,17 @@ def test_ipi_gets_what_was_computed(dispatch, batch_size, shared, active):
         np.testing.assert_array_equal(virial, right[2])
         assert extras == right[3]
     assert client.events[0] == Init(0, WATER, batch_size)
-    asked = [event for event in client.events if isinstance(event, Request)]
+    asked = [event for event in client.events if isinstance(event, Request | SharedRequest)]
     assert len(asked) == math.ceil(len(reqs) / batch_size)
     if not shared and batch_size == 3:
-        assert [unpadded(event.cells, event.positions) for event in asked] == [3, 3, 1]
+        assert [len(event.without_padding().positions) for event in asked] == [3, 3, 1]
 
 
 def reply(*atoms):
     """The bytes of an answer for each number of atoms, by a protocol that was asked for it."""
     protocol, _ = computing()
-    protocol._request = Request(*atoms, None, None)
-    protocol.answer([0.0], np.zeros((1, *atoms, 3)), np.zeros((1, 3, 3)))
+    protocol._request = SharedRequest(*atoms)
+    protocol.answer(Answer(np.zeros(1), np.zeros((1, *atoms, 3)), np.zeros((1, 3, 3))))
     return protocol.outgoing()
 
 
@@ -199,7 +208,7 @@ def test_extras_are_refused_exactly_when_ipi_would_raise(extra):
     except (TypeError, ValueError):
         accepted = False
     protocol, _ = computing()
-    answer = [0.0], np.zeros((1, 2, 3)), np.zeros((1, 3, 3)), [extra]
+    answer = Answer(np.zeros(1), np.zeros((1, 2, 3)), np.zeros((1, 3, 3))), [extra]
     if accepted:
         protocol.answer(*answer)
         assert protocol.outgoing().endswith(extra.encode())

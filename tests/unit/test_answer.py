@@ -20,7 +20,9 @@ from wire import (
 )
 
 from halfkick.driver.errors import ProtocolError
-from halfkick.driver.server.wire.protocol import State, unpadded
+from halfkick.driver.server.wire.answer import Answer
+from halfkick.driver.server.wire.messages import Request
+from halfkick.driver.server.wire.protocol import State
 
 ONES = np.ones(2), np.ones((2, 2, 3)), np.ones((2, 3, 3)), ["", '{"raw_data": 1}']
 
@@ -59,42 +61,42 @@ def with_one(place, value):
 def test_refused_answer_queues_nothing(wrong, message, shm):
     protocol, _ = computing(2, shm=shm)
     with pytest.raises(ProtocolError, match=f"{message}.*"):
-        protocol.answer(*wrong)
+        protocol.answer(Answer(*wrong[:3]), wrong[3])
     assert protocol.state is State.COMPUTING
     assert protocol.outgoing() == b""
-    protocol.answer(*ONES)
+    protocol.answer(Answer(*ONES[:3]), ONES[3])
     assert protocol.outgoing().startswith(FORCEREADY)
 
 
 def test_numbers_are_left_out_only_with_shared_memory():
     protocol, _ = computing(2)
-    with pytest.raises(ProtocolError, match=r"energies of shape \(2,\)"):
-        protocol.answer(None, None, None)
+    with pytest.raises(ProtocolError, match="expected numbers for FORCEREADY"):
+        protocol.answer(None)
     assert protocol.outgoing() == b""
     protocol, _ = computing(2, shm=True)
-    protocol.answer(None, None, None)
+    protocol.answer(None)
     assert protocol.outgoing() == FORCEREADY + integer(0) * 2
 
 
 def test_answer_only_when_owed():
     protocol, _ = computing()
-    protocol.answer(*GIVEN_0)
+    protocol.answer(GIVEN_0)
     with pytest.raises(ProtocolError, match="state COMPUTING to send FORCEREADY, got state READY"):
-        protocol.answer(*GIVEN_0)
+        protocol.answer(GIVEN_0)
     assert protocol.outgoing() == READY_0
     protocol.receive(single(0))
     with pytest.raises(ProtocolError, match="got state POSITIONS"):
-        protocol.answer(*GIVEN_0)
+        protocol.answer(GIVEN_0)
     protocol.receive(GETFORCE + EXIT)
     with pytest.raises(ProtocolError, match="got state CLOSED"):
-        protocol.answer(*GIVEN_0)
+        protocol.answer(GIVEN_0)
 
 
 def test_numbers_may_have_any_layout():
     protocol, _ = computing(3)
-    energies, forces, virials = GIVEN_B
+    energies, forces, virials = GIVEN_B.energies, GIVEN_B.forces, GIVEN_B.virials
     transposed = np.asfortranarray(forces)
-    protocol.answer(list(energies), transposed, np.asfortranarray(virials))
+    protocol.answer(Answer(list(energies), transposed, np.asfortranarray(virials)))
     assert protocol.outgoing() == FORCEREADY + WIRE_B + integer(0) * 3
 
 
@@ -111,6 +113,15 @@ def test_numbers_may_have_any_layout():
 )
 def test_unpadded(which, expected):
     assert unpadded(H[list(which)], POSITIONS[list(which)]) == expected
+
+
+def unpadded(cells, positions):
+    """How many structures are left without padding, which are the first."""
+    kept = Request(positions.shape[1], cells, positions).without_padding()
+    assert kept.cells.tobytes() == cells[: len(kept.cells)].tobytes()
+    assert kept.positions.tobytes() == positions[: len(kept.positions)].tobytes()
+    assert len(kept.cells) == len(kept.positions)
+    return len(kept.positions)
 
 
 def test_unpadded_compares_cells_positions_and_bits():

@@ -15,6 +15,7 @@ from halfkick.driver.ipi.sockets import parse_parameters, served_sockets
 from halfkick.driver.ipi.transport import TRANSPORTS, Address
 from halfkick.driver.server.force_field import ForceField, read_template
 from halfkick.driver.server.units import BOHR, HARTREE
+from halfkick.driver.server.wire.messages import Request
 from halfkick.models.base import Role
 from halfkick.models.errors import ModelError
 
@@ -114,18 +115,18 @@ def test_units_and_cell_vectors(tmp_path, monkeypatch):
     field = ForceField(PARAMETERS, lambda spec: model, needs_virial=True)
     wire_cell = start.cell.array.T[None] / BOHR  # vectors in columns
     wire_positions = start.positions[None] / BOHR
-    (structure,) = field.structures(wire_cell, wire_positions, slot="s")
+    (structure,) = field.decode(Request(27, wire_cell, wire_positions), "s")
     assert np.allclose(structure.cell, start.cell.array, rtol=0, atol=1e-12)
     assert np.allclose(structure.positions, start.positions, rtol=0, atol=1e-12)
     assert not np.allclose(structure.cell, start.cell.array.T)  # the twin: rows and columns differ
     (results,) = model.evaluate([structure], frozenset({Role.DIRECT}))
     result = results[Role.DIRECT]
-    energies, forces, virials = field.reply(field.collect([results]), total=3)
-    assert forces.shape == (3, 27, 3)
-    assert np.allclose(forces.sum(axis=1), 0.0, atol=1e-12)
+    answer = field.encode(field.collect([results]))
+    assert answer.forces.shape == (1, 27, 3)
+    assert np.allclose(answer.forces.sum(axis=1), 0.0, atol=1e-12)
     assert np.abs(result.forces.sum(axis=0)).max() > 1e-4  # the mean was there, and is removed
-    assert np.allclose(virials[2] * HARTREE, result.virial)
-    assert not energies.any()
+    assert np.allclose(answer.virials[0] * HARTREE, result.virial)
+    assert not answer.energies.any()
 
 
 def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
@@ -136,11 +137,12 @@ def test_the_last_structure_fills_what_ipi_pads(tmp_path, monkeypatch):
     field = ForceField(parameters, lambda spec: model, needs_virial=True)
     cells = np.repeat(atoms().cell.array.T[None] / BOHR, 2, axis=0)
     positions = np.stack([atoms().positions, 1.01 * atoms().positions]) / BOHR
-    structures = field.structures(cells, positions, "s")
-    numbers = field.collect(model.evaluate(structures, frozenset({Role.CONSERVATIVE})))
-    for reply, padded in zip(field.reply(numbers, 2), field.reply(numbers, 4), strict=True):
-        assert np.array_equal(padded, reply[[0, 1, 1, 1]])
-        assert not np.allclose(reply[0], reply[1])
+    structures = field.decode(Request(27, cells, positions), "s")
+    answer = field.encode(field.collect(model.evaluate(structures, frozenset(field.roles))))
+    for name in ("energies", "forces", "virials"):
+        own, padded = getattr(answer, name), getattr(answer.padded(2), name)
+        assert np.array_equal(padded, own[[0, 1, 1, 1]])
+        assert not np.allclose(own[0], own[1])
 
 
 def test_the_mean_force_can_stay(tmp_path, monkeypatch):
@@ -148,11 +150,10 @@ def test_the_mean_force_can_stay(tmp_path, monkeypatch):
     ase.io.write("init.xyz", atoms())
     model = Toy()
     field = ForceField(PARAMETERS | {"mean_force": "keep"}, lambda spec: model, False)
-    structure = field.structures(
-        atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
-    )
+    cells, positions = atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR
+    structure = field.decode(Request(27, cells, positions), "s")
     (results,) = model.evaluate(structure, frozenset({Role.DIRECT}))
-    forces = field.reply(field.collect([results]), 1)[1][0] * HARTREE / BOHR
+    forces = field.encode(field.collect([results])).forces[0] * HARTREE / BOHR
     assert np.allclose(forces, results[Role.DIRECT].forces)
 
 
@@ -163,14 +164,13 @@ def test_direct_forces_with_the_energy_of_the_model(tmp_path, monkeypatch):
     plain = ForceField(PARAMETERS, lambda spec: model, False)
     field = ForceField(PARAMETERS | {"energy": "model"}, lambda spec: model, False)
     assert plain.roles == {Role.DIRECT}
-    structure = field.structures(
-        atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR, "s"
-    )
+    cells, positions = atoms().cell.array.T[None] / BOHR, atoms().positions[None] / BOHR
+    structure = field.decode(Request(27, cells, positions), "s")
     (results,) = model.evaluate(structure, field.roles)
-    energies, forces, _ = field.reply(field.collect([results]), 1)
-    assert np.isclose(energies[0] * HARTREE, results[Role.CONSERVATIVE].energy)
-    assert np.array_equal(forces, plain.reply(plain.collect([results]), 1)[1])
-    assert plain.reply(plain.collect([results]), 1)[0] == 0.0
+    answer = field.encode(field.collect([results]))
+    assert np.isclose(answer.energies[0] * HARTREE, results[Role.CONSERVATIVE].energy)
+    assert np.array_equal(answer.forces, plain.encode(plain.collect([results])).forces)
+    assert plain.encode(plain.collect([results])).energies == 0.0
 
 
 @pytest.mark.parametrize(
@@ -210,4 +210,4 @@ def test_structures_that_cannot_be(tmp_path, monkeypatch, n_atoms, value):
     ase.io.write("init.xyz", atoms())
     field = ForceField(PARAMETERS, lambda spec: Toy(), needs_virial=False)
     with pytest.raises(InputError, match=r"expected 27 atoms|expected finite positions"):
-        field.structures(np.eye(3)[None], np.full((1, n_atoms, 3), value), "s")
+        field.decode(Request(n_atoms, np.eye(3)[None], np.full((1, n_atoms, 3), value)), "s")

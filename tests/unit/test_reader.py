@@ -1,13 +1,27 @@
-"""Connections are read whether or not anybody waits, and the end is said as often as asked for."""
+"""Connections are read whether or not anybody waits, padding is theirs, the end is said again."""
 
 from __future__ import annotations
 
 import socket
 
 import pytest
-from wire import EXIT, NEEDINIT, READY, STATUS, init
+from wire import (
+    EXIT,
+    FORCEREADY,
+    GETFORCE,
+    NEEDINIT,
+    READY,
+    STATUS,
+    batch,
+    init,
+    integer,
+    numbers,
+    plain,
+    request,
+)
 
-from halfkick.driver.ipi.input import Address
+from halfkick.driver.errors import ProtocolError
+from halfkick.driver.ipi.transport import Address
 from halfkick.driver.server.wire.connection import Connection
 from halfkick.driver.server.wire.messages import Init
 from halfkick.driver.server.wire.reader import Reader
@@ -63,3 +77,48 @@ def test_the_end_is_said_again(reading):
     reader = reading()
     assert reader.next() is None
     assert reader.next() is None
+
+
+@pytest.fixture
+def connected(ipi):
+    """A connection that knows its parameters, and i-PI's end of it."""
+    connection = Connection(Address("unix", ipi.getsockname(), prefix=""), "one")
+    assert connection.connect()
+    peer, _ = ipi.accept()
+    with peer:
+        peer.settimeout(PATIENCE)
+        peer.sendall(init("  batch_size:3"))
+        (event,) = connection.receive()
+        assert event.batch_size == 3
+        yield connection, peer
+    connection.close()
+
+
+def ask(connection, peer, *which):
+    """Send a batch and receive it."""
+    peer.sendall(batch(*which) + GETFORCE)
+    (event,) = connection.receive()
+    assert plain(event) == plain(request(*dict.fromkeys(which)))
+
+
+def test_padding_ends_and_begins_in_the_connection(connected):
+    connection, peer = connected
+    for which in ((0, 1, 1), (2, 2, 2), (0, 1, 2)):
+        ask(connection, peer, *which)
+        given, _ = numbers(*dict.fromkeys(which))
+        connection.answer(given)
+        _, wire = numbers(*which)
+        answered = FORCEREADY + wire + integer(0) * 3
+        assert peer.recv(len(answered), socket.MSG_WAITALL) == answered
+
+
+@pytest.mark.parametrize("rows", [(0,), (0, 1, 2)])
+def test_padding_hides_no_wrong_answer(connected, rows):
+    """Two structures were asked for, and one more is padding."""
+    connection, peer = connected
+    ask(connection, peer, 0, 1, 1)
+    with pytest.raises(ProtocolError, match=r"expected energies of shape \(3,\)"):
+        connection.answer(numbers(*rows)[0])
+    peer.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        peer.recv(1)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ....models.base import Structure
-from .norm import bound, longest
+from ..limits import max_norm, max_norm_bound
 
-__all__ = ["Moves"]
+__all__ = ["DisplacementMonitor"]
 
 
-class Moves:
+class DisplacementMonitor:
     """Remembers the last requests for the same atoms, of whatever force field.
 
     i-PI does not say which bead or system it asks for, and beads go from one connection to another:
@@ -30,49 +30,64 @@ class Moves:
         self._remember = remember
         self._last: dict[Hashable, NDArray[np.float64]] = {}
         self._recent: defaultdict[bytes, deque[NDArray[np.float64]]]
-        self.forget()
+        self.reset()
 
-    def forget(self) -> None:
+    def reset(self) -> None:
         """Begin anew, as when i-PI does."""
         self._last.clear()
         self._recent = defaultdict(lambda: deque(maxlen=self._remember))
 
-    def see(self, structures: Sequence[Structure], limit: float) -> list[float]:
-        """The longest way of an atom in each structure, Å; a bound if below limit."""
+    def update(self, structures: Sequence[Structure], limit: float) -> list[float]:
+        """Remember structures, and compare them with those before.
+
+        Args:
+            structures: B of the same atoms.
+            limit: in Å; displacements below it need not be exact.
+
+        Returns:
+            For each structure the largest displacement of an atom, Å; a bound if below ``limit``.
+        """
         recent = self._recent[structures[0].numbers.tobytes()]
-        places = tuple([structure.slot for structure in structures])
-        now = np.array([structure.positions for structure in structures])
-        before = self._last.get(places)
-        ways = [0.0] * len(structures)
+        slots = tuple([structure.slot for structure in structures])
+        positions = np.array([structure.positions for structure in structures])
+        before = self._last.get(slots)
+        displacements = [0.0] * len(structures)
         if len(recent) == self._remember:
-            near = before is not None and before.shape == now.shape
-            way = bound(now - before) if near else np.inf
-            ways = [way] * len(structures)
-            if not way <= limit:
-                ways = [self._way(structure, recent, limit) for structure in structures]
-        self._last[places] = now
-        recent.extend(now)
-        return ways
+            comparable = before is not None and before.shape == positions.shape
+            bound = max_norm_bound(positions - before) if comparable else np.inf
+            displacements = [bound] * len(structures)
+            if not bound <= limit:
+                displacements = [self._smallest(s, recent, limit) for s in structures]
+        self._last[slots] = positions
+        recent.extend(positions)
+        return displacements
 
-    def _way(self, structure: Structure, recent: deque[NDArray[np.float64]], limit: float) -> float:
-        """To the nearest structure."""
-        nearest = np.inf
+    def _smallest(
+        self, structure: Structure, recent: deque[NDArray[np.float64]], limit: float
+    ) -> float:
+        """The displacement from the nearest of the recent positions, each of shape (N, 3), Å."""
+        smallest = np.inf
         for before in reversed(recent):
-            nearest = min(nearest, way_from(structure, before, limit))
-            if nearest <= limit:
+            smallest = min(smallest, displacement(structure, before, limit))
+            if smallest <= limit:
                 break
-        return nearest
+        return smallest
 
 
-def way_from(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
-    """The longest displacement of an atom; if it may have been wrapped, to the nearest image.
+def displacement(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
+    """The largest displacement of an atom, Å; if it may have been wrapped, to the nearest image.
 
     i-PI has a cell and wraps into it whether or not the template is periodic.
+
+    Args:
+        structure: where atoms are.
+        before: where they were, shape (N, 3), Å.
+        limit: in Å; displacements below it need not be exact.
     """
-    move = structure.positions - before
-    way = bound(move)
-    if way <= limit:
-        return way
+    moved = structure.positions - before
+    bound = max_norm_bound(moved)
+    if bound <= limit:
+        return bound
     if np.linalg.det(structure.cell) != 0.0:
-        move -= np.round(move @ np.linalg.inv(structure.cell)) @ structure.cell
-    return longest(move)
+        moved -= np.round(moved @ np.linalg.inv(structure.cell)) @ structure.cell
+    return max_norm(moved)

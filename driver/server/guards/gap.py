@@ -22,21 +22,21 @@ from numpy.typing import NDArray
 
 from ....models.base import Role, Structure, without_mean_force
 from ..force_field import ForceField
-from .norm import longest
+from ..limits import max_norm
 
-__all__ = ["Gaps"]
+__all__ = ["GapMonitor"]
 
 log = logging.getLogger("halfkick")
 
-FAR = 3.0
+GAP_WARNING_FACTOR = 3.0
 """Times the gap of the card."""
 
-MEMORY = 8
+GAP_AVERAGE_LENGTH = 8
 """Structures over which the gap is averaged before it is compared with the card."""
 
 
 @dataclass(eq=False)
-class Pair:
+class ForceFieldPair:
     """A fast and a slow force field and the gap between them.
 
     Attributes:
@@ -60,7 +60,7 @@ class Pair:
         squares = (gap**2).mean(axis=1)
         square = float(squares.mean())
         self.count += 1
-        weight = 1.0 / min(self.count, MEMORY)
+        weight = 1.0 / min(self.count, GAP_AVERAGE_LENGTH)
         self.total += square
         self.recent += weight * (square - self.recent)
         for number in np.unique(numbers).tolist():
@@ -68,7 +68,11 @@ class Pair:
             now = float(squares[numbers == number].mean())
             self.species[number] = before + weight * (now - before)
         expected = self.fast.expected_gap
-        if expected is None or self.warned or self.recent <= (FAR * expected.rmse) ** 2:
+        if (
+            expected is None
+            or self.warned
+            or self.recent <= (GAP_WARNING_FACTOR * expected.rmse) ** 2
+        ):
             return
         self.warned = True
         rmse = np.sqrt(self.recent)
@@ -102,7 +106,7 @@ class Pair:
         }
 
 
-class Gaps:
+class GapMonitor:
     """Compares each conservative request with what other force fields gave for its structure.
 
     Of each place in a batch or connection the last structure is remembered; what comes first from
@@ -110,13 +114,16 @@ class Gaps:
     """
 
     def __init__(self) -> None:
-        self.pairs: dict[tuple[ForceField, ForceField], Pair] = {}
+        self.pairs: dict[tuple[ForceField, ForceField], ForceFieldPair] = {}
         self._last: dict[Hashable, Hashable] = {}
         self._forces: defaultdict[Hashable, dict[ForceField, NDArray[np.float64]]]
         self._forces = defaultdict(dict)
 
-    def see(
-        self, field: ForceField, structures: Sequence[Structure], forces: NDArray[np.float64]
+    def update(
+        self,
+        force_field: ForceField,
+        structures: Sequence[Structure],
+        forces: NDArray[np.float64],
     ) -> tuple[list[float], float]:
         """Take note of forces (B, N, 3) that were asked for, and compare them.
 
@@ -124,31 +131,36 @@ class Gaps:
             The largest gap on an atom of each structure, eV/Å, NaN if there is nothing to compare;
             and the smallest ``max_gap`` of the force fields compared.
         """
-        largest, limit = [nan] * len(structures), field.limits.max_gap
+        largest, limit = [nan] * len(structures), force_field.limits.max_gap
         for place, (structure, own) in enumerate(zip(structures, forces, strict=True)):
             key = structure.key
             # at the start either may come first
-            comes_second = field.role is Role.CONSERVATIVE and structure.slot in self._last
+            comes_second = force_field.role is Role.CONSERVATIVE and structure.slot in self._last
             others = self._forces.get(key, {}) if comes_second else {}
             for fast, before in others.items():
-                if fast is not field:
+                if fast is not force_field:
                     gap = without_mean_force(own - before)
-                    size = longest(gap)
+                    size = max_norm(gap)
                     largest[place] = size if isnan(largest[place]) else max(size, largest[place])
                     limit = min(limit, fast.limits.max_gap)
-                    pair = self.pairs.setdefault((fast, field), Pair(fast, field))
+                    pair = ForceFieldPair(fast, force_field)
+                    pair = self.pairs.setdefault((fast, force_field), pair)
                     pair.add(gap, structure.numbers)
-            self._remember(field, structure.slot, key, own)
+            self._remember(force_field, structure.slot, key, own)
         return largest, limit
 
     def _remember(
-        self, field: ForceField, slot: Hashable, key: Hashable, forces: NDArray[np.float64]
+        self,
+        force_field: ForceField,
+        slot: Hashable,
+        key: Hashable,
+        forces: NDArray[np.float64],
     ) -> None:
         """Keep the forces in the place of the last ones from there."""
         before = self._last.get(slot)
         if before in self._forces:
-            self._forces[before].pop(field, None)
+            self._forces[before].pop(force_field, None)
             if not self._forces[before]:
                 del self._forces[before]
         self._last[slot] = key
-        self._forces[key][field] = forces
+        self._forces[key][force_field] = forces

@@ -21,31 +21,25 @@ from __future__ import annotations
 import logging
 from collections import defaultdict
 from collections.abc import Hashable, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.base import Structure, all_finite
+from ....models.base import Structure
 from ...errors import GuardError
-from ..force_field import ForceField, Numbers
+from ..force_field import ForceField, ServedForces
+from ..limits import max_norm
 from . import GUARD_FILE
-from .displacement import Moves
-from .gap import Gaps
-from .norm import bound, longest
+from .displacement import DisplacementMonitor
+from .gap import GapMonitor
 
-__all__ = [
-    "Guard",
-]
+__all__ = ["Guard"]
 
 log = logging.getLogger("halfkick")
 
-PATIENCE = 3
-SAVED = Path(GUARD_FILE)
-
-
-UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}
-WHAT = {
+MAX_CONSECUTIVE_VIOLATIONS = 3
+LIMIT_UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}
+LIMITED_QUANTITIES = {
     "max_force": "a force",
     "max_move": "an atom that moved since the last request",
     "max_gap": "a difference of conservative and fast force",
@@ -56,70 +50,74 @@ class Guard:
     """Watches all force fields of a driver.
 
     Args:
-        remember: structures among which the one before is sought; see :class:`Moves`.
+        remember: structures among which the one before is sought; see
+            :class:`~halfkick.driver.server.guards.displacement.DisplacementMonitor`.
 
     Attributes:
-        requests: structures seen, by place; messages count with it.
+        requests: structures seen, by slot; messages count with it.
         gaps: between the force fields.
     """
 
     def __init__(self, remember: int) -> None:
-        self.gaps = Gaps()
+        self.gaps = GapMonitor()
         self.requests: defaultdict[Hashable, int] = defaultdict(int)
-        self._moves = Moves(remember)
-        self._passed: defaultdict[tuple[Hashable, str], int] = defaultdict(int)
+        self._displacements = DisplacementMonitor(remember)
+        self._violations: defaultdict[tuple[Hashable, str], int] = defaultdict(int)
 
     def begin(self) -> None:
         """Take note that i-PI begins with a connection: it may have gone back in time."""
-        self._moves.forget()
+        self._displacements.reset()
 
-    def check(self, field: ForceField, structures: Sequence[Structure], numbers: Numbers) -> None:
+    def check(
+        self, force_field: ForceField, structures: Sequence[Structure], served: ServedForces
+    ) -> None:
         """Compare structures of one size and what is to be said of them with the limits.
 
         Raises:
             GuardError: if a limit was passed several times in a row, or a number is not finite;
                 the structure is saved.
         """
-        energies, forces, virials = numbers
         for structure in structures:
             self.requests[structure.slot] += 1
-        largest = bound(forces)
-        if not (largest < np.inf and all_finite(energies, virials)):
-            self._refuse(field, structures, numbers)
-        limits = field.limits
-        gaps, max_gap = self.gaps.see(field, structures, forces)
-        found = {"max_gap": (gaps, max_gap)}
-        if largest > limits.max_force or self._passed:
-            found["max_force"] = [longest(own) for own in forces], limits.max_force
+        if not served.is_finite:
+            self._refuse(force_field, structures, served)
+        forces, limits = served.forces, force_field.limits
+        found = {"max_gap": self.gaps.update(force_field, structures, forces)}
+        if served.max_force_bound > limits.max_force or self._violations:
+            found["max_force"] = [max_norm(own) for own in forces], limits.max_force
         if limits.max_move < np.inf:
-            found["max_move"] = self._moves.see(structures, limits.max_move), limits.max_move
+            displacements = self._displacements.update(structures, limits.max_move)
+            found["max_move"] = displacements, limits.max_move
         for name, (values, limit) in found.items():
-            if not self._passed and not any(value > limit for value in values):
+            if not self._violations and not any(value > limit for value in values):
                 continue
             for structure, own, value in zip(structures, forces, values, strict=True):
                 if value > limit:
-                    self._pass(name, value, limit, structure, own)
+                    self._note_violation(name, value, limit, structure, own)
                 elif value <= limit:  # and not NaN: there was something to compare
-                    self._passed.pop((structure.slot, name), None)
+                    self._violations.pop((structure.slot, name), None)
 
-    def _refuse(self, field: ForceField, structures: Sequence[Structure], numbers: Numbers) -> None:
+    def _refuse(
+        self, force_field: ForceField, structures: Sequence[Structure], served: ServedForces
+    ) -> None:
         """Raise GuardError for the first structure with a number that is not finite."""
-        for structure, *own in zip(structures, *numbers, strict=True):
+        arrays = served.energies, served.forces, served.virials
+        for structure, *own in zip(structures, *arrays, strict=True):
             named = zip(("energy", "forces", "virial"), own, strict=True)
             bad = [name for name, values in named if not np.isfinite(values).all()]
             if bad:
                 save(structure, own[1])
                 raise GuardError(
-                    f"expected finite numbers from model '{field.model.name}', got NaN or infinity "
-                    f"in {field.role} {' and '.join(bad)} ({self._where(structure)}); look at "
-                    f"{SAVED}, go back to a checkpoint with a smaller timestep or stride, or mend "
-                    f"the model"
+                    f"expected finite numbers from model '{force_field.model.name}', got NaN or "
+                    f"infinity in {force_field.role} {' and '.join(bad)} "
+                    f"({self._where(structure)}); look at {GUARD_FILE}, go back to a checkpoint "
+                    f"with a smaller timestep or stride, or mend the model"
                 )
 
     def _where(self, structure: Structure) -> str:
         return f"request {self.requests[structure.slot]} of {structure.slot}"
 
-    def _pass(
+    def _note_violation(
         self,
         name: str,
         value: float,
@@ -128,24 +126,27 @@ class Guard:
         forces: NDArray[np.float64],
     ) -> None:
         key = structure.slot, name
-        self._passed[key] += 1
+        self._violations[key] += 1
         where = self._where(structure)
-        text = f"expected {name} {limit:g} {UNITS[name]}, got {WHAT[name]} of {value:.3g} ({where})"
-        if self._passed[key] < PATIENCE:
+        text = (
+            f"expected {name} {limit:g} {LIMIT_UNITS[name]}, "
+            f"got {LIMITED_QUANTITIES[name]} of {value:.3g} ({where})"
+        )
+        if self._violations[key] < MAX_CONSECUTIVE_VIOLATIONS:
             log.warning("warning: %s", text)
             return
         save(structure, forces)
         raise GuardError(
-            f"{text}, {PATIENCE} times in a row; look at {SAVED}, go back to a checkpoint with a "
-            f"smaller timestep or stride, or set {name} in <parameters>"
+            f"{text}, {MAX_CONSECUTIVE_VIOLATIONS} times in a row; look at {GUARD_FILE}, go back "
+            f"to a checkpoint with a smaller timestep or stride, or set {name} in <parameters>"
         )
 
 
 def save(structure: Structure, forces: NDArray[np.float64]) -> None:
-    """Append the structure and its forces to ``guard.xyz`` in the working directory."""
+    """Append the structure and its forces, shape (N, 3), eV/Å, to ``guard.xyz`` in the folder."""
     import ase.io
     from ase import Atoms
 
     atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
     atoms.arrays["model_forces"] = forces
-    ase.io.write(SAVED, atoms, format="extxyz", append=True)
+    ase.io.write(GUARD_FILE, atoms, format="extxyz", append=True)

@@ -1,24 +1,20 @@
-"""One socket to one i-PI force field: connect, read, write, and the memory shared with i-PI."""
+"""One socket to one i-PI force field: connect, read, write; what pads a batch ends here."""
 
 from __future__ import annotations
 
 import contextlib
 import socket
-import sys
 import threading
-from collections.abc import Mapping
-from multiprocessing import resource_tracker, shared_memory
-
-import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import InputError, ProtocolError
 from ...ipi.transport import Address
-from .protocol import Event, Protocol, Request, Segments, State
+from .answer import Answer
+from .protocol import Event, Exit, Init, Protocol, Request, Segments, SharedRequest, State
+from .shared_memory import SharedBatch
 
 __all__ = ["Closed", "Connection"]
 
-RECEIVE = 1 << 18
+RECEIVE_BYTES = 1 << 18
 
 
 class Closed(Exception):
@@ -30,6 +26,10 @@ class Connection:
 
     One thread reads, another answers; a lock keeps the protocol whole. i-PI sends nothing
     while it waits for an answer, so neither waits for the other.
+
+    Args:
+        address: where i-PI listens.
+        slot: names the connection; its structures follow each other in time.
     """
 
     def __init__(self, address: Address, slot: str) -> None:
@@ -38,6 +38,7 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._memory: SharedBatch | None = None
+        self._padding = 0  # structures that only fill up the last request's batch
 
     def connect(self) -> bool:
         """Try once; False if nobody listens yet.
@@ -61,15 +62,17 @@ class Connection:
         """For selectors."""
         return -1 if self._socket is None else self._socket.fileno()
 
-    def receive(self) -> list[Event]:
+    def receive(self) -> list[Init | Request | Exit]:
         """Read what has arrived, answer STATUS at once, and return the other events.
+
+        Requests come without padding.
 
         Raises:
             Closed: if the connection has ended, be it in the middle of a message.
             ProtocolError: if i-PI sent what it must not.
         """
         try:
-            data = self._socket.recv(RECEIVE)
+            data = b"" if self._socket is None else self._socket.recv(RECEIVE_BYTES)
         except OSError:
             data = b""
         with self._lock:
@@ -77,24 +80,24 @@ class Connection:
                 self._end()
             events = self.protocol.receive(data)
             self._flush()
-        return [self._with_numbers(event) for event in events if not self._attach(event)]
+        return [event for event in map(self._complete, events) if event is not None]
 
-    def answer(
-        self,
-        energies: NDArray[np.float64],
-        forces: NDArray[np.float64],
-        virials: NDArray[np.float64],
-    ) -> None:
-        """Send the complete answer: energies (B,), forces (B, N, 3), virials (B, 3, 3).
+    def answer(self, answer: Answer) -> None:
+        """Send the complete answer to the last request, padded as i-PI expects it.
 
         Does nothing if i-PI has dropped the connection in the meantime: it asks again.
+
+        Raises:
+            ProtocolError: if the answer would stop i-PI. Nothing is sent.
         """
         with self._lock:
             if self._socket is None or self.protocol.state is not State.COMPUTING:
                 return
+            if self._padding:
+                answer = answer.padded(self._padding)
+            self.protocol.answer(answer)
             if self._memory is not None:
-                self._memory.write(energies, forces, virials)
-            self.protocol.answer(energies, forces, virials)
+                self._memory.write(answer)
             self._flush()
 
     def close(self) -> None:
@@ -121,16 +124,18 @@ class Connection:
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
                 self._socket.sendall(data)
 
-    def _attach(self, event: Event) -> bool:
-        if not isinstance(event, Segments):
-            return False
-        self._memory = SharedBatch(event.names, self.protocol.batch_size)
-        return True
-
-    def _with_numbers(self, event: Event) -> Event:
-        if isinstance(event, Request) and self._memory is not None:
-            cells, positions = self._memory.read(event.n_atoms)
-            return Request(event.n_atoms, cells, positions)
+    def _complete(self, event: Event) -> Init | Request | Exit | None:
+        """The event with its numbers and without padding; None if it concerns shared memory."""
+        if isinstance(event, Segments):
+            self._memory = SharedBatch(event.names, self.protocol.batch_size)
+            return None
+        if isinstance(event, SharedRequest):
+            assert self._memory is not None  # the protocol names it before the first request
+            event = self._memory.read(event.n_atoms)
+        if isinstance(event, Request):
+            request = event.without_padding()
+            self._padding = len(event.positions) - len(request.positions)
+            return request
         return event
 
 
@@ -139,46 +144,6 @@ def _close(sock: socket.socket) -> None:
     sock.settimeout(0.0)
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
-        while sock.recv(RECEIVE):
+        while sock.recv(RECEIVE_BYTES):
             pass
     sock.close()
-
-
-class SharedBatch:
-    """i-PI's shared-memory segments: positions and cells in, energies, forces and virials out."""
-
-    def __init__(self, names: Mapping[str, str], batch_size: int) -> None:
-        self._segments = {kind: _attach_segment(name) for kind, name in names.items()}
-        self._batch_size = batch_size
-
-    def read(self, n_atoms: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Cells (B, 3, 3) and positions (B, N, 3) in bohr, copied."""
-        batch = self._batch_size
-        return self._view("h", (batch, 3, 3)).copy(), self._view("pos", (batch, n_atoms, 3)).copy()
-
-    def write(
-        self,
-        energies: NDArray[np.float64],
-        forces: NDArray[np.float64],
-        virials: NDArray[np.float64],
-    ) -> None:
-        """Put an answer where i-PI reads it."""
-        for kind, values in (("pot", energies), ("force", forces), ("vir", virials)):
-            self._view(kind, values.shape)[...] = values
-
-    def close(self) -> None:
-        """Detach; the segments belong to i-PI."""
-        for segment in self._segments.values():
-            segment.close()
-
-    def _view(self, kind: str, shape: tuple[int, ...]) -> NDArray[np.float64]:
-        return np.ndarray(shape, dtype=np.float64, buffer=self._segments[kind].buf)
-
-
-def _attach_segment(name: str) -> shared_memory.SharedMemory:
-    if sys.version_info >= (3, 13):
-        return shared_memory.SharedMemory(name=name, track=False)
-    segment = shared_memory.SharedMemory(name=name)
-    # i-PI owns the segment: without this the tracker would remove it when the driver ends
-    resource_tracker.unregister(f"/{name.lstrip('/')}", "shared_memory")
-    return segment

@@ -35,14 +35,44 @@ class Request:
     """Structures to evaluate.
 
     Attributes:
-        n_atoms: atoms in each structure.
+        n_atoms: N, atoms in each structure.
         cells: cell vectors as columns, shape (B, 3, 3), bohr, read-only.
-        positions: shape (B, n_atoms, 3), bohr, read-only. With shared memory both are ``None``.
+        positions: shape (B, N, 3), bohr, read-only.
     """
 
     n_atoms: int
-    cells: NDArray[np.float64] | None
-    positions: NDArray[np.float64] | None
+    cells: NDArray[np.float64]
+    positions: NDArray[np.float64]
+
+    def without_padding(self) -> Request:
+        """The structures that need evaluation.
+
+        i-PI fills a short batch by repeating its last structure, so exact repeats of the last one
+        at the end share its result, whether they are filling or beads that happen to coincide.
+        """
+        cells, positions = self.cells, self.positions
+        count = len(positions)
+        if count == 1:
+            return self
+        cell, last = cells[-1].tobytes(), positions[-1].tobytes()
+        while (
+            count > 1
+            and positions[count - 2].tobytes() == last
+            and cells[count - 2].tobytes() == cell
+        ):
+            count -= 1
+        return Request(self.n_atoms, cells[:count], positions[:count])
+
+
+@dataclass(frozen=True)
+class SharedRequest:
+    """As many structures as a batch has, to evaluate; cells and positions lie in shared memory.
+
+    Attributes:
+        n_atoms: N, atoms in each structure.
+    """
+
+    n_atoms: int
 
 
 @dataclass(frozen=True)
@@ -50,28 +80,7 @@ class Exit:
     """i-PI ends the conversation."""
 
 
-Event = Init | Segments | Request | Exit
-
-
-def unpadded(cells: NDArray[np.float64], positions: NDArray[np.float64]) -> int:
-    """Count the structures of a batch that need evaluation.
-
-    i-PI fills a short batch by repeating its last structure, so exact repeats of the last one at
-    the end share its result, whether they are filling or beads that happen to coincide.
-
-    Args:
-        cells: shape (B, 3, 3).
-        positions: shape (B, N, 3).
-    """
-    count = len(positions)
-    if count == 1:
-        return 1
-    cell, last = cells[-1].tobytes(), positions[-1].tobytes()
-    while (
-        count > 1 and positions[count - 2].tobytes() == last and cells[count - 2].tobytes() == cell
-    ):
-        count -= 1
-    return count
+Event = Init | Segments | Request | SharedRequest | Exit
 
 
 def header(name: str) -> bytes:

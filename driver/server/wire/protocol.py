@@ -12,10 +12,10 @@ from enum import Enum, auto
 from math import prod
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ...errors import ProtocolError
-from .answer import encode_answer
+from .answer import Answer, encode_answer
 from .messages import (
     HEADER_SIZE,
     SEGMENT_KINDS,
@@ -24,8 +24,8 @@ from .messages import (
     Init,
     Request,
     Segments,
+    SharedRequest,
     header,
-    unpadded,
 )
 
 __all__ = [
@@ -35,8 +35,8 @@ __all__ = [
     "Protocol",
     "Request",
     "Segments",
+    "SharedRequest",
     "State",
-    "unpadded",
 ]
 
 MAX_ATOMS = 10**8
@@ -101,7 +101,7 @@ class Protocol:
         self.batch_size = 1
         self._shared = shared
         self._segments_known = False
-        self._request: Request | None = None
+        self._request: Request | SharedRequest | None = None
         self._buffer = bytearray()
         self._events: list[Event] = []
         self._outgoing: list[bytes] = []
@@ -159,22 +159,14 @@ class Protocol:
         self._outgoing.clear()
         return data
 
-    def answer(
-        self,
-        energies: ArrayLike | None,
-        forces: ArrayLike | None,
-        virials: ArrayLike | None,
-        extras: Sequence[str] | None = None,
-    ) -> None:
+    def answer(self, answer: Answer | None, extras: Sequence[str] | None = None) -> None:
         """Queue the complete reply to the request.
 
         With shared memory the numbers are not part of the bytes: they are checked if given, and
         whoever owns the memory writes them there before sending.
 
         Args:
-            energies: shape (B,), hartree.
-            forces: shape (B, n_atoms, 3), hartree/bohr.
-            virials: ``-dE/dε``, shape (B, 3, 3), hartree.
+            answer: for all B structures, in hartree and bohr; ``None`` only with shared memory.
             extras: B strings, plain text or JSON objects; empty if ``None``.
 
         Raises:
@@ -186,7 +178,7 @@ class Protocol:
                 f"answer each request once"
             )
         shape = self.batch_size, self._request.n_atoms
-        reply = encode_answer(shape, energies, forces, virials, extras, shared=self._shared)
+        reply = encode_answer(shape, answer, extras, shared=self._shared)
         self._outgoing.append(reply)
         self._request = None
         self.state = State.READY
@@ -228,23 +220,31 @@ class Protocol:
         self._events.append(Init(bead, parameters, self.batch_size))
 
     def _read_posdata(self) -> _Fields:
+        if self._shared:
+            yield from self._read_shared_posdata()
+            return
         batch = self.batch_size
-        cells = positions = None
-        if not self._shared and batch == 1:
+        if batch == 1:
             cells = yield from self._read_numbers("cell", (1, 2, 3, 3))
-        n_atoms = yield from self._read_count("number of atoms", 1, MAX_ATOMS)
-        if not self._shared:
-            if cells is None:
-                cells = yield from self._read_numbers("cells", (batch, 2, 3, 3))
-            positions = yield from self._read_numbers("positions", (batch, n_atoms, 3))
-            cells = cells[:, 0]  # the other half is the inverse
-        elif not self._segments_known:
+            n_atoms = yield from self._read_n_atoms()
+        else:
+            n_atoms = yield from self._read_n_atoms()
+            cells = yield from self._read_numbers("cells", (batch, 2, 3, 3))
+        positions = yield from self._read_numbers("positions", (batch, n_atoms, 3))
+        self._request = Request(n_atoms, cells[:, 0], positions)  # the other half is the inverse
+
+    def _read_shared_posdata(self) -> _Fields:
+        n_atoms = yield from self._read_n_atoms()
+        if not self._segments_known:
             names = {}
             for kind in SEGMENT_KINDS:
                 names[kind] = yield from self._read_text(f"segment name '{kind}'")
             self._segments_known = True
             self._events.append(Segments(names))
-        self._request = Request(n_atoms, cells, positions)
+        self._request = SharedRequest(n_atoms)
+
+    def _read_n_atoms(self) -> Generator[tuple[int, str], bytes, int]:
+        return self._read_count("number of atoms", 1, MAX_ATOMS)
 
     def _read_numbers(
         self, field: str, shape: tuple[int, ...]

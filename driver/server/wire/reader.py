@@ -13,21 +13,21 @@ from queue import SimpleQueue
 
 from ...errors import InputError
 from .connection import Closed, Connection
-from .protocol import Event, Exit
+from .protocol import Exit, Init, Request
 
 __all__ = ["Item", "Reader"]
 
-Item = tuple[Connection, Event] | Exception | None
+Item = tuple[Connection, Init | Request] | Exception | None
 
 log = logging.getLogger("halfkick")
 
-RETRY_S = 0.05
-NOTICE_S = 5.0
-LINGER_S = 0.1
-COME_BACK_S = 2.0
-TOUCH_S = 1.0
-IDLE_S = 0.5  # longest wait without a look at the clock
-WATCH_S = 0.005  # how long the model computes before somebody else reads
+CONNECT_RETRY_S = 0.05
+WAITING_NOTICE_S = 5.0
+EXIT_LINGER_S = 0.1
+RECONNECT_S = 2.0
+HEARTBEAT_S = 1.0
+MAX_IDLE_S = 0.5  # longest wait without a look at the clock
+WATCH_DELAY_S = 0.005  # how long the model computes before somebody else reads
 
 
 class Reader:
@@ -52,7 +52,7 @@ class Reader:
         self._wait_s = wait_s
         now = time.monotonic()
         self._waiting = {connection: now + wait_s for connection in connections}
-        self._notice = now + NOTICE_S
+        self._notice = now + WAITING_NOTICE_S
         self._touched, self._touch_next = touched, now
         self._met = False
         self._ended = False
@@ -96,14 +96,15 @@ class Reader:
         self._alarm.send(b"!")
         self._watcher.join()
         for key in list(self._selector.get_map().values()):
-            key.fileobj.close()
+            if isinstance(key.fileobj, Connection | socket.socket):
+                key.fileobj.close()
         self._alarm.close()
         self._selector.close()
 
     def _watch(self) -> None:
         """Read while the other thread computes, until it waits again and something has come."""
         while not self._ended:
-            time.sleep(WATCH_S)
+            time.sleep(WATCH_DELAY_S)
             self._read(wait=True, until=lambda: self._asked and not self._inbox.empty())
 
     def _read(self, *, wait: bool, until: Callable[[], bool] = lambda: True) -> bool:
@@ -130,9 +131,9 @@ class Reader:
             if not self._waiting and len(self._selector.get_map()) == 1:
                 self._end(None)
                 return
-            patience = RETRY_S if self._waiting else IDLE_S
+            patience = CONNECT_RETRY_S if self._waiting else MAX_IDLE_S
             for key, _ in self._selector.select(patience if wait else 0):
-                if key.fileobj is not self._woken:
+                if isinstance(key.fileobj, Connection):  # else somebody ends the wait
                     self._take_from(key.fileobj)
         except Exception as error:
             self._end(error)
@@ -143,7 +144,7 @@ class Reader:
 
     def _touch(self) -> None:
         if self._touched is not None and time.monotonic() >= self._touch_next:
-            self._touch_next = time.monotonic() + TOUCH_S
+            self._touch_next = time.monotonic() + HEARTBEAT_S
             self._touched.touch()
 
     def _connect_waiting(self) -> None:
@@ -157,7 +158,7 @@ class Reader:
             elif now > deadline:
                 self._give_up(connection)
             elif now > self._notice:
-                self._notice = now + NOTICE_S
+                self._notice = now + WAITING_NOTICE_S
                 log.warning(
                     "waiting for i-PI at %s (%.0f s left)", connection.address, deadline - now
                 )
@@ -176,12 +177,12 @@ class Reader:
             events = connection.receive()
         except Closed as closed:
             log.warning("lost the connection to i-PI at %s: %s", connection.address, closed)
-            self._leave(connection, COME_BACK_S)
+            self._leave(connection, RECONNECT_S)
             return
         for event in events:
             if isinstance(event, Exit):
                 log.info("i-PI said EXIT at %s", connection.address)
-                self._leave(connection, LINGER_S)
+                self._leave(connection, EXIT_LINGER_S)
                 return
             self._inbox.put((connection, event))
 

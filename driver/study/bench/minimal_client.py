@@ -11,7 +11,7 @@ import sys
 
 import numpy as np
 
-from ...server.wire.answer import encode_answer
+from ...server.wire.answer import Answer, encode_answer
 from ...server.wire.messages import header
 
 __all__ = ["serve"]
@@ -20,8 +20,8 @@ __all__ = ["serve"]
 def serve(path: str, n_atoms: int, batch: int) -> None:
     """Answer whatever comes until EXIT."""
     shape = batch, n_atoms
-    zeros = np.zeros(batch), np.zeros((*shape, 3)), np.zeros((batch, 3, 3))
-    answer = encode_answer(shape, *zeros, None, shared=False)
+    zeros = Answer(np.zeros(batch), np.zeros((*shape, 3)), np.zeros((batch, 3, 3)))
+    answer = encode_answer(shape, zeros, None, shared=False)
     body = 4 + batch * 8 * (18 + 3 * n_atoms)
     with socket.socket(socket.AF_UNIX) as sock:
         sock.connect(path)
