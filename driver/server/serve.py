@@ -73,7 +73,8 @@ class Server:
     ) -> None:
         self.options = options
         source = options.source
-        replicas = source.replicas if source.sockets else ASSUMED_REPLICAS
+        known = bool(source.sockets)
+        replicas = source.replicas if known else ASSUMED_REPLICAS
         self.guard = Guard(3 * replicas * len(sockets))
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
@@ -92,7 +93,6 @@ class Server:
             allow_code=options.allow_code,
         )
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
-        known = bool(source.sockets)
         pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
         self.scheduler = Scheduler(pattern, served)
         self._reader = Reader(
