@@ -21,6 +21,12 @@ log = logging.getLogger(__name__)
 
 SAME_FORCE = 0.05
 """eV/Å: labels that are farther from the teacher than this are not the teacher's."""
+SAME_ENERGY = 0.02
+"""eV per atom: how far energies of one composition may be apart, their common constant aside."""
+SAME_STRESS = 0.003
+"""eV/Å³ (5 kbar): the same for stresses, ..."""
+SAME_STRESS_PART = 0.1
+"""... or a part of the teacher's own, if that is more."""
 
 
 def read_starts(paths: Sequence[Path]) -> list[Atoms]:
