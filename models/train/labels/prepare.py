@@ -139,12 +139,15 @@ def load(
 def note_single_atoms(frames: Sequence[Atoms], lone: Sequence[Atoms], path: str) -> list[str]:
     """Say what became of frames of one atom."""
     crystals = sum(len(f) == 1 for f in frames)
-    counts = {
-        f"{crystals} frames of one atom with periodic images near it are trained on": crystals,
-        f"{len(lone)} frames of one atom are isolated (no image within {ISOLATED:g} Å): "
-        f"not trained on": len(lone),
-    }
-    return [f"{text} ('{path}')" for text, count in counts.items() if count]
+    notes = []
+    if crystals:
+        notes.append(f"crystals of one atom, trained on like others, in '{path}': {crystals}")
+    if lone:
+        notes.append(
+            f"isolated atoms (no image within {ISOLATED:g} Å), not trained on, in '{path}': "
+            f"{len(lone)}"
+        )
+    return notes
 
 
 def find_baseline(frames: Sequence[Atoms], lone: Sequence[Atoms]) -> tuple[dict[int, float], str]:

@@ -46,11 +46,9 @@ def drop_stresses(frames: Sequence[Atoms]) -> list[str]:
             zero += 1
     notes = []
     if partial:
-        notes.append(
-            f"stresses of {partial} frames that are not periodic in three directions are left out"
-        )
+        notes.append(f"stresses left out, of frames not periodic in three directions: {partial}")
     if zero:
-        notes.append(f"stresses of {zero} frames that are all zero are left out")
+        notes.append(f"stresses left out, all six numbers zero beside forces: {zero}")
     return notes
 
 
