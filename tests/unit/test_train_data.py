@@ -143,7 +143,7 @@ BAD = {
     "two sets of labels": (
         lambda: beside(labelled.frames(), 0.25, 0.01),
         {},
-        "energy under 'energy' and 'REF_energy' that differ by up to 0.25 eV .*; forces under "
+        "energy under 'energy' and 'REF_energy' that differ by up to 0.25 eV; forces under "
         "'forces' and 'REF_forces' .* choose with --energy-key and --forces-key",
     ),
     "two names": (half_renamed, {}, "frame 20 and 19 more .which has REF_energy"),

@@ -106,19 +106,19 @@ def rivals(
     absolute, relative = SAME[kind]
     found = []
     for name in names:
-        worst, where = 0.0, 0
-        for index, atoms in enumerate(frames):
+        worst = 0.0
+        for atoms in frames:
             ours = None if chosen is None else value_of(atoms, kind, chosen)
             theirs = value_of(atoms, kind, name)
             if ours is None or theirs is None:
                 continue
             difference = float(np.abs(np.asarray(ours) - theirs).max())
-            if difference > max(worst, absolute + relative * float(np.abs(theirs).max())):
-                worst, where = difference, index
+            if difference > absolute + relative * float(np.abs(theirs).max()):
+                worst = max(worst, difference)
         if worst:
             found.append(
                 f"{kind} under '{chosen}' and '{name}' that differ by up to {worst:.3g} "
-                f"{UNITS[kind]} (structure {where})"
+                f"{UNITS[kind]}"
             )
     return found
 
