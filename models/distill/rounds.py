@@ -214,12 +214,11 @@ class Rounds:
         trained_on = {key(a) for a in training_set}
         fresh = [a for a in self._fresh(index) if key(a) not in trained_on]
         picked = [self._label(a) for a in pick(fresh, training_set, self._options.frames)]
-        below_max_force = [
+        return [
             a
-            for a in picked
+            for a in [*training_set, *picked]
             if np.linalg.norm(a.get_forces(), axis=1).max() < self._options.max_force
         ]
-        return [*training_set, *below_max_force]
 
     def _label(self, atoms: Atoms) -> Atoms:
         """The frame with the teacher's labels, which are computed unless they are known."""

@@ -77,7 +77,7 @@ def distill(
         cheap,
     )
     if labels is not None:
-        take_labels(labels, rounds.labels, exact)
+        take_labels(labels, rounds.labels, exact, energy=options.conservative)
     best = rounds.run()
     student = rounds.student(best)
     for suffix in (".pt", ".ckpt"):

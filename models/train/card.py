@@ -21,7 +21,8 @@ class TrainCard:
         model: name of the exported model's file.
         options: the options of the training.
         command: the command line that was run.
-        data: file, hash, frames of each part, atoms, labels, baseline.
+        data: file, hash, frames of each part and those of them with a stress, atoms, labels,
+            baseline.
         errors: root mean square errors on test frames: ``forces_conservative`` and
             ``forces_direct`` in meV/Å, ``all`` and by species; ``energy`` in meV/atom;
             ``stress_conservative`` and ``stress_direct`` in bar.
@@ -64,7 +65,8 @@ class TrainCard:
             f"Made with `{self.command}`, seed {self.options['seed']}.", "",
             "## Data", "",
             f"`{data['file']}` (SHA-256 `{data['sha256'][:16]}…`): {frames} frames; {atoms} atoms; "
-            f"labels {labels}. Split by {data['split_by']}. Baseline: {data['baseline']}.", "",
+            f"labels {labels}{self.stress_share()}. Split by {data['split_by']}. "
+            f"Baseline: {data['baseline']}.", "",
             "## Errors on test frames", "", *self.tables(),
             "## Training", "", *self.stage_table(), "",
             f"Recipe {self.options['recipe']}, size {self.options['size']}, on "
@@ -74,6 +76,17 @@ class TrainCard:
         if self.notes:
             lines += ["## Notes", "", *(f"- {note}" for note in self.notes), ""]
         return "\n".join(lines)
+
+    def stress_share(self) -> str:
+        """How many frames have a stress, where any has one."""
+        counts = self.data.get("stresses", {})
+        if not any(counts.values()):
+            return ""
+        return (
+            ", stress in "
+            + ", ".join(f"{n} of {self.data['frames'][part]} {part}" for part, n in counts.items())
+            + " frames"
+        )
 
     def tables(self) -> list[str]:
         """Errors and gap, as text."""

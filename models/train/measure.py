@@ -34,7 +34,8 @@ class Predictions:
         energy: label and prediction, shape (s, 2), eV.
         forces: label and prediction of each role, shape (n, 3, 2), eV/Å; direct forces as the
             model gives them, with their mean.
-        stress: label and prediction of each role that has it, shape (s, 3, 3, 2), eV/Å³.
+        stress: label and prediction of each role that has it, of the t frames with such a label,
+            shape (t, 3, 3, 2), eV/Å³.
     """
 
     numbers: NDArray[np.int_]
@@ -67,11 +68,12 @@ def predict_frames(path: Path, frames: Sequence[Atoms], device: str) -> Predicti
                 for x, r in zip(labels, results, strict=True)
             ]
         )
-    if all("stress" in x for x in labels):
-        truth = np.array([f.get_stress(voigt=False) for f in frames])
-        volumes = np.array([f.get_volume() for f in frames])[:, None, None]
+    known = [k for k, x in enumerate(labels) if "stress" in x]
+    if known:
+        truth = np.array([frames[k].get_stress(voigt=False) for k in known])
+        volumes = np.array([frames[k].get_volume() for k in known])[:, None, None]
         for role in model.capabilities.stress:
-            values = np.array([-r[role].virial for r in results]) / volumes
+            values = np.array([-results[k][role].virial for k in known]) / volumes
             stress[role] = np.stack([truth, values], axis=-1)
     return Predictions(
         np.concatenate([f.numbers for f in frames]),

@@ -78,8 +78,10 @@ def train(
     if console is not None:
         for warning in prepared.warnings:
             console.print(f"warning: {warning}")
+        for note in prepared.notes:
+            console.print(note)
     write_plan(folder, prepared, options)
-    notes = prepared.warnings + run_worker(folder, console)
+    notes = prepared.warnings + prepared.notes + run_worker(folder, console)
     card = TrainCard(out.name, options.as_dict(), command(), prepared.summary, notes=notes)
     finish(folder, prepared, card, out, options.device)
     if work is None:

@@ -80,5 +80,50 @@ def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):
     with pytest.raises(DataError, match="expected labels of the teacher"):
         take_labels(tmp_path / "other.xyz", Store(tmp_path / "new.xyz"), source)
     ase.io.write(tmp_path / "bare.xyz", Atoms("H"))
-    with pytest.raises(DataError, match="frame 0 has none"):
+    with pytest.raises(DataError, match=r"forces under the key .* frame 0, got none"):
         take_labels(tmp_path / "bare.xyz", Store(tmp_path / "new.xyz"), source)
+
+
+def turned_stress(own):
+    for a in own:
+        a.calc.results["stress"] = -a.calc.results["stress"]
+
+
+def other_energies(own):
+    for a in own:
+        a.calc.results["energy"] *= 23.06
+
+
+def no_energy(own):
+    del own[2].calc.results["energy"]
+
+
+def no_number(own):
+    own[4].calc.results["forces"] = np.full((27, 3), np.nan)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (lambda own: None, None),
+        (turned_stress, "got stresses that differ by .* with ASE's sign"),
+        (other_energies, r"frames \d and \d that differ by .* convert them to eV"),
+        (no_energy, "energy under the key 'energy' in .* frame 2, got none"),
+        (no_number, "finite forces in .* frame 4"),
+    ],
+)
+def test_labels_that_are_not_the_teachers_are_refused(spoil, message, tmp_path):
+    """By forces, stresses and differences of energies; for a student that needs energies."""
+    own = [frame(0.2 * i) for i in range(6)]
+    for a in own:
+        a.calc = SinglePointCalculator(a, **a.calc.results)
+    spoil(own)
+    ase.io.write(tmp_path / "own.xyz", own)
+    store, teacher = Store(tmp_path / "labels.xyz"), Force(Toy(), Role.CONSERVATIVE)
+    if message is None:
+        take_labels(tmp_path / "own.xyz", store, teacher, energy=True)
+        assert len(store.frames) == 6
+        return
+    with pytest.raises(DataError, match=message):
+        take_labels(tmp_path / "own.xyz", store, teacher, energy=True)
+    assert not store.frames

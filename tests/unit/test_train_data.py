@@ -7,8 +7,8 @@ from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
 from halfkick.models.errors import DataError, ModelError
+from halfkick.models.train.labels.near import work_ratio
 from halfkick.models.train.labels.prepare import find_baseline, prepare
-from halfkick.models.train.labels.unit import work_ratio
 from halfkick.models.train.options import TrainOptions
 
 HARTREE, BOHR, KCAL, EV_A3 = 27.2114, 0.529177, 23.0605, 160.2177
@@ -77,6 +77,28 @@ def flat_cell():
     return found
 
 
+def beside(found, energy=0.0, forces=0.0):
+    """The labels again under names of their own, with something added."""
+    for atoms in found:
+        atoms.info["REF_energy"] = atoms.calc.results["energy"] + energy
+        atoms.arrays["REF_forces"] = atoms.calc.results["forces"] + forces
+    return found
+
+
+def per_atom(found):
+    for atoms in found:
+        atoms.calc.results["energy"] /= len(atoms)
+    return found
+
+
+def of_two_sizes():
+    return labelled.frames(20, periodic=True) + labelled.frames(20)
+
+
+def half_renamed():
+    return labelled.frames(20) + renamed(labelled.frames(20, seed=1), REF_energy="energy")
+
+
 BAD = {
     "too few": (lambda: labelled.frames(10), {}, "at least 20 frames .* got 10"),
     "no forces": (lambda: without(labelled.frames(), "forces", 3), {}, "forces .* frame 3"),
@@ -108,7 +130,23 @@ BAD = {
     "gradients": (lambda: scaled(labelled.frames(), forces=-1.0), {}, "sign looks turned"),
     "energies in kcal/mol": (lambda: scaled(near(), energy=KCAL), {}, "23.* times the work"),
     "gradients in a trajectory": (lambda: scaled(near(), forces=-1.0), {}, "turn their sign"),
-    "mixed periodicity": (mixed, {}, "pbc T T F in frame 4"),
+    "energies per atom": (
+        lambda: per_atom(near()),
+        {},
+        "look like those per atom: multiply them",
+    ),
+    "energies per atom of two sizes": (
+        lambda: per_atom(of_two_sizes()),
+        {},
+        "energies that do not grow with the number of atoms",
+    ),
+    "two sets of labels": (
+        lambda: beside(labelled.frames(), 0.25, 0.01),
+        {},
+        "energy under 'energy' and 'REF_energy' that differ by up to 0.25 eV; forces under "
+        "'forces' and 'REF_forces' .* choose with --energy-key and --forces-key",
+    ),
+    "two names": (half_renamed, {}, "frame 20 and 19 more .which has REF_energy"),
     "no cell": (flat_cell, {}, "cell vector .* frame 3"),
 }
 
@@ -144,6 +182,13 @@ GOOD = {
         {"recipe": "direct"},
     ),
     "no stress wanted": (mixed, {"stress_key": "none"}),
+    "mixed periodicity": (mixed, {}),
+    "labels twice": (lambda: beside(labelled.frames()), {}),
+    "labels chosen": (
+        lambda: beside(labelled.frames(), energy=0.25),
+        {"energy_key": "energy", "forces_key": "forces"},
+    ),
+    "two sizes": (of_two_sizes, {}),
 }  # fmt: skip
 
 
@@ -158,6 +203,35 @@ def test_training_data_that_is_good_passes(name, tmp_path):
         if name not in ("trusted", "large forces wanted"):
             forces = atoms.calc.results["forces"]
             assert forces == pytest.approx(truth[atoms.info["frame"]], abs=1e-5)
+
+
+def test_labels_of_the_test_file_have_the_names_of_the_training_file(tmp_path):
+    """Two sets of labels that differ: those are taken that the training took."""
+    data = labelled.write(tmp_path / "data.xyz", renamed(labelled.frames(), REF_energy="energy"))
+    held_out = labelled.frames(25, seed=9)
+    truth = [f.calc.results["energy"] for f in held_out]
+    test = labelled.write(tmp_path / "test.xyz", beside(held_out, energy=0.25))
+    found = prepare(data, TrainOptions(forces_key="forces"), test)
+    assert found.summary["labels"]["energy"] == "REF_energy"
+    energies = [f.get_potential_energy() for f in found.parts["test"]]
+    assert energies == pytest.approx(np.array(truth) + 0.25, abs=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("name", "differs"),
+    [("xtb_energy", True), ("kinetic_energy", False), ("energy_weight", False),
+     ("dispersion_energy", False), ("energy_per_atom", False)],
+)  # fmt: skip
+def test_quantities_that_are_no_labels_are_no_second_set(name, differs, tmp_path):
+    found = labelled.frames()
+    for atoms in found:
+        atoms.info[name] = 0.5
+    path = labelled.write(tmp_path / "data.xyz", found)
+    if differs:
+        with pytest.raises(DataError, match=f"'energy' and '{name}' that differ by up to"):
+            prepare(path, TrainOptions(), None)
+    else:
+        assert prepare(path, TrainOptions(), None).summary["labels"]["energy"] == "energy"
 
 
 def test_training_data_warnings_name_frames(tmp_path):
@@ -246,6 +320,20 @@ def test_baseline_of_isolated_atoms(tmp_path):
     assert found.baseline == pytest.approx(labelled.LONE)
     assert found.summary["baseline"].startswith("isolated")
     assert sum(len(p) for p in found.parts.values()) == 40
+
+
+def test_baseline_takes_the_lowest_isolated_atom_and_says_so(tmp_path):
+    lone = [Atoms("H"), Atoms("O"), Atoms("H")]
+    for atoms, energy in zip(lone, (-13.6, -432.0, -12.5), strict=True):
+        atoms.calc = SinglePointCalculator(atoms, energy=energy)
+    path = labelled.write(tmp_path / "data.xyz", lone + labelled.frames())
+    found = prepare(path, TrainOptions(), None)
+    assert found.baseline == pytest.approx({1: -13.6, 8: -432.0})
+    assert any("isolated H has energies from -13.6 to -12.5" in w for w in found.warnings)
+    lone[0].calc.results["energy"] = float("nan")
+    path = labelled.write(tmp_path / "data.xyz", lone + labelled.frames())
+    with pytest.raises(DataError, match="energy of an isolated atom, got nan in frame 0"):
+        prepare(path, TrainOptions(), None)
 
 
 def test_baseline_fitted_to_compositions():

@@ -201,6 +201,26 @@ def test_loss_counts_virials_only_where_there_are_labels():
         assert ("virial" in found) == ("direct_virial" in found) == counts
 
 
+def test_loss_counts_virials_of_frames_that_have_one(model):
+    """Beside molecules without a stress; none of a molecule, nor of one whose cell is no crystal's.
+
+    A virial counts as much in any batch; a batch of none has none.
+    """
+    slab = labelled.frames(1, periodic=True, seed=3)[0]
+    slab.pbc = (True, True, False)
+    several = [liquid(), *labelled.frames(2), slab]
+    batches = [Batch(to_frames(found)) for found in ([liquid()], several, several[1:])]
+    alone, together, none = (
+        errors(predict(model.train(), batch, conservative=True), batch) for batch in batches
+    )
+    for name in ("virial", "direct_virial"):
+        assert torch.allclose(together[name][0], alone[name][0], atol=1e-5)
+        assert together[name][0].any() and not together[name][1:].any()
+        assert loss_of({name: none[name]}, 1.0).item() == 0.0
+        ratio = loss_of({name: alone[name]}, 1.0) / loss_of({name: together[name]}, 1.0)
+        assert ratio.item() == pytest.approx(len(several), rel=1e-3)
+
+
 def test_out_of_memory_errors_are_recognised():
     with pytest.raises(RuntimeError) as error:
         torch.empty(2**48)

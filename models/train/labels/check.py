@@ -10,52 +10,86 @@ from ase.data import chemical_symbols
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .frames import LabelKeys
+from .keys import KINDS, LabelKeys, candidates
 
-__all__ = ["check_forces", "check_labels", "check_periodicity", "check_species", "find_outliers"]
+__all__ = [
+    "check_count",
+    "check_forces",
+    "check_isolated",
+    "check_labels",
+    "check_periodicity",
+    "check_species",
+    "find_outliers",
+]
 
 MIN_FRAMES = 20
 OUTLIER_SPREADS = 15  # robust standard deviations from the median
 
 
-def check_labels(frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy: bool) -> None:
+def check_count(frames: Sequence[Atoms], path: str) -> None:
+    """Raise DataError if there are too few frames beside isolated atoms."""
+    if len(frames) < MIN_FRAMES:
+        raise DataError(
+            f"expected at least {MIN_FRAMES} frames beside isolated atoms, got {len(frames)} in "
+            f"'{path}'; make more"
+        )
+
+
+def check_labels(
+    frames: Sequence[Atoms], keys: LabelKeys, path: str, *, energy: bool, given: Sequence[Atoms]
+) -> None:
     """Raise DataError if labels are missing or not finite, naming the first frame.
 
     Args:
-        frames: labelled, without isolated atoms.
+        frames: labelled, without isolated atoms. Any may lack a stress.
         keys: names of the labels.
         path: named in errors.
         energy: whether energies are needed.
+        given: all frames of the file, as they are in it.
     """
-    if len(frames) < MIN_FRAMES:
-        raise DataError(
-            f"expected at least {MIN_FRAMES} frames of more than one atom, got {len(frames)} in "
-            f"'{path}'; make more"
-        )
-    for kind in ("forces", "energy", "stress"):
+    for kind in KINDS:
         if kind == "energy" and not energy:
             continue
-        key = getattr(keys, kind)
         lacking = [f.info["frame"] for f in frames if kind not in f.calc.results]
-        if key is None and kind == "stress":
-            continue
-        if lacking:
-            where = f"frame {lacking[0]}" + (
-                f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
-            )
-            remedy = (
-                "leave them out with --stress-key none" if kind == "stress"
-                else f"add them, name them with --{kind}-key, or remove those frames"
-            )  # fmt: skip
+        if lacking and kind != "stress":
+            more = f" and {len(lacking) - 1} more" if len(lacking) > 1 else ""
+            others = [n for n in candidates([given[lacking[0]]], kind) if n != getattr(keys, kind)]
+            hint = f" (which has {', '.join(others)})" if others else ""
             raise DataError(
-                f"expected {kind} in every frame of '{path}', got none in {where}; {remedy}"
+                f"expected {kind} in every frame of '{path}', got none in frame {lacking[0]}"
+                f"{more}{hint}; add them, name them with --{kind}-key, or remove those frames"
             )
         for atoms in frames:
-            if not np.isfinite(atoms.calc.results[kind]).all():
+            if not np.isfinite(atoms.calc.results.get(kind, 0.0)).all():
                 raise DataError(
                     f"expected finite {kind}, got NaN or infinity in frame {atoms.info['frame']} "
                     f"of '{path}'; remove it"
                 )
+    if not any(f.calc.results["forces"].any() for f in frames):
+        raise DataError(
+            f"expected forces to learn in '{path}', got none but zeros; add frames with atoms that "
+            f"are not in places of symmetry"
+        )
+
+
+def check_isolated(lone: Sequence[Atoms], path: str) -> list[str]:
+    """Return a warning where the energy of an isolated atom is not one; DataError if not finite."""
+    energies: dict[str, list[float]] = {}
+    for atoms in lone:
+        if "energy" in atoms.calc.results:
+            energy = float(atoms.calc.results["energy"])
+            if not np.isfinite(energy):
+                raise DataError(
+                    f"expected the energy of an isolated atom, got {energy} in frame "
+                    f"{atoms.info['frame']} of '{path}'; remove it"
+                )
+            energies.setdefault(atoms.get_chemical_formula(), []).append(energy)
+    return [
+        f"isolated {symbol} has energies from {min(found):.6g} to {max(found):.6g} eV in '{path}'; "
+        f"the lowest is taken"
+        for symbol, found in energies.items()
+        if max(found) - min(found) > 1e-3
+    ]
 
 
 def check_forces(frames: Sequence[Atoms], path: str, max_force: float) -> None:
@@ -70,18 +104,11 @@ def check_forces(frames: Sequence[Atoms], path: str, max_force: float) -> None:
             )
 
 
-def check_periodicity(frames: Sequence[Atoms], path: str, *, stress: bool) -> list[str]:
-    """Return a warning if some frames are periodic and others not; with stresses it is an error."""
+def check_periodicity(frames: Sequence[Atoms], path: str) -> list[str]:
+    """Return a warning if some frames are periodic and others not."""
     groups: dict[tuple[bool, ...], list[int]] = {}
     for atoms in frames:
         groups.setdefault(tuple(bool(p) for p in atoms.pbc), []).append(atoms.info["frame"])
-    for pbc, indices in groups.items():
-        if stress and not all(pbc):
-            raise DataError(
-                f"expected frames with stress to be periodic in three directions, got pbc "
-                f"{name_of(pbc)} in frame {indices[0]} of '{path}'; set pbc, or leave stresses out "
-                f"with --stress-key none"
-            )
     for atoms in frames:
         flat = atoms.pbc & (np.linalg.norm(atoms.cell.array, axis=1) < 1e-6)
         if flat.any():

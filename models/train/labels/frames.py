@@ -1,38 +1,24 @@
-"""Labelled frames: read from a file, their labels found under whatever names they have."""
+"""Labelled frames: read from a file, isolated atoms told from frames, labels in a calculator."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
-from numpy.typing import NDArray
+from ase.geometry import minkowski_reduce
 
 from ...errors import DataError
 from ...frames import read_frames
+from .keys import KINDS, LabelKeys, value_of
 
-__all__ = ["LabelKeys", "find_keys", "is_lone_atom", "label", "read_labelled_frames"]
+__all__ = ["ISOLATED", "is_isolated", "label", "read_labelled_frames"]
 
-PATTERNS = {
-    "energy": re.compile(r"energy|^e$", re.IGNORECASE),
-    "forces": re.compile(r"force|^f$", re.IGNORECASE),
-    "stress": re.compile(r"stress|virial", re.IGNORECASE),
-}
-ABSENT = "none"
-
-
-@dataclass(frozen=True)
-class LabelKeys:
-    """Names of the labels in the file; ``None`` for what it lacks."""
-
-    energy: str | None
-    forces: str | None
-    stress: str | None
+ISOLATED = 8.0
+"""Å: an atom whose own periodic images are farther away is isolated. Codes with plane waves put
+one into a box of 10 to 20 Å; the widest crystal of an element (caesium) has 5.3 Å."""
 
 
 def read_labelled_frames(path: Path) -> list[Atoms]:
@@ -49,105 +35,27 @@ def read_labelled_frames(path: Path) -> list[Atoms]:
     return frames
 
 
-def is_lone_atom(atoms: Atoms) -> bool:
-    """Whether a frame is an isolated atom, whose energy is a baseline."""
-    return len(atoms) == 1
+def is_isolated(atoms: Atoms, cutoff: float) -> bool:
+    """Whether a frame is an isolated atom, whose energy is a baseline.
 
-
-def find_keys(
-    frames: Sequence[Atoms], energy: str | None, forces: str | None, stress: str | None
-) -> LabelKeys:
-    """Find the names of the labels, or check those given.
-
-    Raises:
-        DataError: if forces are missing, or there are several candidates.
+    That is one atom and none of its images within ``ISOLATED`` nor within the ``cutoff`` (Å) of
+    the network. An atom with images nearer than that is a crystal, a frame like any other.
     """
-    asked = {"energy": energy, "forces": forces, "stress": stress}
-    names: dict[str, str | None] = {}
-    for kind, name in asked.items():
-        if name == ABSENT:
-            names[kind] = None
-        elif name is not None:
-            if all(value_of(f, kind, name) is None for f in frames):
-                raise DataError(
-                    f"expected {kind} under '{name}', got no frame that has it, but "
-                    f"{', '.join(candidates(frames, kind)) or 'nothing alike'}; "
-                    f"change --{kind}-key"
-                )
-            names[kind] = name
-        else:
-            names[kind] = choose(kind, candidates(frames, kind))
-    return LabelKeys(**names)
-
-
-def choose(kind: str, names: Sequence[str]) -> str | None:
-    """Return the one candidate there is, or the one with ASE's own name."""
-    if kind in names or len(names) < 2:
-        return kind if kind in names else next(iter(names), None)
-    raise DataError(
-        f"expected one kind of {kind}, got {', '.join(names)}; choose one with --{kind}-key"
-    )
-
-
-def candidates(frames: Sequence[Atoms], kind: str) -> list[str]:
-    """Names of what could be the labels of a kind, in any frame."""
-    names: dict[str, None] = {}
-    for atoms in frames:
-        held = atoms.arrays if kind == "forces" else atoms.info
-        results = {} if atoms.calc is None else atoms.calc.results
-        for name in (*results, *held):
-            wanted = PATTERNS[kind].search(name) and name != "free_energy"
-            if wanted and value_of(atoms, kind, name) is not None:
-                names[name] = None
-    return list(names)
-
-
-def value_of(atoms: Atoms, kind: str, name: str) -> Any:
-    """Return a label of the right shape, else ``None``.
-
-    Returns:
-        Energy as a float, forces of shape (N, 3), or stress of shape (3, 3) as ASE means it.
-    """
-    results = {} if atoms.calc is None else atoms.calc.results
-    held = atoms.arrays if kind == "forces" else atoms.info
-    value = results.get(name, held.get(name))
-    if value is None:
-        return None
-    try:
-        value = np.asarray(value, dtype=float)
-    except (TypeError, ValueError):
-        return None
-    if kind == "energy":
-        return float(value) if value.ndim == 0 else None
-    if kind == "forces":
-        return value if value.shape == (len(atoms), 3) else None
-    return stress_of(atoms, value, virial="virial" in name.lower())
-
-
-def stress_of(atoms: Atoms, value: NDArray[np.float64], virial: bool) -> NDArray[np.float64] | None:
-    """Return the stress, shape (3, 3), eV/Å³, from numbers of it or of the virial ``-V σ``.
-
-    Args:
-        atoms: the frame; without a volume ``V`` a virial gives no stress.
-        value: six numbers (xx, yy, zz, yz, xz, xy) or nine, of any shape; of others none is made.
-        virial: whether it is the virial, eV.
-    """
-    if value.size == 6:
-        xx, yy, zz, yz, xz, xy = value.ravel()
-        value = np.array([[xx, xy, xz], [xy, yy, yz], [xz, yz, zz]])
-    elif value.size != 9:
-        return None
-    value = value.reshape(3, 3)
-    if not virial:
-        return value
-    volume = abs(np.linalg.det(atoms.cell.array))
-    return -value / volume if volume else None
+    if len(atoms) != 1:
+        return False
+    if not atoms.pbc.any():
+        return True
+    if (np.linalg.norm(atoms.cell.array[atoms.pbc], axis=1) < 1e-6).any():
+        return False  # a periodic direction without a vector: refused later
+    reduced, _ = minkowski_reduce(atoms.cell.array, atoms.pbc)
+    nearest = np.linalg.norm(reduced[atoms.pbc], axis=1).min()
+    return bool(nearest > max(ISOLATED, cutoff))
 
 
 def label(atoms: Atoms, keys: LabelKeys, index: int) -> Atoms:
     """Return the frame with its labels in a calculator, and its ``index`` in its ``info``."""
     results: dict[str, Any] = {}
-    for kind in ("energy", "forces", "stress"):
+    for kind in KINDS:
         name = getattr(keys, kind)
         value = None if name is None else value_of(atoms, kind, name)
         if value is not None:

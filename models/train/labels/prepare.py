@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,19 @@ from numpy.typing import NDArray
 from ...backends.pet.metatrain import DIRECT, ENERGY, STRESS
 from ...errors import DataError
 from ..options import TrainOptions
-from .check import check_forces, check_labels, check_periodicity, check_species, find_outliers
-from .frames import LabelKeys, find_keys, is_lone_atom, label, read_labelled_frames
+from .check import (
+    check_count,
+    check_forces,
+    check_isolated,
+    check_labels,
+    check_periodicity,
+    check_species,
+    find_outliers,
+)
+from .frames import ISOLATED, is_isolated, label, read_labelled_frames
+from .keys import LabelKeys, find_keys
 from .split import split
+from .stress import check_stresses, drop_stresses
 from .unit import check_units
 
 __all__ = ["PreparedData", "find_baseline", "prepare"]
@@ -37,6 +47,7 @@ class PreparedData:
         heads: outputs that the model gets.
         summary: of the data, for the card.
         warnings: of the data, for the user.
+        notes: what else the user should know of it.
     """
 
     parts: dict[str, list[Atoms]]
@@ -45,6 +56,7 @@ class PreparedData:
     heads: list[str]
     summary: dict[str, Any]
     warnings: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def write(self, folder: Path) -> None:
         """Write each part as extended xyz."""
@@ -59,14 +71,15 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
         DataError: if the data cannot be trained on.
     """
     energy = options.recipe != "direct"
-    frames, lone, keys, warnings = load(data, options, energy=energy)
-    stress = keys.stress is not None
+    loaded = load(data, options, energy=energy)
+    frames, warnings, notes = loaded.frames, loaded.warnings, loaded.notes
     parts, how = split(frames, test=held_out is None, seed=options.seed)
     species = {z for f in parts["train"] for z in f.numbers.tolist()}
     if held_out is not None:
-        parts["test"], _, _, more = load(held_out, options, energy=energy)
+        others = load(held_out, options, energy=energy, like=loaded.keys)
+        parts["test"] = others.frames
         check_species(parts["test"], species, str(held_out))
-        warnings += more
+        warnings, notes = warnings + others.warnings, notes + others.notes
     for part, members in parts.items():
         if not members:
             raise DataError(
@@ -76,45 +89,79 @@ def prepare(data: Path, options: TrainOptions, held_out: Path | None) -> Prepare
         check_species(members, species, str(data))
     baseline, origin = dict.fromkeys(sorted(species), 0.0), "none"
     if energy:
-        baseline, origin = find_baseline(parts["train"], lone)
+        baseline, origin = find_baseline(parts["train"], loaded.isolated)
     warnings += find_outliers(frames, residuals(frames, baseline) if energy else None)
     forces = np.concatenate([f.calc.results["forces"] for f in parts["train"]])
-    summary = summarise(data, held_out, parts, keys, how, origin)
+    summary = summarise(data, held_out, parts, loaded.keys, how, origin)
+    stress = any("stress" in f.calc.results for f in parts["train"])
     heads = [ENERGY] * energy + [DIRECT] + [STRESS] * stress
     scale = float(np.sqrt(np.mean(forces**2)))
-    return PreparedData(parts, baseline, scale, heads, summary, warnings)
+    return PreparedData(parts, baseline, scale, heads, summary, warnings, notes)
+
+
+@dataclass
+class Loaded:
+    """The frames of a file, labelled and checked; isolated atoms; names of the labels; remarks."""
+
+    frames: list[Atoms]
+    isolated: list[Atoms]
+    keys: LabelKeys
+    warnings: list[str]
+    notes: list[str]
 
 
 def load(
-    path: Path, options: TrainOptions, *, energy: bool
-) -> tuple[list[Atoms], list[Atoms], LabelKeys, list[str]]:
-    """Return labelled frames, isolated atoms, names of the labels and warnings; all checked."""
-    frames = read_labelled_frames(path)
-    several = [f for f in frames if not is_lone_atom(f)]
-    keys = find_keys(several, options.energy_key, options.forces_key, options.stress_key)
-    labelled = [label(f, keys, i) for i, f in enumerate(frames)]
-    lone = [f for f in labelled if is_lone_atom(f)]
-    labelled = [f for f in labelled if not is_lone_atom(f)]
-    check_labels(labelled, keys, str(path), energy=energy)
-    warnings = check_periodicity(labelled, str(path), stress=keys.stress is not None)
+    path: Path, options: TrainOptions, *, energy: bool, like: LabelKeys | None = None
+) -> Loaded:
+    """Read and check a file, whose labels are named as in another one (``like``) if they can be."""
+    given = read_labelled_frames(path)
+    isolated = [is_isolated(f, options.cutoff) for f in given]
+    several = [f for f, alone in zip(given, isolated, strict=True) if not alone]
+    check_count(several, str(path))
+    keys = find_keys(several, options.energy_key, options.forces_key, options.stress_key, like=like)
+    labelled = [label(f, keys, i) for i, f in enumerate(given)]
+    frames = [f for f, alone in zip(labelled, isolated, strict=True) if not alone]
+    lone = [f for f, alone in zip(labelled, isolated, strict=True) if alone]
+    notes = note_single_atoms(frames, lone, str(path)) + drop_stresses(frames)
+    check_labels(frames, keys, str(path), energy=energy, given=given)
+    warnings = check_periodicity(frames, str(path)) + check_isolated(lone, str(path))
+    if not any("stress" in f.calc.results for f in frames):
+        keys = replace(keys, stress=None)
     if not options.trust_units:
-        warnings += check_units(labelled, str(path), energy=energy)
-    check_forces(labelled, str(path), options.max_force)
-    return labelled, lone, keys, warnings
+        warnings += check_units(frames, str(path), energy=energy)
+        if keys.stress is not None:
+            more, untold = check_stresses(frames, str(path), keys.stress)
+            warnings, notes = warnings + more, notes + untold
+    check_forces(frames, str(path), options.max_force)
+    return Loaded(frames, lone, keys, warnings, notes)
+
+
+def note_single_atoms(frames: Sequence[Atoms], lone: Sequence[Atoms], path: str) -> list[str]:
+    """Say what became of frames of one atom."""
+    crystals = sum(len(f) == 1 for f in frames)
+    notes = []
+    if crystals:
+        notes.append(f"crystals of one atom, trained on like others, in '{path}': {crystals}")
+    if lone:
+        notes.append(
+            f"isolated atoms (no image within {ISOLATED:g} Å), not trained on, in '{path}': "
+            f"{len(lone)}"
+        )
+    return notes
 
 
 def find_baseline(frames: Sequence[Atoms], lone: Sequence[Atoms]) -> tuple[dict[int, float], str]:
     """Return the energy of an atom of each species in eV, and in words where it comes from.
 
-    Isolated atoms if there is one of each species; else the linear fit of energies to
-    compositions (the smallest one where compositions leave it open).
+    Isolated atoms (the lowest of a species) if there is one of each species; else the linear fit
+    of energies to compositions (the smallest one where compositions leave it open).
     """
     species = sorted({z for f in frames for z in f.numbers.tolist()})
-    isolated = {
-        int(f.numbers[0]): float(f.calc.results["energy"])
-        for f in lone
-        if "energy" in f.calc.results
-    }
+    isolated: dict[int, float] = {}
+    for atoms in lone:
+        if "energy" in atoms.calc.results:
+            z, energy = int(atoms.numbers[0]), float(atoms.calc.results["energy"])
+            isolated[z] = min(energy, isolated.get(z, energy))
     if set(species) <= isolated.keys():
         return {z: isolated[z] for z in species}, "isolated atoms in the data"
     counts = np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames], float)
@@ -148,6 +195,9 @@ def summarise(
         "split_by": how if held_out is None else f"{how}; test frames from a file of their own",
         "atoms": {chemical_symbols[z]: n for z, n in sorted(atoms.items())},
         "labels": {k: v for k, v in vars(keys).items() if v is not None},
+        "stresses": {
+            part: sum("stress" in f.calc.results for f in frames) for part, frames in parts.items()
+        },
         "baseline": baseline,
     }
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
 
 import numpy as np
 from ase import Atoms
 from ase.data import covalent_radii
 
 from ...errors import DataError
+from .near import work_ratio
 
-__all__ = ["bond_stiffness", "check_units", "work_ratio"]
+__all__ = ["ENERGY_UNITS", "LENGTH_UNITS", "bond_stiffness", "check_units", "work_error"]
 
 ENERGY_UNITS = {
     "eV": 1.0,
@@ -25,7 +25,7 @@ LENGTH_UNITS = {"Å": 1.0, "Bohr": 1.889726, "nm": 0.1}
 USUAL_STIFFNESS = 35.0  # eV/Å², of a bond of hydrogen: 25 (N-H in salts) to 55 (O-H)
 STIFFNESS_FACTOR = 8.0  # how much softer or stiffer a bond may be
 MAX_BOND = 1.3  # times the sum of covalent radii
-MAX_DISPLACEMENT = 0.3  # Å, of an atom between near frames
+PER_ATOM = 0.2  # of what is left by fits of energies: their composition, not size, decides them
 
 
 def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
@@ -64,35 +64,6 @@ def bond_stiffness(frames: Sequence[Atoms]) -> float | None:
     return float(np.average(slopes, weights=counts)) if slopes else None
 
 
-def work_ratio(frames: Sequence[Atoms]) -> tuple[float, float, int] | None:
-    """Compare energy differences of near frames with the work of their forces.
-
-    The work against them from frame 1 to 2 is ``-(F₁ + F₂) / 2 · (x₂ - x₁)``, summed over atoms.
-
-    Returns:
-        Slope of energy difference against work (1 if both are right), correlation, and number of
-        pairs; ``None`` if fewer than 10 pairs of frames that follow each other are near.
-    """
-    differences: list[float] = []
-    works: list[float] = []
-    for first, second in pairwise(frames):
-        same = len(first) == len(second) and (first.numbers == second.numbers).all()
-        if not same or np.abs(first.cell.array - second.cell.array).max() > 1e-6:
-            continue
-        displacements = second.positions - first.positions
-        if not 1e-6 < np.abs(displacements).max() < MAX_DISPLACEMENT:
-            continue
-        mean = (first.calc.results["forces"] + second.calc.results["forces"]) / 2
-        works.append(-(mean * displacements).sum())
-        differences.append(second.calc.results["energy"] - first.calc.results["energy"])
-    if len(works) < 10 or not np.std(works):
-        return None
-    x, y = np.array(works), np.array(differences)
-    slope = (x @ y) / (x @ x)
-    correlation = abs(x @ y) / np.sqrt((x @ x) * max(y @ y, 1e-300))
-    return float(slope), float(correlation), len(x)
-
-
 def likely_force_unit(ratio: float) -> str:
     """Name the unit in which a force of 1 eV/Å is about ``ratio``."""
     sizes = {
@@ -103,6 +74,37 @@ def likely_force_unit(ratio: float) -> str:
     return min(sizes, key=lambda name: float(abs(np.log(sizes[name] / abs(ratio)))))
 
 
+def are_per_atom(frames: Sequence[Atoms]) -> bool:
+    """Whether energies follow from what share each species has, whatever the number of atoms."""
+    species = sorted({z for f in frames for z in f.numbers.tolist()})
+    counts = np.array([[np.count_nonzero(f.numbers == z) for z in species] for f in frames], float)
+    sizes = counts.sum(axis=1)
+    energies = np.array([f.calc.results["energy"] for f in frames])
+    if sizes.max() < 1.5 * sizes.min():
+        return False
+    left = [
+        float(np.std((energies - x @ np.linalg.lstsq(x, energies, rcond=1e-8)[0]) / size))
+        for x, size in ((counts, sizes), (counts / sizes[:, None], 1.0))
+    ]
+    return left[1] < PER_ATOM * left[0]
+
+
+def work_error(frames: Sequence[Atoms], path: str, ratio: float, pairs: int) -> DataError:
+    """What to say of energy differences that are ``ratio`` times the work of the forces."""
+    size = float(np.mean([len(f) for f in frames]))
+    if ratio < 0:
+        reason = "forces are minus the gradient of the energy: turn their sign"
+    elif size > 2 and 0.7 < ratio * size < 1.4:
+        reason = "energies look like those per atom: multiply them by the number of atoms"
+    else:
+        reason = "convert energies to eV and forces to eV/Å"
+    return DataError(
+        f"expected energies and forces of one unit in '{path}', got energy differences of "
+        f"{pairs} pairs of near frames that are {ratio:.3g} times the work of the forces; "
+        f"{reason}, or pass --trust-units"
+    )
+
+
 def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str]:
     """Return warnings about units that look wrong.
 
@@ -110,17 +112,14 @@ def check_units(frames: Sequence[Atoms], path: str, *, energy: bool) -> list[str
         DataError: where it is sure: energies and the work of forces differ by a factor or in
             sign, or bonds of hydrogen are ten times softer or stiffer than any is.
     """
+    if energy and are_per_atom(frames):
+        raise DataError(
+            f"expected energies of whole frames in '{path}', got energies that do not grow with "
+            f"the number of atoms; multiply them by it, or pass --trust-units"
+        )
     ratio = work_ratio(frames) if energy else None
     if ratio is not None and ratio[1] > 0.9 and not 0.67 < ratio[0] < 1.5:
-        if ratio[0] < 0:
-            reason = "forces are minus the gradient of the energy: turn their sign"
-        else:
-            reason = "convert energies to eV and forces to eV/Å"
-        raise DataError(
-            f"expected energies and forces of one unit in '{path}', got energy differences of "
-            f"{ratio[2]} pairs of near frames that are {ratio[0]:.3g} times the work of the "
-            f"forces; {reason}, or pass --trust-units"
-        )
+        raise work_error(frames, path, ratio[0], ratio[2])
     stiffness = bond_stiffness(frames)
     lowest, highest = USUAL_STIFFNESS / STIFFNESS_FACTOR, USUAL_STIFFNESS * STIFFNESS_FACTOR
     if stiffness is not None and not lowest < stiffness < highest:

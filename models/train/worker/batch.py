@@ -26,6 +26,7 @@ class Frame:
         energy: eV, the baseline removed, shape ().
         forces: eV/Å, shape (n, 3).
         stress: eV/Å³, shape (3, 3).
+        has_stress: 1 if that is a label, else 0, shape ().
     """
 
     edges: Edges
@@ -33,6 +34,7 @@ class Frame:
     energy: torch.Tensor
     forces: torch.Tensor
     stress: torch.Tensor
+    has_stress: torch.Tensor
 
     @classmethod
     def of(
@@ -46,7 +48,8 @@ class Frame:
         """Convert a frame whose calculator holds the labels; ``baseline`` is eV by species."""
         results = {} if atoms.calc is None else atoms.calc.results
         structure = Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc)
-        stress = atoms.get_stress(voigt=False) if "stress" in results else np.zeros((3, 3))
+        has_stress = "stress" in results and bool(atoms.pbc.all())
+        stress = atoms.get_stress(voigt=False) if has_stress else np.zeros((3, 3))
         energy = results.get("energy", 0.0)
         if "energy" in results:
             energy -= sum(baseline[z] for z in atoms.numbers.tolist())
@@ -60,6 +63,7 @@ class Frame:
             energy=to_tensor(energy),
             forces=to_tensor(results.get("forces", np.zeros((len(atoms), 3)))),
             stress=to_tensor(stress),
+            has_stress=to_tensor(float(has_stress)),
         )
 
 
@@ -88,6 +92,7 @@ class Batch:
         energy: shape (s,).
         forces: shape (n, 3).
         virial: per atom, with the sign of the stress, shape (s, 3, 3).
+        has_virial: 1 for frames with such a label, else 0, shape (s, 1, 1).
     """
 
     def __init__(
@@ -106,4 +111,5 @@ class Batch:
         self.n_atoms = torch.bincount(edges.systems, minlength=len(frames)).to(forces)
         volumes = torch.stack([f.volume for f in frames])
         self.virial = stress * (volumes / self.n_atoms / scale)[:, None, None]
+        self.has_virial = torch.stack([f.has_stress for f in frames])[:, None, None]
         self.energy = torch.stack([f.energy for f in frames]) / scale

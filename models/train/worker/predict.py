@@ -14,7 +14,10 @@ from .batch import Batch
 if TYPE_CHECKING:
     from metatrain.pet import PET
 
-__all__ = ["errors", "predict"]
+__all__ = ["VIRIALS", "errors", "predict"]
+
+VIRIALS = frozenset({"virial", "direct_virial"})
+"""Results that some frames have no label of."""
 
 
 def predict(
@@ -67,8 +70,9 @@ def errors(results: dict[str, torch.Tensor], batch: Batch) -> dict[str, torch.Te
     """Differences to the labels, in the units of the batch and of the shapes of ``results``.
 
     ``energy``, shape (s,), is divided by the square root of the number of atoms, which makes it as
-    large in big systems as in small ones. ``gap``, shape (n, 3), is direct minus conservative
-    forces; it does not pull at the conservative ones.
+    large in big systems as in small ones. Virials are zero for frames without a label of them, so
+    that a mean weighs each label alike in any batch. ``gap``, shape (n, 3), is direct minus
+    conservative forces; it does not pull at the conservative ones.
 
     Args:
         results: of :func:`predict`.
@@ -77,6 +81,8 @@ def errors(results: dict[str, torch.Tensor], batch: Batch) -> dict[str, torch.Te
     labels = {"direct": batch.forces, "forces": batch.forces}
     labels |= {"direct_virial": batch.virial, "virial": batch.virial}
     differences = {k: value - labels[k] for k, value in results.items() if k != "energy"}
+    for name in VIRIALS & differences.keys():
+        differences[name] = differences[name] * batch.has_virial
     if "direct" in results and "forces" in results:
         differences["gap"] = results["direct"] - results["forces"].detach()
     if "energy" in results:

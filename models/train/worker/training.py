@@ -22,7 +22,7 @@ from .batch import Batch, Frame
 from .dynamics import generate_frames
 from .first_layer import initialize_first_layer
 from .loop import TrainingLoop
-from .predict import errors, predict
+from .predict import VIRIALS, errors, predict
 from .segment import SEGMENT_LENGTH, Segment
 from .stage import Stage, stages_of
 
@@ -206,14 +206,17 @@ class Training:
 
     def errors_on(self, frames: Sequence[Frame], stage: Stage) -> dict[str, float]:
         """Root mean square errors on frames (meV, Å)."""
-        squares: dict[str, list[float]] = {}
+        sums: dict[str, float] = {}
+        counts: dict[str, float] = {}
         for first in range(0, len(frames), VALIDATION_BATCH):
             batch = Batch(frames[first : first + VALIDATION_BATCH], None, self.scale)
             with torch.set_grad_enabled(stage.conservative):
                 results = predict(self.model, batch, conservative=stage.conservative)
             for key, error in errors({k: v.detach() for k, v in results.items()}, batch).items():
-                squares.setdefault(key, []).append(error.square().mean().item())
-        return {k: MEV * self.scale * (sum(v) / len(v)) ** 0.5 for k, v in sorted(squares.items())}
+                known = batch.has_virial.mean().item() if key in VIRIALS else 1.0
+                sums[key] = sums.get(key, 0.0) + error.square().sum().item()
+                counts[key] = counts.get(key, 0.0) + known * error.numel()
+        return {k: MEV * self.scale * (sums[k] / n) ** 0.5 for k, n in sorted(counts.items()) if n}
 
     def after_step(self, loop: TrainingLoop) -> None:
         """Report how far the training is, and now and then measure and save."""
