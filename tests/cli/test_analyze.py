@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
+from halfkick.driver.ipi.system import System
 from halfkick.driver.study.analysis import thermo
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules, split_kinetic
@@ -86,13 +87,14 @@ def test_species_temperatures_are_those_set():
     rng = np.random.default_rng(1)
     atoms = box_of_water()
     v = np.array([thermal(atoms, 300.0, rng) for _ in range(300)])
-    symbols = atoms.get_chemical_symbols()
-    found = thermo._species_temperatures(v, atoms.get_masses(), symbols)
+    symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
+    free = System().degrees_of_freedom(masses)
+    found = thermo._species_temperatures(v, masses, symbols, free)
     assert [s.name for s in found] == ["temperature(H)", "temperature(O)"]
     for s in found:
         assert abs(s.value - 300.0) < 4.0 * s.error < 15.0
     hot = np.where(np.array(symbols)[:, None] == "H", 1.1, 1.0) * v
-    hydrogen, oxygen = thermo._species_temperatures(hot, atoms.get_masses(), symbols)
+    hydrogen, oxygen = thermo._species_temperatures(hot, masses, symbols, free)
     assert hydrogen.value - 300.0 > 10 * hydrogen.error
     assert abs(oxygen.value - 300.0) < 4.0 * oxygen.error
 

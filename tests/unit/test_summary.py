@@ -167,13 +167,14 @@ def job(folder, xml=XML):
 def test_job_is_what_the_input_says(tmp_path):
     found = job(tmp_path)
     assert (found.step, found.total_steps, found.inner_steps) == (0, 9, 6)
-    assert found.properties == tmp_path / "o.p"
-    assert found.n_atoms is None
+    (system,) = found.systems
+    assert (system.properties, system.n_atoms) == (tmp_path / "o.p", None)
     assert job(tmp_path, XML.replace("<nmts> [1, 2, 3] </nmts>", "")).inner_steps == 1
     bare = "<simulation><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, bare).properties == tmp_path / "i-pi.md"  # as i-PI does if not told
+    (system,) = job(tmp_path, bare).systems
+    assert system.properties == tmp_path / "i-pi.md"  # as i-PI does if not told
     silent = "<simulation><output/><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, silent).properties is None
+    assert job(tmp_path, silent).systems[0].properties is None
 
 
 def test_job_keeps_aside_only_the_outputs_of_a_run(tmp_path):
@@ -185,7 +186,7 @@ def test_job_keeps_aside_only_the_outputs_of_a_run(tmp_path):
 
 
 def test_summary_without_columns_is_null(tmp_path):
-    summary = summarize("failed", Properties(), job(tmp_path), wall_s=1.0, pace=None)
+    summary = summarize("failed", [Properties()], job(tmp_path), wall_s=1.0, pace=None)
     summary.write(tmp_path / "summary.json")
     content = json.loads((tmp_path / "summary.json").read_text())
     state, wall_s, drivers = (content.pop(k) for k in ("state", "wall_s", "drivers"))
@@ -196,14 +197,15 @@ def test_summary_without_columns_is_null(tmp_path):
 
 def test_summary_of_numbers_that_are_none_is_null(tmp_path):
     rows = Properties(temperature=np.array([300.0, np.nan, 300.0]))
-    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
-    assert summary.temperature_K is None
+    summary = summarize("finished", [rows], job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
+    (system,) = summary.systems.values()
+    assert system.temperature_K is None
     assert summary.ms_per_inner_step == pytest.approx(500.0)
 
 
 def test_summary_digits_end_where_the_error_begins(tmp_path):
     rows = Properties(temperature=np.array([300.0, 302.0, 301.0, 297.0]))
-    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=None)
+    summary = summarize("finished", [rows], job(tmp_path), wall_s=1.0, pace=None)
     assert "temperature: 300.0 ± 1.1 K" in str(summary)
 
 
@@ -212,12 +214,12 @@ def test_summary_digits_end_where_the_error_begins(tmp_path):
 def test_energy_plot_shows_the_columns_there_are(tmp_path, n, missing):
     names = {"step", "time", "conserved", "temperature"} - {missing}
     rows = Properties(**{name: np.arange(n, dtype=float) for name in names})
-    draw_energies(rows, 3, "water", tmp_path / "energy.png")
+    draw_energies({"0": (rows, 3)}, "water", tmp_path / "energy.png")
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_energy_plot_without_rows_is_none(tmp_path):
-    draw_energies(Properties(), None, "water", tmp_path / "energy.png")
+    draw_energies({"0": (Properties(), None)}, "water", tmp_path / "energy.png")
     assert not (tmp_path / "energy.png").exists()
 
 
@@ -244,8 +246,8 @@ def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, role, told):
 
     console = Console(record=True, force_terminal=False)
     found = job(tmp_path, XML.replace("</ffsocket>", FORCE % role))
-    assert found.without_energy == (None if told else "f")
-    found.__dict__["n_atoms"] = 3
+    assert found.systems[0].without_energy == (None if told else "f")
+    found.systems[0].__dict__["n_atoms"] = 3
     (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
     with Progress(found, console) as progress:
         progress.update(at_once=True)
