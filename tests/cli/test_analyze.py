@@ -83,6 +83,21 @@ def test_molecule_motions_share_thermal_energy_alike():
         assert error < 6.0
 
 
+@pytest.mark.parametrize("free", [False, True])
+def test_translation_has_the_degrees_of_the_centre_of_mass_where_it_moves(free):
+    rng = np.random.default_rng(5)
+    atoms = box_of_water(side=2)
+    molecules, masses = find_molecules(atoms), atoms.get_masses()
+    m, drawn = masses[:, None], []
+    for _ in range(300):
+        v = rng.normal(size=(len(atoms), 3)) * np.sqrt(units.kB * 300.0 / m)
+        v = v if free else v - (m * v).sum(axis=0) / m.sum()
+        drawn.append(split_kinetic(atoms, v, masses, molecules, centre_at_rest=not free))
+    kelvin = [2 * energy / (f * units.kB) for energy, f in (d["translation"] for d in drawn)]
+    assert drawn[0]["translation"][1] == 24 - (0 if free else 3)
+    assert abs(np.mean(kelvin) - 300.0) < 4.0 * np.std(kelvin) / 300**0.5 < 25.0
+
+
 def test_species_temperatures_are_those_set():
     rng = np.random.default_rng(1)
     atoms = box_of_water()
