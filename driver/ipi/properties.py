@@ -147,7 +147,7 @@ def read_last(path: Path | None) -> Properties:
 
 def _header(lines: Iterable[bytes]) -> tuple[list[bytes], bytes]:
     """The lines of a header, and the one that follows, empty if there is none."""
-    header = []
+    header: list[bytes] = []
     for line in lines:
         if not line.startswith(b"#"):
             return header, line

@@ -7,6 +7,7 @@ import logging
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import redirect_stdout
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 from xml.etree import ElementTree
@@ -24,6 +25,7 @@ __all__ = ["StartAtoms", "count_atoms", "count_in_file", "read_start"]
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Value = TypeVar("Value", np.str_, np.float64)
 
 XYZ = (".xyz", ".extxyz")
 
@@ -49,10 +51,10 @@ def count_atoms(system: Element, folder: Path) -> int | None:
         folder: from which its files are named.
     """
     for child in _initializers(system, "file", "positions"):
-        if count := _attempt(lambda child=child: _count(child, system, folder)):
+        if count := _attempt(partial(_count, child, system, folder)):
             return count
     beads = system.find("beads")
-    return None if beads is None else _attempt(lambda: _count_in(beads)) or None
+    return None if beads is None else _attempt(partial(_count_in, beads)) or None
 
 
 def read_start(system: Element, folder: Path) -> StartAtoms | None:
@@ -65,7 +67,7 @@ def read_start(system: Element, folder: Path) -> StartAtoms | None:
         system: the element.
         folder: from which its files are named.
     """
-    return _attempt(lambda: _read(system, folder))
+    return _attempt(partial(_read, system, folder))
 
 
 def count_in_file(path: Path) -> int:
@@ -151,7 +153,7 @@ def _read(system: Element, folder: Path) -> StartAtoms:
     return StartAtoms(labels.tolist(), masses)
 
 
-def _placed(before: NDArray[T], new: NDArray[T], index: int) -> NDArray[T]:
+def _placed(before: NDArray[Value], new: NDArray[Value], index: int) -> NDArray[Value]:
     """The values before, all or one of them replaced; a single new one is that of all atoms."""
     if index < 0:
         return np.broadcast_to(new, before.shape) if len(new) == 1 and len(before) else new

@@ -30,13 +30,12 @@ def read_frames(path: Path) -> list[Atoms]:
     they are isotopes of: ``D`` is H.
     """
     if path.suffix == ".extxyz":
-        from ase.io import read
+        from ase.io import iread
 
-        frames: list[Atoms] = read(path, ":", format="extxyz")
-        return frames
+        return list(iread(path, ":", format="extxyz"))
     from ipi.utils.io import read_file
 
-    frames = []
+    frames: list[Atoms] = []
     with path.open() as file, redirect_stdout(io.StringIO()):  # it tells of unknown labels
         while True:
             try:

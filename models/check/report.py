@@ -81,7 +81,7 @@ def check(
     Raises:
         ModelError: if the model does not know a species.
     """
-    of_atoms = masses or [None] * len(structures)
+    of_atoms = [None] * len(structures) if masses is None else masses
     frames = [Probe(model, *pair) for pair in zip(structures, of_atoms, strict=True)]
     first = frames[0]
     conservative, both = Role.CONSERVATIVE in model.capabilities.roles, len(first.roles) == 2

@@ -206,7 +206,9 @@ def test_analyze_and_compare_show_each_system(folder):
     assert [len(a.runs) for a in report.analyses] == [2] * (len(WAYS) + 1)
     label = report.analyses[list(WAYS).index("label")]
     assert label.scalar("temperature(D)") is not None and label.scalar("temperature(H)") is None
-    (remark,) = report.remarks
-    assert remark.startswith(f"{folder} atoms+{folder} atoms: temperature: 52% of it the target's")
+    share = {"atoms": "52%", "single": "4%"}
+    for remark, (name, part) in zip(report.remarks, share.items(), strict=True):
+        both = "+".join([f"{folder} {name}"] * 2)
+        assert remark.startswith(f"{both}: temperature: {part} of it the target's: i-PI")
     compare([folder], folder / "compare.png")
     assert (folder / "compare.png").read_bytes().startswith(b"\x89PNG")

@@ -118,10 +118,9 @@ def test_target_temperature_is_none_where_it_changes():
     assert one_system(DYNAMICS % ("", "nve", "")).target_K is None
     exchange = "<smotion mode='remd'> <remd> <stride> 10 </stride> </remd> </smotion>"
     assert one_system(DYNAMICS % (exchange, "nvt", "")).target_K is None
-    ramped = plain.replace("<motion", ramp + "<motion", 1).replace(
-        "</motion>", "</motion></motion>"
-    )
-    assert one_system(ramped).target_K is None
+    inside = "<motion mode='t_ramp'/> <motion mode='dynamics'> <dynamics mode='nvt'/> </motion>"
+    ramped = plain[: plain.index("<motion")] + f"<motion mode='multi'> {inside} </motion>"
+    assert one_system(f"{ramped} </system> </simulation>").target_K is None
 
 
 @pytest.mark.parametrize("kind", ["t_ramp", "p_ramp", "dummy"])
