@@ -14,6 +14,8 @@ Estimate = tuple[float | None, float | None]
 
 MIN_BLOCKS = 8
 WALK_BLOCKS = 32
+ROUNDING = 1e-12  # of equal values, their means and differences, to their size
+PRINTED = 1e-8  # i-PI writes nine digits: a smaller part of a value is none of it
 WALK_RATIOS = (0.0, *np.logspace(-4, 3, 29).tolist())  # walk's variance by block to scatter's
 
 
@@ -39,6 +41,8 @@ def mean(values: NDArray[np.float64]) -> Estimate:
         return None, None
     if n < 3:
         return float(values.mean()), None
+    if _all_equal(values):
+        return float(values[0]), 0.0
     error = np.sqrt(values.var(ddof=1) * _inefficiency(values) / n)
     return float(values.mean()), float(error)
 
@@ -70,6 +74,8 @@ def slope(x: NDArray[np.float64], y: NDArray[np.float64]) -> Estimate:
     n = len(x)
     if n < 2 or np.ptp(x) == 0.0:
         return None, None
+    if _all_equal(y):
+        return 0.0, 0.0 if n > 2 else None
     if n < 2 * MIN_BLOCKS:
         return _line(x, y)
     length = max(1, n // WALK_BLOCKS)
@@ -143,11 +149,20 @@ def _line(x: NDArray[np.float64], y: NDArray[np.float64]) -> Estimate:
 
 
 def with_error(value: float, error: float | None) -> str:
-    """Format both to the second digit of the error: ``-0.0074 ± 0.0064``."""
-    if not error:
-        return f"{value:.3g}"
+    """Format both to the second digit of the error: ``-0.0074 ± 0.0064``.
+
+    Three digits or all before the point of a value without error, or with one that is smaller than
+    the last digit that i-PI writes.
+    """
+    if not error or not math.isfinite(error) or error < PRINTED * abs(value):
+        return f"{value:.0f}" if 1e3 <= abs(value) < 1e9 else f"{value:.3g}"
     decimals = max(0, 1 - math.floor(math.log10(error)))
     return f"{value:.{decimals}f} ± {error:.{decimals}f}"
+
+
+def _all_equal(values: NDArray[np.float64]) -> bool:
+    """Whether values of shape (rows,) differ by rounding alone."""
+    return float(np.ptp(values)) <= ROUNDING * float(np.abs(values).max())
 
 
 def _inefficiency(values: NDArray[np.float64]) -> float:

@@ -4,11 +4,24 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["BLUE", "GREEN", "GREY", "PALETTE", "RED", "YELLOW", "new_figure", "style_axes"]
+__all__ = [
+    "BLUE",
+    "GREEN",
+    "GREY",
+    "PALETTE",
+    "RED",
+    "YELLOW",
+    "new_figure",
+    "style_axes",
+    "widen",
+]
 
 RED, BLUE, YELLOW, GREEN, VIOLET = "#c0392b", "#1b6ca8", "#e0a030", "#3b8554", "#7a4fa3"
 GREY = "#5b6770"
@@ -37,3 +50,17 @@ def style_axes(axes: Axes, *, grid: bool = True) -> None:
     if grid:
         axes.grid(color="0.9", linewidth=0.6)
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def widen(axes: Axes, values: NDArray[np.float64], least: float) -> None:
+    """Let the y axis show at least such a range, so that its labels need few digits.
+
+    Args:
+        axes: with everything drawn.
+        values: all of those drawn, of any shape.
+        least: range, in their unit.
+    """
+    low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    if high - low < least:
+        middle = 0.5 * (low + high)
+        axes.set_ylim(middle - 0.5 * least, middle + 0.5 * least)

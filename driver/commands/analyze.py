@@ -37,10 +37,10 @@ def analyze(
 
     configure_threads(threads)
     from ..study.analysis.report import analyze, html
-    from ..study.analysis.run_data import open_run
+    from ..study.analysis.run_data import open_groups
 
     names = [[run] if Path(run).exists() else run.split("+") for run in runs]
-    groups = [[open_run(Path(name), skip_ps=skip) for name in group] for group in names]
+    groups = [g for group in names for g in open_groups(map(Path, group), skip_ps=skip)]
     report = analyze(groups, frames=frames, device=device)
     out.write_text(html(report), encoding="utf-8")
     if pictures is not None:
@@ -50,6 +50,9 @@ def analyze(
     table = Table("", "unit", *(analysis.label for analysis in report.analyses))
     for row in report.rows():
         table.add_row(*row)
-    Console().print(table, highlight=False)
+    console = Console()
+    console.print(table, highlight=False)
+    for remark in report.remarks:
+        console.print(remark, highlight=False)
     if json is not None:
         json.write_text(report.to_json() + "\n")

@@ -41,7 +41,8 @@ def check(
     from ...models.load import load_model
     from ...models.pair import Pair
 
-    structures = [structure_of(frame) for frame in read_frames(structure)]
+    frames = read_frames(structure)
+    structures = [structure_of(frame) for frame in frames]
     loaded = load_model(model, device=device, dtype=dtype)
     if direct is not None:
         fast = load_model(direct, device=device, dtype=dtype)
@@ -49,8 +50,8 @@ def check(
     console = Console()
     with console.status("") as status:
         report = check(
-            loaded, structures, probes=probes, dynamics=dynamics, temperature_K=temperature,
-            log=status.update,
+            loaded, structures, masses=[frame.get_masses() for frame in frames], probes=probes,
+            dynamics=dynamics, temperature_K=temperature, log=status.update,
         )  # fmt: skip
     for table in tables(report):
         console.print(table, highlight=False)

@@ -20,15 +20,18 @@ def compare(
     from ..run.folder import find_input
     from ..run.job import describe, labels_of
     from ..run.plot import draw_comparison
+    from ..run.systems import names_of
 
     jobs = [describe(find_input(path)) for path in runs]
     shown = {}
     for job, label in zip(jobs, labels_of(jobs), strict=True):
-        rows = read_properties(job.properties)
-        if not len(rows) or (rows.conserved is None and rows.temperature is None):
-            raise InputError(
-                f"expected conserved or temperature in a properties file with rows in "
-                f"'{job.folder}', got none; run it first"
-            )
-        shown[label] = rows, job.n_atoms
+        for name, system in zip(names_of(job.systems), job.systems, strict=True):
+            rows = read_properties(system.properties)
+            if not len(rows) or (rows.conserved is None and rows.temperature is None):
+                raise InputError(
+                    f"expected conserved or temperature in a properties file with rows in "
+                    f"'{job.folder}', got none; run it first"
+                )
+            several = len(job.systems) > 1
+            shown[f"{label} {name}" if several else label] = rows, system.n_atoms
     draw_comparison(shown, out)

@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from ..errors import InputError
 from . import changes
-from .elements import text_of, whole_number
+from .elements import attribute, text_of, whole_number
 from .forces import force_field_without_energy
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
@@ -150,6 +150,11 @@ class IpiInput:
         """Whether atoms move by nothing but dynamics, from where they are."""
         modes = {motion.mode for motion in self._motions}
         return modes in ({"dynamics"}, {"dynamics", "multi"})
+
+    @property
+    def exchanges_ensembles(self) -> bool:
+        """Whether systems exchange their temperatures and pressures while they run."""
+        return any(attribute(smotion, "mode") == "remd" for smotion in self._root.iter("smotion"))
 
     @property
     def _motions(self) -> list[Motion]:

@@ -14,7 +14,12 @@ __all__ = ["Bath", "Dynamics", "Ensemble", "Motion"]
 
 OF_VARIABLE_CELL = ("npt", "nst", "scnpt")
 MOTIONS_THAT_USE_THE_VIRIAL = ("cellopt", "al-kmc")
-MOTIONS_OF_NO_ATOMS = ("t_ramp", "p_ramp", "dummy")
+MOTIONS_OF_NO_ATOMS = ("t_ramp", "p_ramp", "dummy", "multi")
+BAROSTATS_OF_THEIR_OWN = ("anisotropic", "flexible")
+"""Those whose conserved quantity i-PI 3.3.1 does not conserve: the kinetic stress lacks what is off
+the diagonal, and with ``<hfix>`` force and Jacobian disagree."""
+GENERALISED = ("gle", "gle_g")
+SAME = 1e-6  # of temperatures in a covariance
 
 
 @dataclass(frozen=True)
@@ -28,6 +33,12 @@ class Bath:
 
     mode: str
     tau_fs: float | None = None
+
+    @property
+    def conserved_remark(self) -> str:
+        """Of a barostat: why it conserves nothing, whatever the forces; empty if it does."""
+        own = self.mode in BAROSTATS_OF_THEIR_OWN
+        return f"i-PI's own: its {self.mode} barostat conserves nothing" if own else ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +101,25 @@ class Dynamics:
         """What holds the pressure."""
         return self._bath("barostat")
 
+    @property
+    def varies_cell(self) -> bool:
+        """Whether a barostat acts."""
+        return self.mode in OF_VARIABLE_CELL
+
+    @property
+    def holds_centroids(self) -> bool:
+        """Whether the centroids of all atoms stand still."""
+        return self.mode == "nvt-cc"
+
+    @property
+    def quantum_thermostat(self) -> str | None:
+        """Mode of a thermostat that gives other kinetic energies than the temperature's."""
+        thermostat = self._element.find("thermostat")
+        for element in () if thermostat is None else thermostat.iter("thermostat"):
+            if _is_quantum(element):
+                return attribute(element, "mode")
+        return None
+
     def _bath(self, tag: str) -> Bath | None:
         element = self._element.find(tag)
         if element is None or not (mode := attribute(element, "mode")):
@@ -130,10 +160,26 @@ class Motion:
         it does not look at it.
         """
         asked = truth(text_of(self._element, "fixcom", "true"), "<fixcom>")
-        return asked and not self.fixed_coordinates and self.mode not in MOTIONS_OF_NO_ATOMS
+        return asked and not self.fixed_coordinates and self.moves_atoms
+
+    @property
+    def moves_atoms(self) -> bool:
+        """Whether it does so itself."""
+        return self.mode not in MOTIONS_OF_NO_ATOMS
 
     @property
     def needs_virial(self) -> bool:
         """Whether it moves the cell."""
-        variable = self.dynamics is not None and self.dynamics.mode in OF_VARIABLE_CELL
+        variable = self.dynamics is not None and self.dynamics.varies_cell
         return variable or self.mode in MOTIONS_THAT_USE_THE_VIRIAL
+
+
+def _is_quantum(thermostat: Element) -> bool:
+    """Whether a generalised Langevin thermostat has a covariance that is not of one temperature."""
+    covariance = thermostat.find("C")
+    if covariance is None or not attribute(thermostat, "mode").endswith(GENERALISED):
+        return False
+    if attribute(covariance, "mode", "manual") != "manual":
+        return True  # a file, which nobody makes of one temperature
+    given = [c for c in numbers(covariance.text or "", float, "<C>") if c != 0.0]
+    return bool(given) and max(given) - min(given) > SAME * max(given)

@@ -64,17 +64,16 @@ class OutputFiles:
         files = self._all("properties", "trajectory")
         return {path: Reach(last_step(path), item.stride) for path, item in files}
 
-    @property
-    def properties(self) -> Path | None:
-        """The file of the first system that tells most of how the run goes, be it there or not."""
+    def properties_of(self, system: str) -> Path | None:
+        """The file of a system that tells most of how the run goes, be it there or not."""
         items = self.outputs.of_kind("properties")
         best = max(items, key=lambda item: "conserved" in item.quantities, default=None)
-        return None if best is None else self.folder / self.name(best, self.systems[0])
+        return None if best is None else self.folder / self.name(best, system)
 
-    def trajectories(self, quantity: str) -> list[list[Path]]:
-        """For each trajectory of a quantity of the first system, the files of its beads."""
+    def trajectories(self, quantity: str, system: str) -> list[list[Path]]:
+        """For each trajectory of a quantity of a system, the files of its beads."""
         items = self.outputs.of_kind("trajectory")
-        return [self.of(item, self.systems[0]) for item in items if quantity in item.quantities]
+        return [self.of(item, system) for item in items if quantity in item.quantities]
 
     def _all(self, *kinds: str) -> Iterator[tuple[Path, Output]]:
         for item in self.outputs.of_kind(*kinds):

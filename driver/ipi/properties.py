@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from .units import unit_factor
 
-__all__ = ["Column", "Properties", "read_columns", "read_last", "read_properties"]
+__all__ = ["Column", "Properties", "read_columns", "read_first", "read_last", "read_properties"]
 
 TAIL = 1 << 16  # bytes, more than any row
 HEADER = re.compile(
@@ -123,21 +123,36 @@ def read_properties(path: Path | None) -> Properties:
         return Properties(**_parse(file, NAMES))
 
 
+def read_first(path: Path | None) -> Properties:
+    """The first complete row; none if there is none."""
+    if path is None or not path.exists():
+        return Properties()
+    with path.open("rb") as file:
+        header, row = _header(file)
+    return Properties(**_parse([*header, row], NAMES))
+
+
 def read_last(path: Path | None) -> Properties:
     """The last complete row, without reading all of a file that grows; none if there is none."""
     if path is None or not path.exists():
         return Properties()
     with path.open("rb") as file:
-        header = []
-        for line in file:
-            if not line.startswith(b"#"):
-                break
-            header.append(line)
+        header, _ = _header(file)
         start = sum(map(len, header))
         file.seek(max(start, path.stat().st_size - TAIL))
         rows = file.read().splitlines(keepends=True)
     complete = [row for row in rows if row.endswith(b"\n")]
     return Properties(**_parse([*header, *complete[-1:]], NAMES))
+
+
+def _header(lines: Iterable[bytes]) -> tuple[list[bytes], bytes]:
+    """The lines of a header, and the one that follows, empty if there is none."""
+    header: list[bytes] = []
+    for line in lines:
+        if not line.startswith(b"#"):
+            return header, line
+        header.append(line)
+    return header, b""
 
 
 def _parse(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from pathlib import Path
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -11,19 +12,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .elements import attribute, numbers, quantity, strings, text_of, whole_number
+from .elements import attribute, quantity, strings, text_of, whole_number
 from .forces import Force, read_forces
 from .motion import Dynamics, Ensemble, Motion
-from .units import unit_factor
+from .start import StartAtoms, count_atoms, read_start
 
 __all__ = ["System", "read_systems"]
 
 
 class System:
-    """A ``<system>``: what it says is read when it is asked."""
+    """A ``<system>``: what it says is read when it is asked; without one nothing is known."""
 
-    def __init__(self, element: Element) -> None:
-        self._element = element
+    def __init__(self, element: Element | None = None) -> None:
+        self._element = Element("system") if element is None else element
 
     @property
     def prefix(self) -> str:
@@ -68,29 +69,66 @@ class System:
         )
 
     @property
+    def _movers(self) -> list[Motion]:
+        return [motion for motion in self.motions if motion.moves_atoms]
+
+    @property
     def fixed_coordinates(self) -> tuple[int, ...]:
-        """What stands still in all of its motions; see :class:`Motion`."""
-        fixed = [set(m.fixed_coordinates) for m in self.motions if m.mode != "multi"]
+        """What stands still in all motions that move atoms; see :class:`Motion`."""
+        fixed = [set(motion.fixed_coordinates) for motion in self._movers]
         return tuple(sorted(set.intersection(*fixed))) if fixed else ()
 
     @property
     def fixes_centre_of_mass(self) -> bool:
         """Whether no motion moves it."""
-        return all(m.fixes_centre_of_mass for m in self.motions if m.mode != "multi")
+        return all(motion.fixes_centre_of_mass for motion in self._movers)
+
+    def degrees_of_freedom(self, masses_amu: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Of each atom of a classical system, shape (N,), as i-PI counts them.
+
+        What is fixed is none. Of the three that a centre of mass at rest takes, an atom bears its
+        share by mass. Held centroids leave none.
+
+        Args:
+            masses_amu: shape (N,).
+        """
+        if self.dynamics is not None and self.dynamics.holds_centroids:
+            return np.zeros(len(masses_amu))
+        free = np.ones(3 * len(masses_amu))
+        free[list(self.fixed_coordinates)] = 0.0
+        of_atoms: NDArray[np.float64] = free.reshape(-1, 3).sum(axis=1)
+        if self.fixes_centre_of_mass:
+            of_atoms = of_atoms - 3.0 * masses_amu / masses_amu.sum()
+        return of_atoms
 
     @property
-    def masses_amu(self) -> NDArray[np.float64] | None:
-        """Masses of the atoms, shape (N,), where they stand in the input or in a RESTART.
+    def ramps_temperature(self) -> bool:
+        """Whether a motion changes the temperature of its ensemble."""
+        return any(motion.mode == "t_ramp" for motion in self.motions)
 
-        ``None`` where i-PI takes them from the structure's file or from its table of elements.
-        """
-        for path in ("initialize/masses", "beads/m"):
-            element = self._element.find(path)
-            if element is not None and attribute(element, "mode", "manual") == "manual":
-                given = numbers(element.text or "", float, f"<{element.tag}>")
-                factor = unit_factor("mass", attribute(element, "units"), "dalton")
-                return np.array(given) * factor
-        return None
+    @property
+    def conserved_remark(self) -> str:
+        """Why the conserved quantity is not conserved, whatever the forces; empty if it is."""
+        barostat = None if self.dynamics is None else self.dynamics.barostat
+        if barostat is None or self.dynamics is None or not self.dynamics.varies_cell:
+            return ""
+        return barostat.conserved_remark
+
+    @property
+    def temperature_remark(self) -> str:
+        """Why the temperature is not the target's in the mean; empty if it is."""
+        thermostat = None if self.dynamics is None else self.dynamics.quantum_thermostat
+        if thermostat is None:
+            return ""
+        return f"not the target's: '{thermostat}' has a covariance C of its own"
+
+    def count_atoms(self, folder: Path) -> int | None:
+        """How many it starts with, its files named from a folder; ``None`` if none can be read."""
+        return count_atoms(self._element, folder)
+
+    def read_start(self, folder: Path) -> StartAtoms | None:
+        """Labels and masses, its files named from a folder; ``None`` if they cannot be read."""
+        return read_start(self._element, folder)
 
 
 def read_systems(root: Element) -> list[System]:

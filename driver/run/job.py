@@ -14,6 +14,7 @@ from ..ipi.output_files import lacking
 from ..ipi.sockets import Socket
 from ..ipi.truncate import truncate
 from .folder import RunFolder
+from .systems import RunSystem, systems_of
 
 __all__ = ["Job", "describe", "labels_of", "prepare"]
 
@@ -70,26 +71,9 @@ class Job:
         return self.source.inner_steps
 
     @cached_property
-    def properties(self) -> Path | None:
-        """i-PI's file of energies and temperature, ``None`` if it writes none."""
-        return self.source.files.properties
-
-    @property
-    def without_energy(self) -> str | None:
-        """A force field whose energy the conserved quantity lacks, if there is one."""
-        return self.source.without_energy
-
-    @cached_property
-    def n_atoms(self) -> int | None:
-        """Atoms of the first template that can be read, ``None`` if none can."""
-        for socket in self.sockets:
-            template = self.folder / (socket.parameters or {}).get("template", "")
-            if template.is_file():
-                try:
-                    return _count_atoms(template)
-                except Exception as error:  # ASE's readers raise anything; the driver will say so
-                    log.info("cannot read template %s: %s", template, error)
-        return None
+    def systems(self) -> list[RunSystem]:
+        """What moves in it: at least one system."""
+        return systems_of(self.source)
 
 
 def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
@@ -139,16 +123,6 @@ def describe(xml: Path) -> Job:
         InputError: if it is no input.
     """
     return Job(xml, IpiInput.read(xml))
-
-
-def _count_atoms(template: Path) -> int:
-    """How many atoms a structure has; an xyz file says so without ASE, slow to import."""
-    if template.suffix in (".xyz", ".extxyz"):
-        with template.open() as file:
-            return int(file.readline())
-    from ase.io import read
-
-    return len(read(template))
 
 
 def _keep(paths: Iterable[Path]) -> None:

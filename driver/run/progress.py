@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from contextlib import suppress
 from types import TracebackType
 
@@ -13,6 +14,7 @@ from rich.table import Column
 
 from ..ipi.properties import Properties, read_last
 from .job import Job
+from .wording import temperatures, went
 
 __all__ = ["Progress"]
 
@@ -25,8 +27,9 @@ class Progress:
     """A bar on a terminal, a line now and then elsewhere.
 
     Attributes:
-        first: when the first row was seen, and its step: from here on i-PI and model work.
-        last: the same of the last row seen.
+        first: when a row of all systems was first seen, and its step: from here on i-PI and model
+            work.
+        last: the same of the last ones seen.
     """
 
     def __init__(self, job: Job, console: Console) -> None:
@@ -34,7 +37,7 @@ class Progress:
         self.last: tuple[float, float] | None = None
         self._job = job
         self._console = console
-        self._start = Properties()
+        self._start: Sequence[Properties] = ()
         self._looked = self._printed = float("-inf")
         self._bar = Bar(
             TextColumn("{task.completed:.0f}/{task.total}"),
@@ -75,39 +78,38 @@ class Progress:
         if not at_once and now - self._looked < LOOK_INTERVAL_S:
             return
         self._looked = now
-        row = read_last(self._job.properties)
-        if row.step is None or (self.last is not None and row.step[-1] <= self.last[1]):
+        rows = [read_last(system.properties) for system in self._job.systems]
+        steps = [float(row.step[-1]) for row in rows if row.step is not None]
+        if len(steps) < len(rows) or (self.last is not None and min(steps) <= self.last[1]):
             return
-        if self._job.restarted and self.first is None and row.step[-1] <= self._job.step:
+        step = min(steps)
+        if self._job.restarted and self.first is None and step <= self._job.step:
             return  # of the run before
-        self.last = last = now, float(row.step[-1])
+        self.last = now, step
         if self.first is None:
-            self.first, self._start = last, row
-        state = self._describe(row, last[0] - self.first[0])
-        self._bar.update(self._task, completed=row.step[-1], state=state)
+            self.first, self._start = self.last, rows
+        state = self._describe(rows, now - self.first[0])
+        self._bar.update(self._task, completed=step, state=state)
         if not self._console.is_terminal and now - self._printed >= LINE_INTERVAL_S:
             self._printed = now
-            steps = f"{row.step[-1]:.0f}/{self._job.total_steps} steps"
+            done = f"{step:.0f}/{self._job.total_steps} steps"
             with suppress(OSError):
-                self._console.print(f"{steps}  {state}", highlight=False)
+                self._console.print(f"{done}  {state}", highlight=False)
 
-    def _describe(self, row: Properties, seconds: float) -> str:
-        """Time, speed, temperature and how far the conserved quantity has gone.
+    def _describe(self, rows: Sequence[Properties], seconds: float) -> str:
+        """Time, speed, temperatures and how far the conserved quantities have gone.
 
         Args:
-            row: the last one.
+            rows: the last one of each system.
             seconds: between the first row seen and this one.
         """
         parts = []
-        if row.time is not None and self._start.time is not None:
-            parts.append(f"{row.time[-1]:.3f} ps")
+        time_ps, started_ps = rows[0].time, self._start[0].time
+        if time_ps is not None and started_ps is not None:
+            parts.append(f"{time_ps[-1]:.3f} ps")
             if seconds > 0:
-                pace = (row.time[-1] - self._start.time[-1]) / seconds
+                pace = (time_ps[-1] - started_ps[-1]) / seconds
                 parts.append(f"{pace * SECONDS_PER_DAY:.0f} ps/day")
-        if row.temperature is not None:
-            parts.append(f"{row.temperature[-1]:.0f} K")
-        conserved, start, job = row.conserved, self._start.conserved, self._job
-        if conserved is not None and start is not None and not job.without_energy and job.n_atoms:
-            change = (conserved[-1] - start[-1]) / job.n_atoms * 1e3
-            parts.append(f"drift {change:+.2f} meV/atom")
+        systems = self._job.systems
+        parts += filter(None, (temperatures(rows, systems), went(self._start, rows, systems)))
         return "  ".join(parts)

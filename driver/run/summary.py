@@ -1,4 +1,4 @@
-"""The summary of a run: state, speed, evaluations, drift and temperature."""
+"""The summary of a run: state, speed, evaluations, drift and temperature of each system."""
 
 from __future__ import annotations
 
@@ -12,8 +12,70 @@ from typing import Any
 from ..ipi.properties import Properties
 from ..statistics import mean, slope, with_error
 from .job import Job
+from .systems import RunSystem, names_of
 
-__all__ = ["Summary", "summarize"]
+__all__ = ["Summary", "SystemSummary", "summarize"]
+
+
+@dataclass(frozen=True)
+class SystemSummary:
+    """What one system comes to; ``None`` where the outputs do not tell.
+
+    Attributes:
+        drift_meV_per_atom_ps: steady slope of the conserved quantity, which also walks, of all
+            rows.
+        drift_error: its standard error, with what a random walk makes of it.
+        drift_remark: why i-PI's conserved quantity is none, whatever the forces; ``None`` if it is.
+        without_energy: force field whose energy the conserved quantity lacks, so that its slope
+            would mean nothing; ``None`` if there is none.
+        temperature_K: mean of all rows.
+        temperature_error_K: its standard error by block averages.
+        temperature_remark: why it is not the target's in the mean; ``None`` if it is.
+    """
+
+    drift_meV_per_atom_ps: float | None
+    drift_error: float | None
+    drift_remark: str | None
+    without_energy: str | None
+    temperature_K: float | None
+    temperature_error_K: float | None
+    temperature_remark: str | None
+
+    @classmethod
+    def of(cls, system: RunSystem, rows: Properties) -> SystemSummary:
+        """Sum up all rows of a system."""
+        drift = drift_error = temperature = temperature_error = None
+        conserved = rows.conserved if system.without_energy is None else None
+        if rows.time is not None and conserved is not None and system.n_atoms:
+            drift, drift_error = slope(rows.time, conserved / system.n_atoms * 1e3)
+        if rows.temperature is not None:
+            temperature, temperature_error = mean(rows.temperature)
+        return cls(
+            drift_meV_per_atom_ps=_finite(drift),
+            drift_error=_finite(drift_error),
+            drift_remark=system.conserved_remark or None,
+            without_energy=system.without_energy,
+            temperature_K=_finite(temperature),
+            temperature_error_K=_finite(temperature_error),
+            temperature_remark=system.temperature_remark or None,
+        )
+
+    def lines(self) -> list[str]:
+        """It in words."""
+        lines = []
+        if self.drift_meV_per_atom_ps is not None:
+            drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
+            text = f"drift of the conserved quantity: {drift} meV/atom/ps"
+            lines.append(_remarked(text, self.drift_remark))
+        elif self.without_energy is not None:
+            lines.append(
+                "drift of the conserved quantity: not told, since it lacks the energy of "
+                f"'{self.without_energy}' (energy: model among its <parameters>)"
+            )
+        if self.temperature_K is not None:
+            temperature = with_error(self.temperature_K, self.temperature_error_K)
+            lines.append(_remarked(f"temperature: {temperature} K", self.temperature_remark))
+        return lines
 
 
 @dataclass(frozen=True)
@@ -32,13 +94,8 @@ class Summary:
             forces that were made in vain (wasted).
         gaps: of each fast and slow force field that were asked for the same structures: their
             names, the gap and the one on the model's card.
-        drift_meV_per_atom_ps: steady slope of the conserved quantity, which also walks, of all
-            rows.
-        drift_error: its standard error, with what a random walk makes of it.
-        without_energy: force field whose energy the conserved quantity lacks, so that its slope
-            would mean nothing; ``None`` if there is none.
-        temperature_K: mean of all rows.
-        temperature_error_K: its standard error by block averages.
+        systems: what each comes to, by the prefix of its outputs, or by its number; in the file
+            that of a single system stands beside the rest.
     """
 
     state: str
@@ -49,15 +106,14 @@ class Summary:
     evaluations: Mapping[str, int] | None
     predictions: Mapping[str, int] | None
     gaps: Sequence[Mapping[str, Any]] | None
-    drift_meV_per_atom_ps: float | None
-    drift_error: float | None
-    without_energy: str | None
-    temperature_K: float | None
-    temperature_error_K: float | None
+    systems: Mapping[str, SystemSummary]
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""
-        path.write_text(json.dumps(asdict(self), indent=2) + "\n")
+        content = asdict(self)
+        if len(self.systems) == 1:
+            content |= next(iter(content.pop("systems").values()))
+        path.write_text(json.dumps(content, indent=2) + "\n")
 
     def __str__(self) -> str:
         lines = [f"{self.state}: {self.steps or 0} steps in {self.wall_s:.1f} s"]
@@ -68,23 +124,15 @@ class Summary:
             of_last = f" of the last of {self.drivers} drivers" * (self.drivers > 1)
             lines.append(f"evaluations{of_last}: {counts}")
         lines += [_describe_gap(gap) for gap in self.gaps or ()]
-        if self.drift_meV_per_atom_ps is not None:
-            drift = with_error(self.drift_meV_per_atom_ps, self.drift_error)
-            lines.append(f"drift of the conserved quantity: {drift} meV/atom/ps")
-        elif self.without_energy is not None:
-            lines.append(
-                "drift of the conserved quantity: not told, since it lacks the energy of "
-                f"'{self.without_energy}' (energy: model among its <parameters>)"
-            )
-        if self.temperature_K is not None:
-            temperature = with_error(self.temperature_K, self.temperature_error_K)
-            lines.append(f"temperature: {temperature} K")
+        for name, system in self.systems.items():
+            of = f"{name}: " if len(self.systems) > 1 else ""
+            lines += [of + line for line in system.lines()]
         return "\n".join(lines)
 
 
 def summarize(
     state: str,
-    rows: Properties,
+    rows: Sequence[Properties],
     job: Job,
     *,
     wall_s: float,
@@ -95,34 +143,30 @@ def summarize(
 
     Args:
         state: ``finished``, ``interrupted`` or ``failed``.
-        rows: all rows of the properties file.
+        rows: all rows of the properties file of each system.
         job: the run.
         wall_s: how long it took.
         pace: seconds and outer steps between the first and the last row seen; ``None`` if fewer
             than two were seen.
         drivers: how many were started.
     """
-    drift = drift_error = temperature = temperature_error = None
-    conserved = rows.conserved if job.without_energy is None else None
-    if rows.time is not None and conserved is not None and job.n_atoms:
-        drift, drift_error = slope(rows.time, conserved / job.n_atoms * 1e3)
-    if rows.temperature is not None:
-        temperature, temperature_error = mean(rows.temperature)
+    steps = [int(of_system.step[-1]) for of_system in rows if of_system.step is not None]
     report = _read_report(job.files.report)
     return Summary(
         state=state,
-        steps=None if rows.step is None else int(rows.step[-1]),
+        steps=min(steps, default=None),
         wall_s=round(wall_s, 3),
         ms_per_inner_step=None if pace is None else pace[0] * 1e3 / (pace[1] * job.inner_steps),
         drivers=drivers,
         evaluations=report.get("evaluations"),
         predictions=report.get("predictions"),
         gaps=report.get("gaps"),
-        drift_meV_per_atom_ps=_finite(drift),
-        drift_error=_finite(drift_error),
-        without_energy=job.without_energy,
-        temperature_K=_finite(temperature),
-        temperature_error_K=_finite(temperature_error),
+        systems={
+            name: SystemSummary.of(system, of_system)
+            for name, system, of_system in zip(
+                names_of(job.systems), job.systems, rows, strict=True
+            )
+        },
     )
 
 
@@ -141,6 +185,10 @@ def _describe_gap(gap: Mapping[str, Any]) -> str:
     if gap["far_above_card"]:
         line += "; warning: far above its card, it is used outside of what it was made for"
     return line
+
+
+def _remarked(text: str, remark: str | None) -> str:
+    return f"{text} ({remark})" if remark else text
 
 
 def _finite(value: float | None) -> float | None:

@@ -198,17 +198,20 @@ class Supervisor:
         from ..ipi.properties import read_properties
         from .plot import draw_energies
         from .summary import summarize
+        from .systems import names_of
 
         folder, files = self.job.folder, self.job.files
-        rows = read_properties(self.job.properties)
+        systems = self.job.systems
+        rows = [read_properties(system.properties) for system in systems]
         summary = summarize(
             state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
         )
         summary.write(files.summary)
-        lacking = self.job.without_energy
+        lacking = self.job.source.without_energy
         title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
-        draw_energies(rows, self.job.n_atoms, title, files.energy_plot)
-        if len(rows):
+        shown = zip(rows, (system.n_atoms for system in systems), strict=True)
+        draw_energies(dict(zip(names_of(systems), shown, strict=True)), title, files.energy_plot)
+        if any(map(len, rows)):
             console.print(str(summary), highlight=False)
             if state != "finished":
                 name = os.path.relpath(self.job.input)

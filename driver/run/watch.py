@@ -13,9 +13,10 @@ from rich.live import Live
 from rich.table import Table
 
 from ..errors import InputError
-from ..ipi.properties import Properties, read_last
+from ..ipi.properties import read_first, read_last
 from .folder import find_input
 from .job import Job, describe
+from .wording import temperatures, went
 
 __all__ = ["watch"]
 
@@ -46,7 +47,7 @@ def watch(folder: Path, console: Console, *, once: bool = False) -> None:
 
 def _run_table(job: Job, journal: Path) -> Table:
     table = Table(title=job.folder.name, show_header=False, title_justify="left")
-    for name, value in _rows(read_last(job.properties), job, _last_line(journal)):
+    for name, value in _rows(job, _last_line(journal)):
         table.add_row(name, value)
     return table
 
@@ -58,14 +59,19 @@ def _last_line(path: Path) -> dict[str, Any]:
     return json.loads(last[0]) if last else {}
 
 
-def _rows(row: Properties, job: Job, line: dict[str, Any]) -> list[tuple[str, str]]:
+def _rows(job: Job, line: dict[str, Any]) -> list[tuple[str, str]]:
     rows = []
-    if row.step is not None:
-        rows.append(("step", f"{row.step[-1]:.0f} of {job.total_steps}"))
-    if row.time is not None:
-        rows.append(("time", f"{row.time[-1]:.4f} ps"))
-    if row.temperature is not None:
-        rows.append(("temperature", f"{row.temperature[-1]:.0f} K"))
+    last = [read_last(system.properties) for system in job.systems]
+    steps = [row.step[-1] for row in last if row.step is not None]
+    if steps:
+        rows.append(("step", f"{min(steps):.0f} of {job.total_steps}"))
+    if last[0].time is not None:
+        rows.append(("time", f"{last[0].time[-1]:.4f} ps"))
+    if (told := temperatures(last, job.systems)) is not None:
+        rows.append(("temperature", told))
+    first = [read_first(system.properties) for system in job.systems]
+    if (told := went(first, last, job.systems)) is not None:
+        rows.append(("conserved quantity", told))
     if not line:
         return rows
     predictions = line["predictions"]

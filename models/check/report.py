@@ -7,6 +7,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import TypeVar
 
+import numpy as np
+from numpy.typing import NDArray
+
 from ..base import ForceModel, Role, Structure
 from . import curl as curls
 from . import derivatives, modes
@@ -54,6 +57,7 @@ def check(
     model: ForceModel,
     structures: Sequence[Structure],
     *,
+    masses: Sequence[NDArray[np.float64]] | None = None,
     probes: int = 12,
     seconds: float = 4.0,
     dynamics: int = 600,
@@ -66,6 +70,7 @@ def check(
         model: any source of forces.
         structures: frames alike; derivatives are taken at the first, stiff modes at up to three,
             the gap at all.
+        masses: of the atoms of each, amu, shape (N,); without, those of their elements.
         probes: random directions for the curl.
         seconds: for timing.
         dynamics: steps under the conservative force, which tell the drift of each stride; from the
@@ -76,7 +81,8 @@ def check(
     Raises:
         ModelError: if the model does not know a species.
     """
-    frames = [Probe(model, structure) for structure in structures]
+    of_atoms = [None] * len(structures) if masses is None else masses
+    frames = [Probe(model, *pair) for pair in zip(structures, of_atoms, strict=True)]
     first = frames[0]
     conservative, both = Role.CONSERVATIVE in model.capabilities.roles, len(first.roles) == 2
     log("cost of each force")

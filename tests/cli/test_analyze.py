@@ -11,6 +11,7 @@ import pytest
 from ase import Atoms, units
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
+from halfkick.driver.ipi.system import System
 from halfkick.driver.study.analysis import thermo
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules, split_kinetic
@@ -82,17 +83,33 @@ def test_molecule_motions_share_thermal_energy_alike():
         assert error < 6.0
 
 
+@pytest.mark.parametrize("free", [False, True])
+def test_translation_has_the_degrees_of_the_centre_of_mass_where_it_moves(free):
+    rng = np.random.default_rng(5)
+    atoms = box_of_water(side=2)
+    molecules, masses = find_molecules(atoms), atoms.get_masses()
+    m, drawn = masses[:, None], []
+    for _ in range(300):
+        v = rng.normal(size=(len(atoms), 3)) * np.sqrt(units.kB * 300.0 / m)
+        v = v if free else v - (m * v).sum(axis=0) / m.sum()
+        drawn.append(split_kinetic(atoms, v, masses, molecules, centre_at_rest=not free))
+    kelvin = [2 * energy / (f * units.kB) for energy, f in (d["translation"] for d in drawn)]
+    assert drawn[0]["translation"][1] == 24 - (0 if free else 3)
+    assert abs(np.mean(kelvin) - 300.0) < 4.0 * np.std(kelvin) / 300**0.5 < 25.0
+
+
 def test_species_temperatures_are_those_set():
     rng = np.random.default_rng(1)
     atoms = box_of_water()
     v = np.array([thermal(atoms, 300.0, rng) for _ in range(300)])
-    symbols = atoms.get_chemical_symbols()
-    found = thermo._species_temperatures(v, atoms.get_masses(), symbols)
+    symbols, masses = atoms.get_chemical_symbols(), atoms.get_masses()
+    free = System().degrees_of_freedom(masses)
+    found = thermo._species_temperatures(v, masses, symbols, free)
     assert [s.name for s in found] == ["temperature(H)", "temperature(O)"]
     for s in found:
         assert abs(s.value - 300.0) < 4.0 * s.error < 15.0
     hot = np.where(np.array(symbols)[:, None] == "H", 1.1, 1.0) * v
-    hydrogen, oxygen = thermo._species_temperatures(hot, atoms.get_masses(), symbols)
+    hydrogen, oxygen = thermo._species_temperatures(hot, masses, symbols, free)
     assert hydrogen.value - 300.0 > 10 * hydrogen.error
     assert abs(oxygen.value - 300.0) < 4.0 * oxygen.error
 

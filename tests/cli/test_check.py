@@ -11,6 +11,7 @@ import finite
 import numpy as np
 import pytest
 import toy
+from ase import units
 from ase.data import atomic_masses
 from simulation import ENVIRONMENT, HALFKICK
 
@@ -76,6 +77,18 @@ def test_jacobian_of_springs_is_their_matrix():
     np.testing.assert_allclose(jacobian[Role.CONSERVATIVE], -conservative, atol=1e-8)
     mean = np.kron(np.full((2, 2), 0.5), np.eye(3))  # direct forces are served without their mean
     np.testing.assert_allclose(jacobian[Role.DIRECT], -(direct - mean @ direct), atol=1e-8)
+
+
+@pytest.mark.parametrize("factor", [1.0, 4.0])
+def test_stiff_vibrations_are_those_of_the_masses_given(factor):
+    """Of isotopes four times as heavy: half the wave number."""
+    plain = springs_probe(bond(30.0), bond(30.0))
+    masses = np.array([15.999, 1.008])
+    (found, *_), _ = modes.stiffest(Probe(plain.model, plain.structure, factor * masses))
+    reduced = factor * masses.prod() / masses.sum()
+    assert found.period_fs * units.fs == pytest.approx(
+        2 * np.pi * np.sqrt(reduced / 30.0), rel=1e-3
+    )
 
 
 def test_curl_of_known_matrices():

@@ -94,7 +94,7 @@ def facts(source: IpiInput) -> dict:
             source.outputs.prefix,
             [(o.kind, o.filename, o.stride, o.quantities) for o in source.outputs.items],
         ),
-        "properties": source.files.properties.name,
+        "properties": source.files.properties_of("").name,
     }
 
 
@@ -267,7 +267,7 @@ def test_output_files_are_those_of_all_systems_and_beads(tmp_path):
         (tmp_path / name).touch()
     source = IpiInput.parse(REPLICAS, tmp_path / "input.xml")
     assert {path.name for path in source.files.on_disk()} == set(names)
-    assert source.files.properties == tmp_path / "first_o.out"
+    assert source.files.properties_of("first") == tmp_path / "first_o.out"
     (trajectory,) = source.outputs.of_kind("trajectory")
     beads = source.files.of(trajectory, "t1")
     assert [p.name for p in beads] == ["t1_o.x_0.xyz", "t1_o.x_2.xyz", "t1_o.x_10.xyz"]
@@ -287,18 +287,6 @@ def test_input_tells_which_atoms_are_held_fixed(given, fixed, centre):
     (system,) = IpiInput.parse(text).systems
     assert system.fixed_coordinates == fixed
     assert system.fixes_centre_of_mass is centre
-
-
-def test_input_masses_are_in_atomic_mass_units(tmp_path):
-    text = "<simulation><system>%s</system></simulation>"
-    given = "<initialize nbeads='1'><masses mode='manual' units='dalton'> [1, 16] </masses>"
-    (system,) = IpiInput.parse(text % f"{given}</initialize>").systems
-    np.testing.assert_allclose(system.masses_amu, [1.0, 16.0])
-    kept = "<beads natoms='2' nbeads='1'> <m shape='(2)'> [ 1822.8885, 29166.216 ] </m> </beads>"
-    (system,) = IpiInput.parse(text % kept).systems
-    np.testing.assert_allclose(system.masses_amu, [1.0, 16.0])
-    (system,) = IpiInput.parse(text % "<initialize nbeads='1'/>").systems
-    assert system.masses_amu is None
 
 
 def test_input_changes_leave_the_first_as_it_is(tmp_path):

@@ -16,7 +16,7 @@ from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.summary import summarize
 from halfkick.driver.server.units import HARTREE
-from halfkick.driver.statistics import _line, mean, slope
+from halfkick.driver.statistics import _line, mean, slope, with_error
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.
@@ -73,6 +73,48 @@ def test_statistics_twin_without_correlation_is_too_certain():
 def test_slope_is_the_fitted_one():
     x, y = np.array([0.0, 1.0, 3.0, 4.0]), np.array([1.0, 2.0, 2.5, 5.0])
     assert slope(x, y)[0] == pytest.approx(np.polyfit(x, y, 1)[0])
+
+
+@pytest.mark.parametrize(
+    ("value", "error", "text"),
+    [
+        (-0.00742, 0.0064, "-0.0074 ± 0.0064"),
+        (301.23, 12.3, "301 ± 12"),
+        (958.826517, 5.1e-14, "959"),
+        (958.826517, 0.0, "959"),
+        (958.826517, None, "959"),
+        (12345.678, float("nan"), "12346"),
+        (0.0, 0.0, "0"),
+        (0.0, 3e-7, "0.00000000 ± 0.00000030"),
+    ],
+)
+def test_digits_are_those_that_the_error_bears(value, error, text):
+    assert with_error(value, error) == text
+
+
+@pytest.mark.parametrize("value", [0.0, 958.826517, -1e-300, -2081.1234567890123])
+@pytest.mark.parametrize("n", [3, 10, 1000])
+def test_statistics_of_what_is_constant_have_no_error(value, n):
+    """The twin: as soon as it moves by more than rounding, it has one."""
+    x, y = np.linspace(0.0, 1.0, n), np.full(n, value) * (1.0 + 1e-15 * np.arange(n) % 2e-15)
+    assert mean(y) == (pytest.approx(value), 0.0)
+    assert slope(x, y) == (0.0, 0.0)
+    moving = y + 1e-6 * np.sin(7.0 * np.arange(n))
+    assert mean(moving)[1] > 0.0 and slope(x, moving)[1] > 0.0
+
+
+@pytest.mark.parametrize(("wave", "digits"), [(0.0, 6), (1e-7, 6), (3.0, 4)])
+def test_plot_axes_need_few_digits(wave, digits):
+    from halfkick.models.plotting import new_figure, widen
+
+    values = 300.123456789 + wave * np.sin(np.arange(50))
+    figure = new_figure(5.0, 3.0)
+    axes = figure.subplots()
+    axes.plot(values)
+    axes.ticklabel_format(axis="y", useOffset=False)
+    widen(axes, values, 1.0)
+    figure.canvas.draw()
+    assert max(len(label.get_text()) for label in axes.get_yticklabels()) <= digits
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])
@@ -167,13 +209,14 @@ def job(folder, xml=XML):
 def test_job_is_what_the_input_says(tmp_path):
     found = job(tmp_path)
     assert (found.step, found.total_steps, found.inner_steps) == (0, 9, 6)
-    assert found.properties == tmp_path / "o.p"
-    assert found.n_atoms is None
+    (system,) = found.systems
+    assert (system.properties, system.n_atoms) == (tmp_path / "o.p", None)
     assert job(tmp_path, XML.replace("<nmts> [1, 2, 3] </nmts>", "")).inner_steps == 1
     bare = "<simulation><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, bare).properties == tmp_path / "i-pi.md"  # as i-PI does if not told
+    (system,) = job(tmp_path, bare).systems
+    assert system.properties == tmp_path / "i-pi.md"  # as i-PI does if not told
     silent = "<simulation><output/><ffsocket name='f'/></simulation>"
-    assert job(tmp_path, silent).properties is None
+    assert job(tmp_path, silent).systems[0].properties is None
 
 
 def test_job_keeps_aside_only_the_outputs_of_a_run(tmp_path):
@@ -185,7 +228,7 @@ def test_job_keeps_aside_only_the_outputs_of_a_run(tmp_path):
 
 
 def test_summary_without_columns_is_null(tmp_path):
-    summary = summarize("failed", Properties(), job(tmp_path), wall_s=1.0, pace=None)
+    summary = summarize("failed", [Properties()], job(tmp_path), wall_s=1.0, pace=None)
     summary.write(tmp_path / "summary.json")
     content = json.loads((tmp_path / "summary.json").read_text())
     state, wall_s, drivers = (content.pop(k) for k in ("state", "wall_s", "drivers"))
@@ -196,14 +239,32 @@ def test_summary_without_columns_is_null(tmp_path):
 
 def test_summary_of_numbers_that_are_none_is_null(tmp_path):
     rows = Properties(temperature=np.array([300.0, np.nan, 300.0]))
-    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
-    assert summary.temperature_K is None
+    summary = summarize("finished", [rows], job(tmp_path), wall_s=1.0, pace=(6.0, 2.0))
+    (system,) = summary.systems.values()
+    assert system.temperature_K is None
     assert summary.ms_per_inner_step == pytest.approx(500.0)
+
+
+def test_summary_says_what_is_ipis_own(tmp_path):
+    own = """<motion mode='dynamics'> <dynamics mode='nst'> <barostat mode='flexible'/>
+      <thermostat mode='nm_gle'> <C> [1, 0, 0, 2] </C> </thermostat> <nmts>"""
+    rows = Properties(time=np.arange(4.0), conserved=np.arange(4.0), temperature=np.full(4, 416.0))
+    for text, told in ((XML, False), (XML.replace("<motion><dynamics><nmts>", own), True)):
+        found = job(tmp_path, text)
+        found.systems[0].__dict__["n_atoms"] = 2
+        summary = summarize("finished", [rows], found, wall_s=1.0, pace=None)
+        said = str(summary)
+        assert "drift of the conserved quantity: 500" in said and "temperature: 416 K" in said
+        assert ("(i-PI's own: its flexible barostat conserves nothing)" in said) == told
+        assert ("(not the target's: 'nm_gle' has a covariance C of its own)" in said) == told
+        summary.write(tmp_path / "summary.json")
+        content = json.loads((tmp_path / "summary.json").read_text())
+        assert bool(content["drift_remark"] and content["temperature_remark"]) == told
 
 
 def test_summary_digits_end_where_the_error_begins(tmp_path):
     rows = Properties(temperature=np.array([300.0, 302.0, 301.0, 297.0]))
-    summary = summarize("finished", rows, job(tmp_path), wall_s=1.0, pace=None)
+    summary = summarize("finished", [rows], job(tmp_path), wall_s=1.0, pace=None)
     assert "temperature: 300.0 ± 1.1 K" in str(summary)
 
 
@@ -212,12 +273,18 @@ def test_summary_digits_end_where_the_error_begins(tmp_path):
 def test_energy_plot_shows_the_columns_there_are(tmp_path, n, missing):
     names = {"step", "time", "conserved", "temperature"} - {missing}
     rows = Properties(**{name: np.arange(n, dtype=float) for name in names})
-    draw_energies(rows, 3, "water", tmp_path / "energy.png")
+    draw_energies({"0": (rows, 3)}, "water", tmp_path / "energy.png")
+    assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_energy_plot_shows_all_systems(tmp_path):
+    rows = {str(k): (Properties(temperature=np.arange(9.0) + k), None) for k in range(3)}
+    draw_energies(rows | {"3": (Properties(), 4)}, "water", tmp_path / "energy.png")
     assert (tmp_path / "energy.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_energy_plot_without_rows_is_none(tmp_path):
-    draw_energies(Properties(), None, "water", tmp_path / "energy.png")
+    draw_energies({"0": (Properties(), None)}, "water", tmp_path / "energy.png")
     assert not (tmp_path / "energy.png").exists()
 
 
@@ -244,8 +311,8 @@ def test_progress_tells_no_drift_of_what_is_not_conserved(tmp_path, role, told):
 
     console = Console(record=True, force_terminal=False)
     found = job(tmp_path, XML.replace("</ffsocket>", FORCE % role))
-    assert found.without_energy == (None if told else "f")
-    found.__dict__["n_atoms"] = 3
+    assert found.systems[0].without_energy == (None if told else "f")
+    found.systems[0].__dict__["n_atoms"] = 3
     (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
     with Progress(found, console) as progress:
         progress.update(at_once=True)

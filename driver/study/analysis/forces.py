@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,7 +15,7 @@ from ....models.errors import ModelError
 from ....models.pair import Pair
 from ....models.served import served_forces
 from ....models.spec import ModelSpec
-from ...run.job import Job
+from ...ipi.sockets import Socket
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -24,8 +25,10 @@ __all__ = ["both_forces", "load_pair", "structure_of"]
 log = logging.getLogger(__name__)
 
 
-def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:
-    """Load what the force fields of an input name.
+def load_pair(
+    sockets: Sequence[Socket], folder: Path, device: str = "cpu", dtype: str | None = None
+) -> Pair:
+    """Load what force fields of an input, which stands in a folder, name.
 
     A role that no force field has is asked of the models of the others: a run on direct forces
     alone shows what the conservative ones would have been. What cannot be had is left out, with a
@@ -36,7 +39,7 @@ def load_pair(job: Job, device: str = "cpu", dtype: str | None = None) -> Pair:
     loaded: dict[str, ForceModel] = {}
     models: dict[Role, ForceModel] = {}
     for role in Role:
-        for spec in _specifications(job, role):
+        for spec in _specifications(sockets, folder, role):
             try:
                 if spec not in loaded:
                     loaded[spec] = load_model(spec, device=device, dtype=dtype)
@@ -65,9 +68,9 @@ def structure_of(frame: Atoms) -> Structure:
     return Structure(frame.numbers, frame.positions, frame.cell.array, frame.pbc, "frames")
 
 
-def _specifications(job: Job, role: Role) -> list[str]:
+def _specifications(sockets: Sequence[Socket], folder: Path, role: Role) -> list[str]:
     """Of the models, those that serve the role first; files as seen from here."""
-    named = [p for s in job.sockets if (p := s.parameters) and p.get("model")]
+    named = [p for s in sockets if (p := s.parameters) and p.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
     names = dict.fromkeys(p["model"] for p in named)
-    return [str(ModelSpec.parse(name).in_folder(job.folder)) for name in names]
+    return [str(ModelSpec.parse(name).in_folder(folder)) for name in names]

@@ -37,6 +37,8 @@ def split_kinetic(
     velocities: NDArray[np.float64],
     masses: NDArray[np.float64],
     molecules: Sequence[NDArray[np.int_]],
+    *,
+    centre_at_rest: bool = True,
 ) -> dict[str, tuple[float, float]]:
     """Divide the kinetic energy among the motions of molecules.
 
@@ -52,15 +54,15 @@ def split_kinetic(
         velocities: v, shape (N, 3).
         masses: m, shape (N,).
         molecules: indices of each, shape (atoms,).
+        centre_at_rest: whether the centre of mass of all is, and takes three from translation.
 
     Returns:
-        Motion -> energy (in units of mass times velocity squared) and degrees of freedom; the
-        centre of mass of all, at rest, takes three from translation.
+        Motion -> energy (in units of mass times velocity squared) and degrees of freedom.
     """
     from ase.geometry import find_mic
 
     total = np.zeros(3)
-    free = np.array([3.0 * len(molecules) - 3.0, 0.0, 0.0])
+    free = np.array([3.0 * (len(molecules) - centre_at_rest), 0.0, 0.0])
     for chosen in molecules:
         m, v = masses[chosen, None], velocities[chosen]
         x, _ = find_mic(atoms.positions[chosen] - atoms.positions[chosen[0]], atoms.cell, atoms.pbc)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import periodogram
 
+from ...ipi.trajectories import labels_of_frame
 from .observables import BLOCKS, Curve, Scalar, blocked, parts
 from .run_data import Frames, Run
 
@@ -127,7 +128,7 @@ def scalars(run: Run) -> list[Scalar]:
         return []
     if frames.times[-1] - frames.times[0] < 2 * FIT_PS[1]:
         return []
-    symbols = np.array(frames.beads[0][0].get_chemical_symbols())
+    symbols = np.array(labels_of_frame(frames.beads[0][0]))
     return [_diffusion(frames, symbols == s, s) for s in sorted(set(symbols))]
 
 

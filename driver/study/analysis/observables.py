@@ -44,7 +44,8 @@ class Scalar:
         name: as shown; unique in a run.
         unit: of value and error.
         quantity: what it is, ``None`` if nobody looks it up.
-        species: chemical symbol of the atoms it is of, ``None`` for all.
+        species: label of the atoms it is of, ``None`` for all.
+        remark: what must be known of it, empty for nothing.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Scalar:
     error: float | None
     quantity: Quantity | None = None
     species: str | None = None
+    remark: str = ""
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,8 @@ __all__ = ["plot_energies", "plot_groups"]
 
 def plot_energies(runs: Sequence[Run]) -> bytes:
     """Conserved quantity and temperature of all runs, as PNG."""
-    rows = {run.label: (read_properties(run.job.properties), run.job.n_atoms) for run in runs}
+    systems = {run.label: run.system for run in runs}
+    rows = {name: (read_properties(s.properties), s.n_atoms) for name, s in systems.items()}
     with TemporaryDirectory() as folder:
         path = Path(folder) / "energies.png"
         draw_comparison(rows, path)

@@ -55,6 +55,20 @@ class AnalysisReport:
         """Names of all scalars, in order."""
         return list(dict.fromkeys(s.name for a in self.analyses for s in a.scalars))
 
+    @property
+    def remarks(self) -> list[str]:
+        """What must be known of some scalars: once where it is the same of all runs."""
+        of_scalars: dict[str, list[str]] = {}
+        for analysis in self.analyses:
+            for s in analysis.scalars:
+                if s.remark:
+                    of_scalars.setdefault(f"{s.name}: {s.remark}", []).append(analysis.label)
+        every = len(self.analyses)
+        return [
+            text if len(labels) == every else f"{', '.join(labels)}: {text}"
+            for text, labels in of_scalars.items()
+        ]
+
     @cached_property
     def plots(self) -> dict[str, bytes]:
         """All of them by name, as PNG: first that of the energies."""
@@ -97,6 +111,7 @@ class AnalysisReport:
                     "error": s.error,
                     "unit": s.unit,
                     "sigmas_from_first": None if first is None else difference(s, first),
+                    **({"remark": s.remark} if s.remark else {}),
                 }
             folders = [str(run.job.folder) for run in analysis.runs]
             runs.append({"runs": folders, "figures": figures})
@@ -116,8 +131,9 @@ def analyze(
     Raises:
         InputError: if frames are to be shown and chemiscope is not installed.
     """
-    names = iter(labels_of([run.job for group in groups for run in group]))
-    groups = [[replace(run, label=next(names)) for run in group] for group in groups]
+    jobs = list(dict.fromkeys(run.job for group in groups for run in group))
+    names = dict(zip(jobs, labels_of(jobs), strict=True))
+    groups = [[replace(run, label=run.named(names[run.job])) for run in group] for group in groups]
     analyses = [analyze_together(group) for group in groups]
     first = analyses[0].runs[0]
     positions = first.frames("positions") if frames else None
@@ -132,7 +148,7 @@ def _with_forces(run: Run, frames: Frames, count: int, device: str) -> tuple[lis
     """The gap on frames of the run itself, and a view of them with both forces as arrows."""
     chosen = np.unique(np.linspace(0, len(frames.times) - 1, count).astype(int))
     some = [frames.beads[0][i] for i in chosen]
-    forces = both_forces(load_pair(run.job, device), some)
+    forces = both_forces(load_pair(run.system.sockets, run.job.folder, device), some)
     scalars = []
     if len(forces) == 2:
         pairs = zip(forces[Role.DIRECT], forces[Role.CONSERVATIVE], strict=True)
@@ -149,6 +165,7 @@ def sections(report: AnalysisReport) -> list[str]:
     notes = [ERRORS]
     notes += [TOGETHER] if any(len(a.runs) > 1 for a in report.analyses) else []
     notes += [SIGMAS] if len(labels) > 1 else []
+    notes += [f"{remark}." for remark in report.remarks]
     parts = [section("Figures", " ".join(notes))]
     parts.append(table(["", "unit", *labels], report.rows()))
     (name, energies), *curves = report.plots.items()

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...ipi.trajectories import labels_of_frame
 from .observables import Curve, blocked
 from .run_data import Run
 
@@ -35,7 +36,7 @@ def curves(run: Run) -> list[Curve]:
         return []
     distributions = []
     labels = ("distance (Å)", "g(r)")
-    for a, b in combinations_with_replacement(sorted(set(first.get_chemical_symbols())), 2):
+    for a, b in combinations_with_replacement(sorted(set(labels_of_frame(first))), 2):
 
         def measure(part: slice, pair: tuple[str, str] = (a, b)) -> NDArray[np.float64]:
             chosen = [frame for bead in frames.beads for frame in bead[part]]
@@ -62,7 +63,7 @@ def radial_distribution(
 
     Args:
         frames: periodic in all directions.
-        pair: chemical symbols.
+        pair: labels.
         edges: r₋ and r₊ of the bins, Å, shape (bins + 1,).
 
     Returns:
@@ -73,7 +74,7 @@ def radial_distribution(
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
     result = np.zeros(len(edges) - 1)
     for frame in frames:
-        symbols = np.array(frame.get_chemical_symbols())
+        symbols = np.array(labels_of_frame(frame))
         first, second = symbols == pair[0], symbols == pair[1]
         i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
         counts = np.histogram(d[first[i] & second[j]], edges)[0]

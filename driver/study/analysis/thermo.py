@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
 from scipy.stats import gamma
 
+from ...ipi.trajectories import labels_of_frame
 from ...statistics import mean, slope
 from .molecules import find_molecules, split_kinetic
 from .observables import Curve, Quantity, Scalar, average, blocked
@@ -17,6 +20,7 @@ from .run_data import Frames, Run
 __all__ = ["as_heat", "curves", "drift", "scalars", "temperature_columns"]
 
 BINS = 40
+LEAST_FREE = 1e-6  # degrees of freedom; less is rounding
 SPECIES_TEMPERATURE = re.compile(r"temperature\((.*)\)")
 """i-PI's name of the column with the temperature of one species."""
 
@@ -25,40 +29,45 @@ def scalars(run: Run) -> list[Scalar]:
     """All scalars that the columns and velocities of a run tell."""
     values = []
     if (value := drift(run)) is not None:
-        values += [value, as_heat(value)]
+        values += [value, *as_heat(run, value)]
     columns = run.columns
     if "temperature" in columns:
-        values.append(average("temperature", "K", columns["temperature"], Quantity.TEMPERATURE))
+        total = average("temperature", "K", columns["temperature"], Quantity.TEMPERATURE)
+        values.append(replace(total, remark=run.system.temperature_remark))
     for name, unit in (("density", "g/cm³"), ("volume", "Å³")):
         if name in columns and np.ptp(columns[name]) > 0:
             values.append(average(name, unit, columns[name]))
     values += by_species(run)
-    if (kinetic := columns.get("kinetic_md")) is not None and run.beads == 1:
-        values.append(spread(kinetic, degrees_of_freedom(run)))
+    kinetic, free = columns.get("kinetic_md"), run.degrees_of_freedom
+    if kinetic is not None and run.beads == 1 and free > 0:
+        values.append(spread(kinetic, free))
     return values + quantum(run)
-
-
-def degrees_of_freedom(run: Run) -> int:
-    """3N less the centre of mass, which i-PI keeps at rest."""
-    fixed = all(system.fixes_centre_of_mass for system in run.source.systems[:1])
-    return 3 * (run.job.n_atoms or 1) - (3 if fixed else 0)
 
 
 def drift(run: Run) -> Scalar | None:
     """Slope of the conserved quantity, meV/atom/ps; ``None`` where that lacks a force's energy."""
-    columns, n_atoms = run.columns, run.job.n_atoms
-    written = {"time", "conserved"} <= columns.keys() and run.job.without_energy is None
-    if not n_atoms or not written:
+    columns, system = run.columns, run.system
+    written = {"time", "conserved"} <= columns.keys() and system.without_energy is None
+    if not system.n_atoms or not written:
         return None
-    value, error = slope(columns["time"], columns["conserved"] * 1e3 / n_atoms)
-    return None if value is None else Scalar("drift", "meV/atom/ps", value, error, Quantity.DRIFT)
+    value, error = slope(columns["time"], columns["conserved"] * 1e3 / system.n_atoms)
+    if value is None:
+        return None
+    unit, remark = "meV/atom/ps", system.conserved_remark
+    return Scalar("drift", unit, value, error, Quantity.DRIFT, remark=remark)
 
 
-def as_heat(drift: Scalar) -> Scalar:
-    """A drift as that of the temperature, K/ps, if 3 k an atom take it up."""
-    kelvin = 1e-3 / (3.0 * kB)
+def as_heat(run: Run, drift: Scalar) -> list[Scalar]:
+    """A drift as that of the temperature, K/ps, if each degree of freedom takes up k.
+
+    Nothing where i-PI's conserved quantity is none, or nothing can take it up.
+    """
+    free = run.degrees_of_freedom
+    if drift.remark or free <= 0:
+        return []
+    kelvin = 1e-3 / (free / (run.system.n_atoms or 1) * kB)
     error = None if drift.error is None else drift.error * kelvin
-    return Scalar("drift as heat", "K/ps", drift.value * kelvin, error)
+    return [Scalar("drift as heat", "K/ps", drift.value * kelvin, error)]
 
 
 def temperature_columns(run: Run) -> dict[str, NDArray[np.float64]]:
@@ -76,10 +85,11 @@ def by_species(run: Run) -> list[Scalar]:
         return values
     atoms = frames.beads[0][0]
     velocities, masses = frames.array("velocities"), atoms.get_masses()
-    computed = _species_temperatures(velocities, masses, atoms.get_chemical_symbols())
+    free = run.system.system.degrees_of_freedom(masses)
+    computed = _species_temperatures(velocities, masses, labels_of_frame(atoms), free)
     values += [scalar for scalar in computed if scalar.species not in written]
     positions = run.frames("positions")
-    return values if positions is None else values + _molecular(frames, positions)
+    return values if positions is None else values + _molecular(run, frames, positions)
 
 
 def species_temperature(species: str, series: NDArray[np.float64]) -> Scalar:
@@ -88,45 +98,55 @@ def species_temperature(species: str, series: NDArray[np.float64]) -> Scalar:
 
 
 def _species_temperatures(
-    velocities: NDArray[np.float64], masses: NDArray[np.float64], symbols: list[str]
+    velocities: NDArray[np.float64],
+    masses: NDArray[np.float64],
+    labels: Sequence[str],
+    free: NDArray[np.float64],
 ) -> list[Scalar]:
-    """Kinetic temperature of each species, the centre of mass of all at rest.
-
-    ``T = Σ m v² / (f k)`` with ``f = 3 n − 3 m_species / m_all``: of the three degrees of freedom
-    that the centre of mass takes, a species has its share by mass.
+    """Kinetic temperature of each species, ``T = Σ m v² / (f k)``.
 
     Args:
         velocities: shape (frames, N, 3), ASE's unit.
         masses: shape (N,), amu.
-        symbols: of the N atoms.
+        labels: of the N atoms.
+        free: degrees of freedom of each atom, shape (N,), of which f is the sum.
     """
     kinetic = 0.5 * masses[:, None] * velocities**2
-    names = np.array(symbols)
+    names = np.array(labels)
     temperatures = []
-    for symbol in sorted(set(symbols)):
-        chosen = names == symbol
-        free = 3.0 * chosen.sum() - 3.0 * masses[chosen].sum() / masses.sum()
-        if free > 0:
-            series = 2.0 * kinetic[:, chosen].sum(axis=(1, 2)) / (free * kB)
-            temperatures.append(species_temperature(symbol, series))
+    for label in sorted(set(labels)):
+        chosen = names == label
+        f = float(free[chosen].sum())
+        if f > LEAST_FREE:
+            series = 2.0 * kinetic[:, chosen].sum(axis=(1, 2)) / (f * kB)
+            temperatures.append(species_temperature(label, series))
     return temperatures
 
 
-def _molecular(moving: Frames, positions: Frames) -> list[Scalar]:
-    """Temperatures of the motions of molecules, at the times that have positions too."""
-    molecules = find_molecules(positions.beads[0][0])
-    masses = positions.beads[0][0].get_masses()
+def _molecular(run: Run, moving: Frames, positions: Frames) -> list[Scalar]:
+    """Temperatures of the motions of molecules, at the times that have positions too.
+
+    Molecules with a fixed coordinate are left out: their motions are of no one kind.
+    """
+    system = run.system.system
+    if system.dynamics is not None and system.dynamics.holds_centroids:
+        return []
+    fixed = {coordinate // 3 for coordinate in system.fixed_coordinates}
+    found = find_molecules(positions.beads[0][0])
+    molecules = [m for m in found if fixed.isdisjoint(m.tolist())]
+    masses, at_rest = positions.beads[0][0].get_masses(), system.fixes_centre_of_mass
     at = {round(t, 9): frame for t, frame in zip(positions.times, positions.beads[0], strict=True)}
     series: dict[str, list[float]] = {}
     for time, v in zip(moving.times, moving.array("velocities"), strict=True):
         if (frame := at.get(round(time, 9))) is not None:
-            for name, (energy, free) in split_kinetic(frame, v, masses, molecules).items():
+            parts = split_kinetic(frame, v, masses, molecules, centre_at_rest=at_rest)
+            for name, (energy, free) in parts.items():
                 if free > 0:
                     series.setdefault(name, []).append(2.0 * energy / (free * kB))
     return [average(f"temperature, {name}", "K", np.array(t)) for name, t in series.items()]
 
 
-def spread(kinetic: NDArray[np.float64], free: int) -> Scalar:
+def spread(kinetic: NDArray[np.float64], free: float) -> Scalar:
     """Standard deviation of the kinetic energy over the canonical one at its own mean: 1 in NVT.
 
     ======================  ==================================================
@@ -174,7 +194,7 @@ def _gyration(run: Run) -> list[Scalar]:
         return []
     q = np.array([[frame.positions for frame in bead] for bead in frames.beads])
     squares = ((q - q.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0)  # frames, atoms
-    symbols = np.array(frames.beads[0][0].get_chemical_symbols())
+    symbols = np.array(labels_of_frame(frames.beads[0][0]))
     return [
         average(f"radius of gyration ({s})", "Å", np.sqrt(squares[:, symbols == s]).mean(axis=1))
         for s in sorted(set(symbols))
@@ -187,10 +207,9 @@ def curves(run: Run) -> list[Curve]:
     ``T = 2 K / (f k)``, over five canonical standard deviations around target or mean: of the
     Gamma distribution with shape f/2 and scale 2 T / f, ``T √(2 / f)``.
     """
-    kinetic = run.columns.get("kinetic_md")
-    if kinetic is None or len(kinetic) < 20 or run.beads > 1:
+    kinetic, free = run.columns.get("kinetic_md"), run.degrees_of_freedom
+    if kinetic is None or len(kinetic) < 20 or run.beads > 1 or free <= 0:
         return []
-    free = degrees_of_freedom(run)
     values = 2.0 * kinetic / (free * kB)
     target = run.target_K
     has_target = bool(np.isfinite(target))

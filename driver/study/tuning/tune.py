@@ -17,6 +17,7 @@ from ....models.check.probe import Probe
 from ....models.pair import Pair
 from ...errors import InputError, RunError
 from ...ipi.mts_input import MtsInput, RunSettings
+from ...ipi.trajectories import labels_of_frame
 from ...run.folder import RunFolder
 from ...run.runner import Runner
 from ..analysis.forces import structure_of
@@ -74,8 +75,9 @@ def tune(
     start = equilibrate(source, settings, folder / "start", run)
     first = open_run(folder / "start")
     frames = first.positions()
-    species = sorted(set(frames[-1].get_chemical_symbols()))
-    probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
+    species = sorted(set(labels_of_frame(frames[-1])))
+    later = frames[: len(frames) // 2 : -1] or frames[-1:]
+    probes = [Probe(pair, structure_of(f), f.get_masses()) for f in later]
     both = len(pair.capabilities.roles) == len(Role)
     blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
     for inner in inner_steps:

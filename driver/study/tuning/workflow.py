@@ -56,7 +56,8 @@ def find_stride(
         ModelError: if the model cannot be used.
     """
     job = describe(input_xml)
-    source, pair = MtsInput(job.source), load_pair(job, machine.device, machine.dtype)
+    source = MtsInput(job.source)
+    pair = load_pair(job.sockets, job.folder, machine.device, machine.dtype)
     results: list[StrideResult] = []
     for result in tune(source, out, pair, options, quiet_runner(machine)):
         results.append(result)

@@ -9,6 +9,8 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from ...ipi.trajectories import labels_of_frame
+
 if TYPE_CHECKING:
     from ase import Atoms
 
@@ -43,9 +45,9 @@ def species_temperatures(
         temperature_K: T of all atoms together.
 
     Returns:
-        K, by symbol.
+        K, by label.
     """
-    symbols = np.array(frames[0].get_chemical_symbols())
+    symbols = np.array(labels_of_frame(frames[0]))
     stiffness = np.mean([(f**2).mean(axis=1) for f in forces], axis=0) / (units.kB * temperature_K)
     lost = (step_fs * units.fs) ** 2 * stiffness / frames[0].get_masses() / 6.0
     share = (1.0 - lost) / (1.0 - lost).mean()
