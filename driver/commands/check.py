@@ -37,11 +37,12 @@ def check(
     from ...models.base import Role
     from ...models.check.report import check
     from ...models.check.tables import tables
-    from ...models.frames import read_frames, structure_of
+    from ...models.frames import read_neutral_frames, structure_of
     from ...models.load import load_model
     from ...models.pair import Pair
 
-    structures = [structure_of(frame) for frame in read_frames(structure)]
+    models = [model] if direct is None else [model, direct]
+    structures = [structure_of(frame) for frame in read_neutral_frames(structure, models=models)]
     loaded = load_model(model, device=device, dtype=dtype)
     if direct is not None:
         fast = load_model(direct, device=device, dtype=dtype)

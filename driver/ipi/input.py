@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element
 
 from ..errors import InputError
 from . import changes
-from .elements import text_of, whole_number
+from .elements import attribute, text_of, whole_number
 from .forces import force_field_without_energy
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
@@ -68,6 +68,18 @@ class IpiInput:
         # what a run is planned by: mistakes show before anything is started
         _ = source.step, source.total_steps, source.inner_steps, source.without_energy
         return source
+
+    @classmethod
+    def read_state(cls, path: Path) -> IpiInput:
+        """Read a checkpoint, of which the state alone is wanted.
+
+        Raises:
+            InputError: if it is missing or no XML.
+        """
+        try:
+            return cls(ElementTree.parse(path).getroot(), path)
+        except (OSError, ElementTree.ParseError) as error:
+            raise InputError(f"expected a checkpoint of i-PI, got '{path}': {error}") from error
 
     @classmethod
     def parse(cls, text: str, path: Path | None = None) -> IpiInput:
@@ -154,6 +166,11 @@ class IpiInput:
     @property
     def _motions(self) -> list[Motion]:
         return [motion for system in self.systems for motion in system.motions]
+
+    @property
+    def exchanges_replicas(self) -> bool:
+        """Whether systems change places by their energies."""
+        return any(attribute(e, "mode") == "remd" for e in self._root.iter("smotion"))
 
     # ---- of steps and outputs
 

@@ -27,11 +27,13 @@ class Progress:
     Attributes:
         first: when the first row was seen, and its step: from here on i-PI and model work.
         last: the same of the last row seen.
+        fault: what is no number in it, if something is.
     """
 
     def __init__(self, job: Job, console: Console) -> None:
         self.first: tuple[float, float] | None = None
         self.last: tuple[float, float] | None = None
+        self.fault: str | None = None
         self._job = job
         self._console = console
         self._start = Properties()
@@ -80,6 +82,7 @@ class Progress:
             return
         if self._job.restarted and self.first is None and row.step[-1] <= self._job.step:
             return  # of the run before
+        self.fault = row.fault
         self.last = last = now, float(row.step[-1])
         if self.first is None:
             self.first, self._start = last, row

@@ -179,7 +179,7 @@ def test_force_field_serves_direct_forces_with_the_energy_if_told(tmp_path, monk
         ({"role": ""}, InputError, "expected 'role'"),
         ({"role": "fast"}, InputError, "got 'fast'"),
         ({"template": "none.xyz"}, InputError, "no such file"),
-        ({"template": "bad.xyz"}, InputError, "structure that ASE reads"),
+        ({"template": "bad.xyz"}, InputError, "structures that ASE reads"),
         ({"strides": "4"}, InputError, "got 'strides'"),
         ({"mean_force": "no"}, InputError, "expected mean_force"),
         ({"template": "helium.xyz"}, ModelError, "got He"),

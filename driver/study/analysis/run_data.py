@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, RunError
 from ...ipi.input import IpiInput
-from ...ipi.properties import read_columns
+from ...ipi.properties import read_columns, read_properties
 from ...ipi.trajectories import read_frames, step_of
 from ...run.folder import find_input
 from ...run.job import Job, describe
@@ -132,6 +132,7 @@ def open_run(path: Path, *, skip_ps: float = 0.0) -> Run:
 
     Raises:
         InputError: if it is neither, or nothing was run there.
+        RunError: if energies or temperatures are no numbers.
     """
     job = describe(find_input(path))
     run = Run(job.folder.resolve().name, job, skip_ps)
@@ -140,4 +141,7 @@ def open_run(path: Path, *, skip_ps: float = 0.0) -> Run:
             f"expected a properties file with rows in '{job.folder}', got none; "
             f"run it first, or choose a smaller --skip"
         )
+    fault = read_properties(job.properties).fault
+    if fault is not None:
+        raise RunError(f"'{job.folder}': {fault}")
     return run
