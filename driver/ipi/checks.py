@@ -55,7 +55,8 @@ def check_input(source: IpiInput, folder: Path, *, alone: bool = False) -> None:
         if start is not None:
             _check_frames(system, start)
             _check_velocities(system, start)
-            _check_cell(start)
+            if system.initials or system.cell:  # i-PI says itself that it has no start
+                _check_cell(start)
         for socket in _served(source, system):
             _check_template(system, socket, start, files)
 

@@ -24,7 +24,7 @@ PAIR = re.compile(r"""([\w.\-]+)\s*=\s*("[^"]*"|'[^']*'|\{[^}]*\}|\[[^\]]*\]|\S+
 """``key=value`` in the header of an extended xyz."""
 CELL = re.compile(r"CELL[(\[{](abcABC|H|GENH)[)\]}]:\s*((?:[-+0-9.Ee]+\s*)+)")
 """The cell in the header of i-PI's own xyz."""
-KEPT = ("initial_charges", "initial_magmoms", "tags", "momenta", "velocities", "velo", "type")
+KEPT = ("initial_charges", "initial_magmoms", "tags", "momenta", "velocities", "velo")
 """Columns of atoms that something is told by."""
 
 
@@ -149,8 +149,8 @@ def _ipi_xyz(comment: str, rows: Sequence[Sequence[str]]) -> Frame:
         values = [float(value) for value in found[2].split()]
         if found[1] == "H":  # the vectors are columns there
             cell = np.array(values[:9]).reshape(3, 3).T
-        elif found[1] == "GENH":  # which i-PI turns itself
-            cell = vectors_of(*_lengths_and_angles(np.array(values[:9]).reshape(3, 3).T))
+        elif found[1] == "GENH":  # rows, which i-PI turns itself
+            cell = vectors_of(*_lengths_and_angles(np.array(values[:9]).reshape(3, 3)))
         else:
             cell = vectors_of(*values[:6])
     return Frame(tuple(row[0] for row in rows), cell, (True,) * 3, comment=comment)
@@ -198,12 +198,6 @@ def _by_ase(path: Path) -> Iterator[Frame]:
     for atoms in frames:
         cell = atoms.cell.array if atoms.cell.rank else None
         columns = {name: array for name, array in atoms.arrays.items() if name in KEPT}
-        guessed = "type" in columns and "masses" not in atoms.arrays
-        if guessed and np.array_equal(columns["type"], atoms.numbers):
-            raise InputError(
-                f"expected species in '{path}', got LAMMPS types without masses, which ASE takes "
-                f"for {', '.join(sorted(set(atoms.symbols)))}; write it as extended xyz"
-            )
         silent = cell is None and "pbc=" not in path.read_text(errors="replace")[:4096]
         pbc = tuple(map(bool, atoms.pbc))
         yield Frame(tuple(atoms.symbols), cell, pbc, silent, atoms.info, columns)
