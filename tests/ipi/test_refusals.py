@@ -48,7 +48,7 @@ def test_energy_that_is_no_number_ends_the_run(tmp_path, steps):
     assert "got conserved nan at step" in line
     assert "drift" not in out.splitlines()[-1]
     assert summary(tmp_path)["state"] == "failed"
-    assert IpiInput.read(tmp_path / "RESTART").step > 4
+    assert IpiInput.read(tmp_path / "RESTART").systems  # of the last step that was kept
     assert_nothing_left(tmp_path)
     if steps == 6:
         path.write_text(text.replace("AFTER", "100"))

@@ -13,13 +13,16 @@ from ipi.utils.io import read_file
 from simulation import Case, write
 from toy import atoms
 
+from halfkick.driver.commands.check import check
 from halfkick.driver.ipi.checks import check_input
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.start import Start, StructureFiles
 from halfkick.driver.ipi.structures import read_structures
 from halfkick.driver.run.job import prepare
 from halfkick.driver.server.units import BOHR
-from halfkick.models.errors import HalfkickError
+from halfkick.models.distill.inputs import read_starts
+from halfkick.models.errors import DataError, HalfkickError
+from halfkick.models.frames import read_neutral_frames
 
 INPUT = """<simulation> %(fields)s %(smotion)s <system>
     <initialize nbeads='%(beads)d'> %(start)s </initialize>
@@ -472,3 +475,18 @@ def test_scenarios_are_accepted():
     assert len(inputs) == 8
     for path in inputs:
         check_input(IpiInput.read(path), path.parent)
+
+
+@pytest.mark.parametrize("model", ["python:toy:toy", "so3lr"])
+def test_frames_that_models_compute_are_neutral(tmp_path, model):
+    path = tmp_path / "frames.xyz"
+    ase.io.write(path, [ion(), ion(charge=1)])
+    for read in (
+        lambda: read_starts([path], model),
+        lambda: check(model, f"{path}@:", dynamics=0),
+        lambda: check("python:toy:toy", f"{path}@1", direct=model, dynamics=0),
+    ):
+        with pytest.raises(DataError, match=r"got charge=1.*frames.xyz|frames.xyz.*got charge=1"):
+            read()
+    assert len(read_neutral_frames(path, "0", models=[model])) == 1
+    assert len(read_starts([path], "tblite:GFN2-xTB?charge=1")) == 2
