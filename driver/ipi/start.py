@@ -130,6 +130,6 @@ def _turned(rows: Vectors) -> Vectors:
     handedness = np.sign(np.linalg.det(rows))
     if handedness == 0.0:
         return rows
-    turned = np.linalg.cholesky(rows @ rows.T)
+    turned: Vectors = np.linalg.cholesky(rows @ rows.T).astype(np.float64)
     turned[2, 2] *= handedness
     return turned
