@@ -195,9 +195,10 @@ class ForceModel(ABC):
         if unknown:
             from ase.data import chemical_symbols
 
+            symbols = {z: chemical_symbols[z] if z else "atoms of no element" for z in unknown}
             raise ModelError(
                 f"expected species that model '{self.name}' knows "
                 f"({', '.join(chemical_symbols[z] for z in sorted(known or ()))}), got "
-                f"{', '.join(chemical_symbols[z] for z in sorted(unknown))}; "
+                f"{', '.join(symbols[z] for z in sorted(unknown))}; "
                 f"check the template or choose another model"
             )

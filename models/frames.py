@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 
 from ase import Atoms
 
 from .base import Structure
+from .charge import check_charge_and_spin
 from .errors import DataError
+from .spec import ModelSpec
 
-__all__ = ["read_frames", "structure_of"]
+__all__ = ["read_frames", "read_neutral_frames", "structure_of"]
 
 
 def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
@@ -36,6 +38,26 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
     frames = frames if isinstance(frames, list) else [frames]
     if not frames:
         raise DataError(f"expected at least one frame in '{source}', got none; choose others")
+    return frames
+
+
+def read_neutral_frames(
+    source: str | Path, index: str | None = None, *, models: Sequence[str] = ()
+) -> list[Atoms]:
+    """Read frames that models are to compute, which are told of no charge and no spin.
+
+    Args:
+        source: ``FILE``, or ``FILE@INDEX``, as for :func:`read_frames`.
+        index: frames to take, likewise.
+        models: their names, whose options may say charge and multiplicity.
+
+    Raises:
+        DataError: as :func:`read_frames`, and if a frame is charged or has unpaired spins.
+    """
+    frames = read_frames(source, index)
+    for options in [ModelSpec.parse(model).options for model in models] or [{}]:
+        for frame in frames:
+            check_charge_and_spin(str(source), frame.symbols, frame.info, frame.arrays, options)
     return frames
 
 

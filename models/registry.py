@@ -33,6 +33,7 @@ __all__ = [
     "find_kind",
     "kind_names",
     "kind_of",
+    "kind_with",
     "table",
 ]
 
@@ -64,6 +65,7 @@ class Kind:
             neither open a file nor call code.
         extra: of this package, which installs what the kind needs.
         packages: top modules that the extra installs.
+        mixed_periodicity: whether its models know structures periodic in one or two directions.
     """
 
     loader: str
@@ -76,6 +78,7 @@ class Kind:
     init_options: tuple[str, ...] = ()
     extra: str = ""
     packages: tuple[str, ...] = ()
+    mixed_periodicity: bool = True
 
     def load(self, spec: ModelSpec, device: str, dtype: str | None) -> ForceModel:
         """Load the model.
@@ -152,6 +155,7 @@ KINDS = {
         ),
         extra="xtb",
         packages=("tblite",),
+        mixed_periodicity=False,  # 0.8.0 computes all three where it is told of one or two
     ),
     "mace": Kind(
         loader=f"{BACKENDS}.calculators:load_mace",
@@ -209,10 +213,16 @@ def kind_names() -> list[str]:
     return [*KINDS, *sorted(_entry_points().keys() - KINDS.keys())]
 
 
+def kind_with(package: str) -> Kind | None:
+    """The kind that needs a top module; ``None`` if none here does."""
+    kinds = (*KINDS.values(), *FILE_KINDS.values())
+    return next((kind for kind in kinds if package in kind.packages), None)
+
+
 def extra_with(package: str) -> str | None:
     """The extra that installs a top module; ``None`` if none does."""
-    kinds = (*KINDS.values(), *FILE_KINDS.values())
-    return next((kind.extra for kind in kinds if package in kind.packages), None)
+    kind = kind_with(package)
+    return None if kind is None else kind.extra
 
 
 def table() -> str:

@@ -37,11 +37,12 @@ def check(
     from ...models.base import Role
     from ...models.check.report import check
     from ...models.check.tables import tables
-    from ...models.frames import read_frames, structure_of
+    from ...models.frames import read_neutral_frames, structure_of
     from ...models.load import load_model
     from ...models.pair import Pair
 
-    frames = read_frames(structure)
+    models = [model] if direct is None else [model, direct]
+    frames = read_neutral_frames(structure, models=models)
     structures = [structure_of(frame) for frame in frames]
     loaded = load_model(model, device=device, dtype=dtype)
     if direct is not None:

@@ -15,7 +15,7 @@ def compare(
     out: Annotated[Path, typer.Option(help="The picture to write.")] = Path("compare.png"),
 ) -> None:
     """Draw the conserved quantity and the temperature of several runs over each other."""
-    from ..errors import InputError
+    from ..errors import InputError, RunError
     from ..ipi.properties import read_properties
     from ..run.folder import find_input
     from ..run.job import describe, labels_of
@@ -32,6 +32,8 @@ def compare(
                     f"expected conserved or temperature in a properties file with rows in "
                     f"'{job.folder}', got none; run it first"
                 )
+            if rows.fault is not None:
+                raise RunError(f"'{job.folder}': {rows.fault}")
             several = len(job.systems) > 1
             shown[f"{label} {name}" if several else label] = rows, system.n_atoms
     draw_comparison(shown, out)

@@ -55,6 +55,7 @@ def serve(
     """Serve force fields to an i-PI that is started elsewhere."""
     from ...models.load import load_model
     from ..errors import InputError
+    from ..ipi.checks import check_input
     from ..ipi.input import IpiInput
     from ..ipi.sockets import served_sockets
     from ..server.serve import ServeOptions, Server
@@ -65,6 +66,7 @@ def serve(
         *most, last = (f"--{mode} {one.placeholder}" for mode, one in TRANSPORTS.items())
         raise InputError(f"expected an i-PI input file, {', '.join(most)} or {last}")
     source = IpiInput() if input_xml is None else IpiInput.read(input_xml)
+    check_input(source, Path.cwd(), alone=True)
     sockets = served_sockets(source.sockets, addresses, prefix, connections)
     configure_threads(threads)
     server = Server(

@@ -70,6 +70,18 @@ class IpiInput:
         return source
 
     @classmethod
+    def read_state(cls, path: Path) -> IpiInput:
+        """Read a checkpoint, of which the state alone is wanted.
+
+        Raises:
+            InputError: if it is missing or no XML.
+        """
+        try:
+            return cls(ElementTree.parse(path).getroot(), path)
+        except (OSError, ElementTree.ParseError) as error:
+            raise InputError(f"expected a checkpoint of i-PI, got '{path}': {error}") from error
+
+    @classmethod
     def parse(cls, text: str, path: Path | None = None) -> IpiInput:
         """Read a text that is known to be an input."""
         return cls(ElementTree.fromstring(text), path)
@@ -159,6 +171,11 @@ class IpiInput:
     @property
     def _motions(self) -> list[Motion]:
         return [motion for system in self.systems for motion in system.motions]
+
+    @property
+    def exchanges_replicas(self) -> bool:
+        """Whether systems change places by their energies."""
+        return any(attribute(e, "mode") == "remd" for e in self._root.iter("smotion"))
 
     # ---- of steps and outputs
 

@@ -14,12 +14,26 @@ __all__ = ["Bath", "Dynamics", "Ensemble", "Motion"]
 
 OF_VARIABLE_CELL = ("npt", "nst", "scnpt")
 MOTIONS_THAT_USE_THE_VIRIAL = ("cellopt", "al-kmc")
+MOTIONS_THAT_USE_THE_ENERGY = (
+    *("minimize", "neb", "string", "instanton", "atomswap", "al-kmc", "normalmodes", "scp"),
+)
+"""Line searches, barriers, acceptance, fits: with energies of zero they go wrong silently."""
 MOTIONS_OF_NO_ATOMS = ("t_ramp", "p_ramp", "dummy", "multi")
 BAROSTATS_OF_THEIR_OWN = ("anisotropic", "flexible")
 """Those whose conserved quantity i-PI 3.3.1 does not conserve: the kinetic stress lacks what is off
 the diagonal, and with ``<hfix>`` force and Jacobian disagree."""
 GENERALISED = ("gle", "gle_g")
 SAME = 1e-6  # of temperatures in a covariance
+
+
+STRIDES_IGNORED = {
+    "nvt-cc": "takes all forces once in a step, and divides the step by all of <nmts>",
+}
+FIRST_LEVEL_IGNORED = {
+    mode: "divides the kick of the field by the first of <nmts>, and gives it once in a step"
+    for mode in ("eda-nve", "eda-nvt")
+}
+"""Modes of dynamics that are wrong with some ``<nmts>``, and what i-PI 3.3.1 does."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +106,15 @@ class Dynamics:
         return prod(self.nmts)
 
     @property
+    def stride_fault(self) -> str | None:
+        """What i-PI does wrong with the steps at the levels, if it does."""
+        if self.inner_steps > 1 and self.mode in STRIDES_IGNORED:
+            return STRIDES_IGNORED[self.mode]
+        if self.nmts and self.nmts[0] > 1:
+            return FIRST_LEVEL_IGNORED.get(self.mode)
+        return None
+
+    @property
     def thermostat(self) -> Bath | None:
         """What holds the temperature of the atoms."""
         return self._bath("thermostat")
@@ -143,6 +166,18 @@ class Motion:
         """Its dynamics, where it has some."""
         element = self._element.find("dynamics")
         return None if element is None else Dynamics(element)
+
+    @property
+    def stride_fault(self) -> str | None:
+        """What i-PI does wrong with the steps at the levels, if it does."""
+        found = (self._element.find(tag) for tag in ("dynamics", "driven_dynamics"))
+        faults = [Dynamics(element).stride_fault for element in found if element is not None]
+        return next(filter(None, faults), None)
+
+    @property
+    def uses_energy(self) -> bool:
+        """Whether the potential energy decides where it goes."""
+        return self.mode in MOTIONS_THAT_USE_THE_ENERGY
 
     @property
     def fixed_coordinates(self) -> tuple[int, ...]:

@@ -94,6 +94,20 @@ class Properties:
     potential: NDArray[np.float64] | None = None
     temperature: NDArray[np.float64] | None = None
 
+    @property
+    def fault(self) -> str | None:
+        """The first number in it that is none, and its step; ``None`` if all are finite."""
+        for name in NAMES:
+            column = getattr(self, name)
+            if column is not None and not np.isfinite(column).all():
+                row = int(np.argmin(np.isfinite(column)))
+                at = "" if self.step is None else f" at step {self.step[row]:.0f}"
+                return (
+                    f"expected numbers in i-PI's output, got {name} {column[row]}{at}; look at the "
+                    f"start structure and its cell, or go back to a checkpoint"
+                )
+        return None
+
     def __len__(self) -> int:
         columns = (self.step, self.time, self.conserved, self.potential, self.temperature)
         return max((len(column) for column in columns if column is not None), default=0)

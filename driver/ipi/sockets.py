@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element
 from zlib import crc32
 
 from ..errors import InputError
-from .elements import attribute, text_of
+from .elements import attribute, strings, text_of, truth
 from .transport import DEFAULT_PREFIX, TRANSPORTS, Address
 
 __all__ = [
@@ -35,6 +35,9 @@ class Socket:
             INIT is what counts. ``None`` without an XML.
         timeout_s: how long i-PI waits for an answer; 0 for ever.
         wrapper: name of the ``<ffrotations>`` or ``<ffcommittee>`` around it, if there is one.
+        wraps: whether i-PI puts the atoms into the cell before it sends them.
+        active: indices of the atoms it is for; empty for all.
+        photons: whether the last particles are photons, which i-PI keeps to itself.
     """
 
     address: Address
@@ -43,6 +46,9 @@ class Socket:
     parameters: dict[str, str] | None = None
     timeout_s: float = 0.0
     wrapper: str = ""
+    wraps: bool = False
+    active: tuple[int, ...] = ()
+    photons: bool = False
 
     @property
     def forcefield(self) -> str:
@@ -101,6 +107,7 @@ def _socket(element: Element, prefix: str, replicas: int, wrapper: str) -> Socke
         *most, last = TRANSPORTS
         raise InputError(f"expected mode {', '.join(most)} or {last} in {where}, got '{mode}'")
     try:
+        active = tuple(map(int, strings(text_of(element, "activelist", "[-1]"))))
         port = int(text_of(element, "port", "65535"))
         batch_size = int(text_of(element, "batch_size", "1"))
         timeout_s = float(text_of(element, "timeout", "0"))
@@ -113,6 +120,9 @@ def _socket(element: Element, prefix: str, replicas: int, wrapper: str) -> Socke
         parse_parameters(text_of(element, "parameters")),
         timeout_s,
         wrapper,
+        truth(attribute(element, "pbc", "false"), f"pbc of {where}"),
+        () if active[:1] == (-1,) else active,
+        element.tag == "ffcavphsocket",
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -12,12 +13,39 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import InputError
-from .elements import attribute, quantity, strings, text_of, whole_number
+from .elements import attribute, numbers, quantity, strings, text_of, whole_number
 from .forces import Force, read_forces
 from .motion import Dynamics, Ensemble, Motion
 from .start import StartAtoms, count_atoms, read_start
 
-__all__ = ["System", "read_systems"]
+__all__ = ["Initial", "System", "read_systems"]
+
+DEFAULT_MODES = {"cell": "manual", "gle": "manual"}
+"""Of the children of ``<initialize>``; the others begin from a checkpoint."""
+
+
+@dataclass(frozen=True)
+class Initial:
+    """A child of ``<initialize>``: where a part of the start comes from.
+
+    Attributes:
+        tag: ``file``, ``positions``, ``cell`` and so on.
+        mode: ``ase``, ``xyz``, ``chk``, ``manual`` and so on.
+        value: the name of a file, or numbers.
+        units: as i-PI calls them; empty for its choice.
+        is_partial: whether it is of one atom or bead alone.
+    """
+
+    tag: str
+    mode: str
+    value: str
+    units: str = ""
+    is_partial: bool = False
+
+    @property
+    def names_file(self) -> bool:
+        """Whether its value is the name of a file."""
+        return self.mode in ("ase", "xyz", "pdb", "chk")
 
 
 class System:
@@ -39,6 +67,48 @@ class System:
             if element is not None:
                 return whole_number(attribute(element, "nbeads", "1"), f"nbeads of <{tag}>")
         return 1
+
+    @property
+    def initials(self) -> list[Initial]:
+        """What ``<initialize>`` begins from, in i-PI's order."""
+        return [
+            Initial(
+                child.tag,
+                attribute(child, "mode", DEFAULT_MODES.get(child.tag, "chk")),
+                (child.text or "").strip(),
+                attribute(child, "units"),
+                any(int(attribute(child, key, "-1")) >= 0 for key in ("index", "bead")),
+            )
+            for child in self._element.iterfind("initialize/*")
+        ]
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels of the atoms where the state itself stands in the input, as in a RESTART."""
+        return tuple(strings(text_of(self._element, "beads/names")))
+
+    @property
+    def cell(self) -> tuple[float, ...]:
+        """Its cell there, vectors in columns, row by row, in the input's unit; empty without."""
+        return numbers(text_of(self._element, "cell"), float, "<cell>")
+
+    @property
+    def files(self) -> list[str]:
+        """The files that i-PI reads, as they are named; patterns of names are left out."""
+        read = [e for e in self._element.iter() if attribute(e, "mode") == "file"]
+        read += self._element.iterfind(".//motion/file")
+        named = [(element.text or "").strip() for element in read]
+        named += [initial.value for initial in self.initials if initial.names_file]
+        return [name for name in named if name and not set("?*[]") & set(name)]
+
+    @property
+    def force_fields(self) -> list[str]:
+        """Names of all force fields that act on it, those of a bias included."""
+        return [
+            attribute(force, "forcefield")
+            for path in ("forces/force", "ensemble/bias/force")
+            for force in self._element.iterfind(path)
+        ]
 
     @cached_property
     def forces(self) -> list[Force]:

@@ -9,6 +9,7 @@ from functools import cached_property
 from pathlib import Path
 
 from ..errors import InputError
+from ..ipi.checks import check_input
 from ..ipi.input import IpiInput
 from ..ipi.output_files import lacking
 from ..ipi.sockets import Socket
@@ -89,7 +90,8 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         restart: whether to go on with an earlier run.
 
     Raises:
-        InputError: if the input is no input, or there is nothing to continue or left to do.
+        InputError: if the input is no input, would be computed wrongly, or there is nothing to
+            continue or left to do.
     """
     source = IpiInput.read(input_xml)
     start = _furthest(source) if restart else source
@@ -98,6 +100,7 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         raise InputError(
             f"expected steps left to do, got {start.step} done of {total}; give --steps with more"
         )
+    check_input(start, start.folder)
     if steps is not None:
         copy = input_xml.with_name(f"{input_xml.stem}.steps.xml")
         start = IpiInput.read(start.replace(total_steps=steps).write(copy))

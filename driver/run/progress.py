@@ -30,11 +30,13 @@ class Progress:
         first: when a row of all systems was first seen, and its step: from here on i-PI and model
             work.
         last: the same of the last ones seen.
+        fault: what is no number in them, if something is.
     """
 
     def __init__(self, job: Job, console: Console) -> None:
         self.first: tuple[float, float] | None = None
         self.last: tuple[float, float] | None = None
+        self.fault: str | None = None
         self._job = job
         self._console = console
         self._start: Sequence[Properties] = ()
@@ -85,6 +87,7 @@ class Progress:
         step = min(steps)
         if self._job.restarted and self.first is None and step <= self._job.step:
             return  # of the run before
+        self.fault = next((row.fault for row in rows if row.fault is not None), None)
         self.last = now, step
         if self.first is None:
             self.first, self._start = self.last, rows

@@ -11,6 +11,7 @@ from typing import Any
 
 from ..ipi.properties import Properties
 from ..statistics import mean, slope, with_error
+from .gaps import describe_gaps
 from .job import Job
 from .systems import RunSystem, names_of
 
@@ -123,7 +124,7 @@ class Summary:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
             of_last = f" of the last of {self.drivers} drivers" * (self.drivers > 1)
             lines.append(f"evaluations{of_last}: {counts}")
-        lines += [_describe_gap(gap) for gap in self.gaps or ()]
+        lines += describe_gaps(self.gaps or ())
         for name, system in self.systems.items():
             of = f"{name}: " if len(self.systems) > 1 else ""
             lines += [of + line for line in system.lines()]
@@ -175,16 +176,6 @@ def _read_report(path: Path) -> Mapping[str, Any]:
         return json.loads(path.read_text())
     except (OSError, ValueError):  # a driver that was killed leaves none
         return {}
-
-
-def _describe_gap(gap: Mapping[str, Any]) -> str:
-    """One pair of force fields in words."""
-    line = f"gap of {gap['fast']} to {gap['slow']}: {gap['rmse_meV_per_A']:.1f} meV/Å"
-    if gap["card_meV_per_A"] is not None:
-        line += f" (its card: {gap['card_meV_per_A']:.1f})"
-    if gap["far_above_card"]:
-        line += "; warning: far above its card, it is used outside of what it was made for"
-    return line
 
 
 def _remarked(text: str, remark: str | None) -> str:

@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
@@ -21,6 +21,7 @@ from .processes import Child, Machine, driver_command, ipi_command
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from ..ipi.properties import Properties
     from .progress import Progress
 
 __all__ = ["Supervisor"]
@@ -64,14 +65,18 @@ class Supervisor:
 
     def run(self, console: Console) -> int:
         """Start both, see them through, sum up."""
+        from ..ipi.properties import read_properties
         from .progress import Progress
 
         start = time.monotonic()
         with self._listening(), Progress(self.job, console) as progress:
             failure = self._see_through(progress)
+        rows = [read_properties(system.properties) for system in self.job.systems]
+        faults = [of_one.fault for of_one in rows if of_one.fault is not None]
+        failure = failure or next(iter(faults), None)
         state = self._state(failure)
         try:
-            self._sum_up(state, progress, time.monotonic() - start, console)
+            self._sum_up(state, rows, progress, time.monotonic() - start, console)
         except OSError as error:  # a full disk, a closed terminal; the run itself has ended well
             failure = failure or f"cannot sum up the run: {error}"
         if failure:
@@ -145,6 +150,8 @@ class Supervisor:
                     raise IpiLost
                 self._start_again(driver)
             progress.update()
+            if progress.fault is not None:
+                return progress.fault
             self._woken.wait(LOOK_INTERVAL_S)
         return None
 
@@ -194,15 +201,20 @@ class Supervisor:
             return "interrupted"
         return "finished" if done >= self.job.total_steps else "interrupted"
 
-    def _sum_up(self, state: str, progress: Progress, wall_s: float, console: Console) -> None:
-        from ..ipi.properties import read_properties
+    def _sum_up(
+        self,
+        state: str,
+        rows: Sequence[Properties],
+        progress: Progress,
+        wall_s: float,
+        console: Console,
+    ) -> None:
         from .plot import draw_energies
         from .summary import summarize
         from .systems import names_of
 
         folder, files = self.job.folder, self.job.files
         systems = self.job.systems
-        rows = [read_properties(system.properties) for system in systems]
         summary = summarize(
             state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
         )

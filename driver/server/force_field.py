@@ -6,10 +6,12 @@ collected in eV, and encoded in hartree.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,14 +24,20 @@ from ...models.base import (
     Structure,
     all_finite,
 )
+from ...models.charge import check_charge_and_spin
+from ...models.labels import element
 from ...models.served import MeanForce, served_forces
+from ...models.spec import ModelSpec
 from ..errors import InputError
+from ..ipi.structures import read_structures
 from .limits import USUAL_GAP_FACTOR, USUAL_MAX_MOVE, Limits, max_norm_bound
 from .units import BOHR, HARTREE
 from .wire.answer import Answer
 from .wire.messages import Request
 
 __all__ = ["ForceField", "ServedForces", "read_template"]
+
+log = logging.getLogger("halfkick")
 
 PARAMETERS = ("model", "role", "template", "mean_force", "energy", *Limits.names())
 
@@ -101,7 +109,8 @@ class ForceField:
                     f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
                 )
         self.role = _role(parameters["role"])
-        self.numbers, self.pbc = read_template(Path(parameters["template"]))
+        options = ModelSpec.parse(parameters["model"]).options
+        self.numbers, self.pbc = read_template(Path(parameters["template"]), options)
         self.template = parameters["template"]
         direct = self.role is Role.DIRECT
         self.mean_force = MeanForce(_choice(parameters, "mean_force", *map(str, MeanForce)))
@@ -197,26 +206,29 @@ def _role(text: str) -> Role:
         raise InputError(f"expected role {names} in <parameters>, got '{text}'") from None
 
 
-def read_template(path: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
+def read_template(
+    path: Path, options: Mapping[str, Any] | None = None
+) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
     """Atomic numbers (N,) and periodic directions (3,) of a structure file that ASE reads.
 
     A file that says nothing about periodicity (a plain xyz) counts as periodic: i-PI always has
-    a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule.
-    """
-    from ase import Atoms
-    from ase.io import read
+    a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule. Isotopes are their
+    elements; an atom whose label is of no element has number 0.
 
-    if not path.is_file():
-        raise InputError(
-            f"expected the template structure '{path}', found no such file in {Path.cwd()}"
-        )
-    try:
-        atoms = read(path)
-    except Exception as error:
-        raise InputError(
-            f"expected a structure that ASE reads, '{path}' is none: "
-            f"{str(error) or type(error).__name__}"
-        ) from error
-    assert isinstance(atoms, Atoms)  # a list only where an index asks for one
-    silent = atoms.cell.rank == 0 and "pbc=" not in path.read_text(errors="replace")[:4096]
-    return np.array(atoms.numbers, np.int_), np.ones(3, np.bool_) if silent else atoms.pbc.copy()
+    Args:
+        path: of the file, whose last frame counts.
+        options: of the model, which may say its charge.
+
+    Raises:
+        InputError: if there is no such file, or it cannot be read.
+        DataError: if it is charged or magnetic.
+    """
+    from ase.data import atomic_numbers
+
+    frame = read_structures(path)[-1]
+    check_charge_and_spin(str(path), frame.labels, frame.info, frame.columns, options)
+    numbers = [atomic_numbers.get(element(label), 0) for label in frame.labels]
+    if 0 in numbers:
+        of_none = {label for label, number in zip(frame.labels, numbers, strict=True) if not number}
+        log.info("%s: labels of no element: %s", path, ", ".join(sorted(of_none)))
+    return np.array(numbers, np.int_), np.array(frame.periodic, np.bool_)

@@ -12,9 +12,11 @@ from typing import Any
 import numpy as np
 from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
+from numpy.typing import NDArray
 
 from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
+from ..registry import kind_with
 from ..spec import ModelSpec
 from .factory import find_factory, with_device_and_dtype
 
@@ -69,6 +71,8 @@ class AseModel(ForceModel):
                 f"{type(self.calculator).__name__}; name its class or a function that returns one"
             )
         self._free_energy = "free_energy" in listed
+        kind = kind_with(type(self.calculator).__module__.partition(".")[0])
+        self._mixed_periodicity = kind is None or kind.mixed_periodicity
         roles = frozenset({Role.CONSERVATIVE})
         # Calculators of SO3LR list the stress even where they are told not to compute it.
         stress = "stress" in listed and getattr(self.calculator, "compute_stress", True)
@@ -91,7 +95,23 @@ class AseModel(ForceModel):
         with self._own_torch_default():
             return [{Role.CONSERVATIVE: self._evaluate(s)} for s in structures]
 
+    def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
+        """Raise ModelError, too, for atoms of no element, which calculators may take for some."""
+        super().check(numbers, role)
+        if 0 in numbers:
+            raise ModelError(
+                f"expected elements for model '{self.name}', got atoms of none (labelled X or by "
+                f"another name); give them the label of an element"
+            )
+
     def _evaluate(self, structure: Structure) -> ForceResult:
+        pbc = structure.pbc
+        if not self._mixed_periodicity and pbc.any() and not pbc.all():
+            raise ModelError(
+                f"expected a structure periodic in all directions or none for '{self.name}', got "
+                f"pbc {' '.join('FT'[int(p)] for p in pbc)}, which it takes for T T T; make a slab "
+                f"periodic with a vacuum, or take another model"
+            )
         atoms = Atoms(
             structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
         )

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 
 from ..base import ForceResult
 from ..errors import DataError
-from ..frames import read_frames
+from ..frames import read_frames, read_neutral_frames
 from ..statistics import rms
 from .sample import Force
 from .store import SUPPLIED, Store, rounded
@@ -31,9 +31,14 @@ SAME_ENERGY = 0.005
 """eV per atom: the same for that difference, if it is more."""
 
 
-def read_starts(paths: Sequence[Path]) -> list[Atoms]:
-    """All frames of some files; a DataError names one that ASE cannot read."""
-    frames = [frame for path in paths for frame in read_frames(path, ":")]
+def read_starts(paths: Sequence[Path], teacher: str) -> list[Atoms]:
+    """All frames of some files.
+
+    Raises:
+        DataError: if ASE cannot read one, or a frame has a charge or spin that the teacher, a
+            model's name, knows nothing of.
+    """
+    frames = [frame for path in paths for frame in read_neutral_frames(path, ":", models=[teacher])]
     if not frames:
         raise DataError("expected at least one structure to begin from, got none; name a file")
     return frames

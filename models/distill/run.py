@@ -60,7 +60,7 @@ def distill(
     if train is None:
         _check_training(options)
         train = partial(_train, options=options, device=device, threads=threads)
-    starts = read_starts(structures)
+    starts = read_starts(structures, teacher)
     exact = _conservative(teacher, starts, device)
     cheap = None if surrogate is None else _surrogate(surrogate, starts, device)
     folder = work or out.with_suffix(".distill")

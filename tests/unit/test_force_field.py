@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import ase.io
 import numpy as np
 import pytest
+from ase.calculators.emt import EMT
 from ipi.utils.units import unit_to_internal
 from simulation import Case, write
 from toy import Toy, atoms
@@ -16,8 +19,9 @@ from halfkick.driver.ipi.transport import TRANSPORTS, Address
 from halfkick.driver.server.force_field import ForceField, read_template
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.driver.server.wire.messages import Request
+from halfkick.models.backends.ase import AseModel
 from halfkick.models.base import Role
-from halfkick.models.errors import ModelError
+from halfkick.models.errors import DataError, ModelError
 
 PARAMETERS = {"model": "toy", "role": "direct", "template": "init.xyz"}
 
@@ -179,7 +183,7 @@ def test_force_field_serves_direct_forces_with_the_energy_if_told(tmp_path, monk
         ({"role": ""}, InputError, "expected 'role'"),
         ({"role": "fast"}, InputError, "got 'fast'"),
         ({"template": "none.xyz"}, InputError, "no such file"),
-        ({"template": "bad.xyz"}, InputError, "structure that ASE reads"),
+        ({"template": "bad.xyz"}, InputError, "structures that ASE reads"),
         ({"strides": "4"}, InputError, "got 'strides'"),
         ({"mean_force": "no"}, InputError, "expected mean_force"),
         ({"template": "helium.xyz"}, ModelError, "got He"),
@@ -211,3 +215,36 @@ def test_force_field_refuses_structures_that_cannot_be(tmp_path, monkeypatch, n_
     field = ForceField(PARAMETERS, lambda spec: Toy(), needs_virial=False)
     with pytest.raises(InputError, match=r"expected 27 atoms|expected finite positions"):
         field.decode(Request(n_atoms, np.eye(3)[None], np.full((1, n_atoms, 3), value)), "s")
+
+
+@pytest.mark.parametrize(
+    ("labels", "numbers"),
+    [("O D T", [8, 1, 1]), ("C13 O18 Z", [6, 8, 1]), ("h CL E", [1, 17, 0]), ("L L X", [0, 0, 0])],
+)
+def test_template_takes_isotopes_for_their_elements(tmp_path, labels, numbers):
+    path = tmp_path / "labels.xyz"
+    rows = "".join(f"{label} 0 0 {z}\n" for z, label in enumerate(labels.split()))
+    path.write_text(f"3\n\n{rows}")
+    assert read_template(path)[0].tolist() == numbers
+
+
+def test_labels_of_no_element_are_for_models_that_ask_for_none(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "init.xyz").write_text("2\n\nE 0 0 0\nE 0 0 1\n")
+    anything, own, calculator = Toy(), Toy(), AseModel("emt", EMT)
+    anything.capabilities = replace(own.capabilities, species=None)
+    assert not ForceField(PARAMETERS, lambda spec: anything, False).numbers.any()
+    for model, role in ((own, "direct"), (calculator, "conservative")):
+        with pytest.raises(ModelError, match=r"atoms of no(ne| element)"):
+            ForceField(PARAMETERS | {"role": role}, lambda spec, m=model: m, False)
+
+
+def test_force_field_refuses_a_charge_that_comes_over_the_wire(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    structure = atoms()
+    structure.info["charge"] = 1
+    ase.io.write("init.xyz", structure)
+    with pytest.raises(DataError, match="got charge=1"):
+        ForceField(PARAMETERS, lambda spec: Toy(), False)
+    told = PARAMETERS | {"model": "toy?charge=1"}
+    assert len(ForceField(told, lambda spec: Toy(), False).numbers) == 27

@@ -78,6 +78,34 @@ def test_xtb_molecule_has_no_virial():
     assert np.isfinite(result.forces).all() and not result.virial.any()
 
 
+def test_calculators_of_tblite_take_no_slabs():
+    """It computes T T T where it is told T T F; of another package the calculator is asked."""
+    kinds = [type("Calculator", (LennardJones,), {"__module__": m}) for m in ("tblite.ase", "lj")]
+    of_tblite, other = (AseModel("some", kind) for kind in kinds)
+    slab = dataclasses.replace(finite.structure_of(copper()), pbc=np.array([True, True, False]))
+    with pytest.raises(ModelError, match="got pbc T T F"):
+        of_tblite.evaluate([slab], CONSERVATIVE)
+    assert other.evaluate([slab], CONSERVATIVE)
+    for pbc in (True, False):
+        same = dataclasses.replace(slab, pbc=np.full(3, pbc))
+        assert of_tblite.evaluate([same], CONSERVATIVE)
+
+
+@pytest.mark.extra("tblite")
+def test_xtb_with_two_periodic_directions_is_that_with_three():
+    """Why: it says nothing, and a slab becomes a stack of slabs."""
+    from tblite.ase import TBLite
+
+    energies = []
+    for pbc in ([True, True, False], True, False):
+        waters = two_waters()
+        waters.pbc = pbc
+        waters.calc = TBLite(method="GFN1-xTB", verbosity=0)
+        energies.append(waters.get_potential_energy())
+    assert energies[0] == pytest.approx(energies[1], abs=1e-9)
+    assert abs(energies[0] - energies[2]) > 1e-3
+
+
 so3lr = pytest.mark.filterwarnings("ignore")  # its own, of old interfaces
 SO3LR = "ase:so3krates_torch.calculator.so3:SO3LRCalculator?default_dtype=float64"
 

@@ -8,15 +8,19 @@ import numpy as np
 import pytest
 from ipi.utils.units import unit_to_internal
 
+from halfkick.driver.commands.compare import compare
+from halfkick.driver.errors import RunError
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.properties import Properties, read_last, read_properties
 from halfkick.driver.ipi.truncate import truncate
+from halfkick.driver.run.gaps import describe_gaps
 from halfkick.driver.run.job import prepare
 from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.summary import summarize
 from halfkick.driver.server.units import HARTREE
 from halfkick.driver.statistics import _line, mean, slope, with_error
+from halfkick.driver.study.analysis.run_data import open_run
 
 HEADER = """# column   1     --> step : The current simulation time step.
 # column   2     --> time{femtosecond} : The elapsed simulation time.
@@ -354,3 +358,51 @@ def test_summary_tells_which_energy_is_missing(forces, lacking):
     for all_of_them in ("", "0", "8"):
         whole = contracted.replace("nbeads='2'", f"nbeads='{all_of_them}'")
         assert IpiInput.parse(SOCKETS % ("", whole)).without_energy is None
+
+
+def gap(fast, slow, rmse, structures=1, card=None, far=False):
+    return {
+        "fast": fast, "slow": slow, "rmse_meV_per_A": rmse, "structures": structures,
+        "card_meV_per_A": card, "far_above_card": far,
+    }  # fmt: skip
+
+
+def test_gaps_have_one_line_for_each_pair_of_roles():
+    one = [gap("pet, direct", "pet, conservative", 30.0, card=20.0, far=True)]
+    (line,) = describe_gaps(one)
+    assert line.startswith("gap of pet, direct to pet, conservative: 30.0 meV/Å (its card: 20.0)")
+    assert "far above its card" in line
+    members = [gap("a, direct", f"{name}, conservative", 30.0, 3) for name in "ab"]
+    members += [gap("a, direct", "c, conservative", 50.0, 2)]
+    members += [gap("a, conservative", "a, conservative", 0.0)]  # the same forces
+    (line,) = describe_gaps(members)
+    rms = np.sqrt((6 * 30.0**2 + 2 * 50.0**2) / 8)
+    assert line == f"gap of direct forces to conservative forces (3 pairs): {rms:.1f} meV/Å"
+    two_models = [gap("cheap, conservative", "dear, conservative", 7.0)]
+    assert describe_gaps(two_models) == [
+        "gap of cheap, conservative to dear, conservative: 7.0 meV/Å"
+    ]
+
+
+@pytest.mark.parametrize("name", ["conserved", "temperature"])
+@pytest.mark.parametrize("value", ["nan", "inf"])
+def test_what_is_no_number_is_a_fault_wherever_it_is_read(tmp_path, name, value):
+    from rich.console import Console
+
+    found = job(tmp_path)
+    columns = ROWS[1].split()
+    columns[{"conserved": 2, "temperature": 5}[name]] = value
+    (tmp_path / "o.p").write_text(HEADER + ROWS[0] + "  ".join(columns) + "\n" + ROWS[2])
+    assert f"got {name} {value} at step 2" in read_properties(tmp_path / "o.p").fault
+    for open_it in (open_run, lambda path: compare([path])):
+        with pytest.raises(RunError, match=f"got {name} {value} at step 2"):
+            open_it(tmp_path / "input.xml")
+    with Progress(found, Console(quiet=True)) as progress:
+        progress.update(at_once=True)
+        assert progress.fault is None  # the last row is well
+        (tmp_path / "o.p").write_text(HEADER + ROWS[0] + "  ".join(["5", *columns[1:]]) + "\n")
+        progress.update(at_once=True)
+        assert f"got {name} {value} at step 5" in progress.fault
+    (tmp_path / "o.p").write_text(HEADER + "".join(ROWS))
+    assert read_properties(tmp_path / "o.p").fault is None
+    assert open_run(tmp_path / "input.xml").columns[name][1] > 0

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import InputError, RunError
 from ...ipi.input import IpiInput
-from ...ipi.properties import read_columns
+from ...ipi.properties import read_columns, read_properties
 from ...ipi.start import StartAtoms
 from ...ipi.trajectories import read_frames, step_of
 from ...run.folder import find_input
@@ -168,6 +168,7 @@ def open_runs(path: Path, *, skip_ps: float = 0.0) -> list[Run]:
 
     Raises:
         InputError: if it is neither, or nothing was run there.
+        RunError: if energies or temperatures are no numbers.
     """
     job = describe(find_input(path))
     runs = [Run(job.folder.resolve().name, job, system, skip_ps) for system in job.systems]
@@ -177,6 +178,10 @@ def open_runs(path: Path, *, skip_ps: float = 0.0) -> list[Run]:
             f"expected a properties file with rows in '{job.folder}', got none; "
             f"run it first, or choose a smaller --skip"
         )
+    for system in job.systems:
+        fault = read_properties(system.properties).fault
+        if fault is not None:
+            raise RunError(f"'{job.folder}': {fault}")
     return runs
 
 
