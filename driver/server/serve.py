@@ -18,6 +18,8 @@ from ..ipi.sockets import Socket, parse_parameters
 from .force_field import ForceField
 from .guards.guard import Guard
 from .journal import Journal
+from .limits import usual_max_move
+from .places import Places
 from .predictor import mts_pattern
 from .scheduler import PendingRequest, Scheduler
 from .trust import Trust
@@ -74,7 +76,10 @@ class Server:
         self.options = options
         source = options.source
         replicas = source.replicas if source.sockets else ASSUMED_REPLICAS
-        self.guard = Guard(3 * replicas * len(sockets))
+        # contraction and scaled coordinates ask for other structures in between
+        places = 3 * replicas
+        self.guard = Guard(places * len(sockets))
+        self._places = {s.address: Places(str(s.address), places) for s in sockets}
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
@@ -139,7 +144,8 @@ class Server:
                 self.guard.begin()
             else:
                 force_field = self._force_fields[connection]
-                structures = force_field.decode(event, connection.slot)
+                places = self._places[connection.address]
+                structures = force_field.decode(event, connection.slot, places)
                 requests.append(PendingRequest(connection, force_field, structures))
 
     def _answer(self, requests: list[PendingRequest]) -> None:
@@ -167,7 +173,7 @@ class Server:
         if key not in self._known:
             source = self.options.source
             self._known[key] = ForceField(
-                parameters, self._model, source.needs_virial, source.is_dynamics
+                parameters, self._model, source.needs_virial, usual_max_move(source)
             )
         return self._known[key]
 
