@@ -39,6 +39,7 @@ class Summary:
             would mean nothing; ``None`` if there is none.
         temperature_K: mean of all rows.
         temperature_error_K: its standard error by block averages.
+        found: of a run that i-PI ended by itself, as of an optimisation; else ``None``.
     """
 
     state: str
@@ -54,6 +55,7 @@ class Summary:
     without_energy: str | None
     temperature_K: float | None
     temperature_error_K: float | None
+    found: Mapping[str, Any] | None = None
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

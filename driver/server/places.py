@@ -53,10 +53,7 @@ class Places:
         if cells.reshape(-1, 9)[:, ABOVE].any():
             samples, cells = map(np.array, zip(*map(upright, samples, cells), strict=True))
         found, names = self._last.get(connection, ((), []))
-        if (
-            len(found) == len(samples)
-            and max_norm_bound(samples - self._samples[found]) <= NEAR
-        ):
+        if len(found) == len(samples) and max_norm_bound(samples - self._samples[found]) <= NEAR:
             self._samples[found] = samples
             return names
         found = [self._nearest(s, c) for s, c in zip(samples, cells, strict=True)]
@@ -96,9 +93,7 @@ def upright(
     return positions @ turn, cell @ turn
 
 
-def to_nearest_image(
-    moved: NDArray[np.float64], cell: NDArray[np.float64]
-) -> NDArray[np.float64]:
+def to_nearest_image(moved: NDArray[np.float64], cell: NDArray[np.float64]) -> NDArray[np.float64]:
     """Displacements, shape (…, 3), Å, less whole cells; i-PI may wrap between two requests.
 
     It has a cell and wraps into it whether or not the template is periodic.

@@ -15,10 +15,10 @@ from weakref import WeakKeyDictionary
 from ...models.base import ForceModel, Role
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
-from .force_field import ForceField
+from .force_field import ForceField, ServedForces
 from .guards.guard import Guard
 from .journal import Journal
-from .limits import usual_max_move
+from .limits import max_norm, usual_max_move
 from .places import Places
 from .predictor import mts_pattern
 from .scheduler import PendingRequest, Scheduler
@@ -83,6 +83,7 @@ class Server:
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
+        self._last: dict[ForceField, ServedForces] = {}  # with an energy
         self._models: dict[str, ForceModel] = {}
         self._force_fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
         self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
@@ -153,6 +154,8 @@ class Server:
         for request, results in self.scheduler.evaluate(requests):
             force_field = request.force_field
             served = force_field.collect(results)
+            if Role.CONSERVATIVE in force_field.roles:
+                self._last[force_field] = served
             self.guard.check(force_field, request.structures, served)
             request.connection.answer(force_field.encode(served))
         if self._journal is not None:
@@ -193,10 +196,26 @@ class Server:
             "predictions": self.scheduler.predictions,
         }
 
+    def _describe_last(self) -> dict[str, float] | None:
+        """The last energy and the largest of its forces, without those that i-PI holds fixed.
+
+        ``None`` unless all that i-PI knows of a structure is one energy.
+        """
+        source = self.options.source
+        if len(self._last) != 1 or source.replicas != 1:
+            return None
+        (served,) = self._last.values()
+        forces = served.forces[-1].copy()
+        forces.flat[[*source.systems[0].fixed_coordinates]] = 0.0
+        return {
+            "energy_eV": float(served.energies[-1]),
+            "max_force_eV_per_A": max_norm(forces),
+        }
+
     def _write_report(self) -> None:
         if self.options.report is not None:
             gaps = [pair.report() for pair in self.guard.gaps.pairs.values()]
-            report = self._counts() | {"gaps": gaps}
+            report = self._counts() | {"gaps": gaps, "last": self._describe_last()}
             try:
                 self.options.report.write_text(json.dumps(report, indent=1) + "\n")
             except OSError as error:  # what ended the server is what has to be heard

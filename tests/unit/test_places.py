@@ -56,7 +56,9 @@ def test_replicas_keep_their_places_on_any_connection(how):
 def test_batches_of_two_systems_keep_their_places():
     places, cells = Places("x", 3 * 6), np.repeat(CELL[None], 3, axis=0)
     for structures in steps(start(6)):
-        one, two = (places.find("the connection", s, cells) for s in (structures[:3], structures[3:]))
+        one, two = (
+            places.find("the connection", s, cells) for s in (structures[:3], structures[3:])
+        )
         assert one + two == [f"x, place {bead}" for bead in range(6)]
 
 

@@ -80,9 +80,7 @@ class DisplacementMonitor:
         return smallest
 
 
-def displacement(
-    moved: NDArray[np.float64], cell: NDArray[np.float64], limit: float
-) -> float:
+def displacement(moved: NDArray[np.float64], cell: NDArray[np.float64], limit: float) -> float:
     """The largest displacement of an atom, Å; if it may have been wrapped, to the nearest image.
 
     Args:
