@@ -17,6 +17,7 @@ from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
 from ..spec import ModelSpec
 from .factory import find_factory, with_device_and_dtype
+from .wrap import near_origin
 
 __all__ = ["AseModel", "load"]
 
@@ -93,7 +94,7 @@ class AseModel(ForceModel):
 
     def _evaluate(self, structure: Structure) -> ForceResult:
         atoms = Atoms(
-            structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
+            structure.numbers, near_origin(structure), cell=structure.cell, pbc=structure.pbc
         )
         atoms.calc = self.calculator
         virial = np.zeros((3, 3))
