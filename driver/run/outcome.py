@@ -106,6 +106,6 @@ def describe_found(found: Mapping[str, Any]) -> str:
             line += f", largest force: {found['max_force_eV_per_A']:.2g} eV/Å"
         lines.append(line)
     if frequencies := found.get("frequencies_per_cm"):
-        told = ", ".join(f"{f:.1f}" for f in frequencies)
+        told = ", ".join(f"{round(f, 1) + 0.0:.1f}" for f in frequencies)  # not -0.0
         lines.append(f"frequencies, imaginary ones negative: {told} cm⁻¹")
     return "\n".join(lines)

@@ -98,9 +98,11 @@ class Server:
             allow_code=options.allow_code,
         )
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
+        several = len(source.systems) > 1  # which i-PI moves side by side
         known = bool(source.sockets)
-        pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
-        self.scheduler = Scheduler(pattern, served)
+        beads = 1 if several else source.replicas
+        pattern = mts_pattern(source.inner_steps, beads) if known else None
+        self.scheduler = Scheduler(pattern, served, by_place=several)
         self._reader = Reader(
             [
                 Connection(socket.address, f"{socket.address}, connection {index}")

@@ -92,6 +92,7 @@ def test_replica_exchange_gives_ipis_own_numbers_also_after_a_kill(tmp_path):
     code, _, err = run(folder, "--restart", "--steps", "16")
     assert code == 0 and err.count("\n") == 1 and "continuing from simulation.state, step 10" in err
     assert summary(folder)["state"] == "finished"
+    assert summary(folder)["predictions"]["hits"] >= 15  # of 18, though systems take turns
     simulate(reference, Case("svr", strides=(1, 4), steps=16, mode=None), edit=edit)
     assert_same_outputs(folder, reference, 3)
 
