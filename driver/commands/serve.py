@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
@@ -66,6 +67,8 @@ def serve(
         *most, last = (f"--{mode} {one.placeholder}" for mode, one in TRANSPORTS.items())
         raise InputError(f"expected an i-PI input file, {', '.join(most)} or {last}")
     source = IpiInput() if input_xml is None else IpiInput.read(input_xml)
+    report, journal = (None if file is None else file.absolute() for file in (report, journal))
+    os.chdir(source.folder)  # files are named as i-PI finds them
     check_input(source, Path.cwd(), alone=True)
     sockets = served_sockets(source.sockets, addresses, prefix, connections)
     configure_threads(threads)

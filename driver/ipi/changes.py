@@ -180,6 +180,20 @@ def make_paths_absolute(root: Element, folder: Path) -> None:
                 child.text = f" {folder / name} "
 
 
+def missing_files(root: Element, folder: Path) -> list[str]:
+    """Which templates and initial states are not found from a folder."""
+    names = [
+        parse_parameters(text_of(element, "parameters")).get("template", "")
+        for element, _ in socket_elements(root)
+    ]
+    names += [
+        (child.text or "").strip()
+        for child in root.iterfind(".//initialize/*")
+        if attribute(child, "mode") not in VALUES
+    ]
+    return [name for name in names if name and not (folder / name).is_file()]
+
+
 def _initializers(root: Element) -> Iterator[Element]:
     """The ``<initialize>`` of each system.
 

@@ -18,6 +18,7 @@ from ..errors import InputError
 from . import changes
 from .elements import attribute, text_of, whole_number
 from .forces import force_field_without_energy
+from .json_input import read_json
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
 from .outputs import Outputs
@@ -43,20 +44,22 @@ class IpiInput:
 
     @classmethod
     def read(cls, path: Path) -> IpiInput:
-        """Read a file.
+        """Read a file, JSON if its name says so.
 
         Raises:
-            InputError: if it is missing, is no i-PI XML, has no ``<ffsocket>``, or has other than
+            InputError: if it is missing, is no i-PI input, has no ``<ffsocket>``, or has other than
                 numbers where they must be.
         """
+        kind = "JSON" if path.suffix == ".json" else "XML"
         try:
-            root = ElementTree.parse(path).getroot()
+            data = path.read_bytes()
+            root = read_json(data.decode()) if kind == "JSON" else ElementTree.fromstring(data)
         except OSError as error:
             raise InputError(
                 f"expected an i-PI input file, cannot read '{path}': {error.strerror}"
             ) from error
-        except ElementTree.ParseError as error:
-            raise InputError(f"expected i-PI XML, '{path}' cannot be parsed: {error}") from error
+        except (ElementTree.ParseError, ValueError) as error:
+            raise InputError(f"expected i-PI {kind}, '{path}' cannot be parsed: {error}") from error
         if root.tag != "simulation":
             raise InputError(f"expected <simulation> in '{path}', got <{root.tag}>")
         source = cls(root, path)
@@ -86,10 +89,19 @@ class IpiInput:
         """Read a text that is known to be an input."""
         return cls(ElementTree.fromstring(text), path)
 
-    @property
+    @cached_property
     def folder(self) -> Path:
-        """Where it stands, and where i-PI leaves its outputs."""
-        return self.path.parent
+        """Where i-PI runs on it and leaves its outputs: where it stands, or the working directory.
+
+        i-PI seeks files from its working directory. The second it is where more of the files that
+        the input names are found there.
+        """
+        beside, here = self.path.parent, Path.cwd()
+        if beside.resolve() == here:
+            return beside
+        lacking = changes.missing_files(self._root, beside)
+        fewer = lacking and len(changes.missing_files(self._root, here)) < len(lacking)
+        return here if fewer else beside
 
     # ---- what it says of force fields
 
@@ -197,8 +209,24 @@ class IpiInput:
     @property
     def files(self) -> OutputFiles:
         """Where i-PI writes that to."""
-        prefixes = [system.prefix for system in self.systems]
-        return OutputFiles(self.outputs, self.folder, prefixes or [""])
+        prefixes = [system.prefix for system in self.systems] or [""]
+        exchange = next(self._root.iter("remd"), None)
+        name = "" if exchange is None else text_of(exchange, "swapfile", "remd_idx")
+        return OutputFiles(self.outputs, self.folder, prefixes, name, self.timestep_fs)
+
+    @property
+    def eigenvalues(self) -> Path | None:
+        """The file of squared frequencies that ``vibrations`` leave, in atomic units."""
+        element = next(self._root.iter("vibrations"), None)
+        if element is None:
+            return None
+        names = self.outputs.prefix, text_of(element, "prefix", "phonons"), "eigval"
+        return self.folder / ".".join(filter(None, names))
+
+    @property
+    def tells_steps(self) -> bool:
+        """Whether it writes properties of which each row tells its step."""
+        return any("step" in item.quantities for item in self.outputs.of_kind("properties"))
 
     # ---- other inputs, made from it
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from pathlib import Path
 
 from ..errors import InputError
 from ..ipi.sockets import Socket
@@ -26,14 +27,17 @@ def claim(sockets: Sequence[Socket]) -> None:
                 f"expected a free address for <ffsocket name='{socket.name}'>, got {address}, "
                 f"which is in use; wait for the other run or change <address>"
             )
-    release(sockets)
+    for file in release(sockets):
+        log.warning("removed %s, which an earlier i-PI left", file)
 
 
-def release(sockets: Sequence[Socket]) -> None:
-    """Remove socket files that a killed i-PI left."""
+def release(sockets: Sequence[Socket]) -> list[Path]:
+    """Remove socket files that nobody listens to, and name them."""
+    removed = []
     for socket in sockets:
         address = socket.address
         file = address.transport.socket_file(address)
         if file is not None and file.is_socket() and not address.transport.is_in_use(address):
             file.unlink(missing_ok=True)
-            log.warning("removed %s, left by an i-PI that was killed", file)
+            removed.append(file)
+    return removed

@@ -19,7 +19,8 @@ class RunFolder:
     @property
     def input(self) -> Path:
         """The input, where nobody has given it another name."""
-        return self.path / "input.xml"
+        xml, json = self.path / "input.xml", self.path / "input.json"
+        return json if json.is_file() and not xml.is_file() else xml
 
     @property
     def restart(self) -> Path:

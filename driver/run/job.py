@@ -13,7 +13,6 @@ from ..ipi.checks import check_input
 from ..ipi.input import IpiInput
 from ..ipi.output_files import lacking
 from ..ipi.sockets import Socket
-from ..ipi.truncate import truncate
 from .folder import RunFolder
 from .systems import RunSystem, systems_of
 
@@ -95,6 +94,7 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
     """
     source = IpiInput.read(input_xml)
     start = _furthest(source) if restart else source
+    state = start.path
     total = start.total_steps if steps is None else steps
     if total <= start.step:
         raise InputError(
@@ -106,11 +106,27 @@ def prepare(input_xml: Path, steps: int | None, restart: bool) -> Job:
         start = IpiInput.read(start.replace(total_steps=steps).write(copy))
     job = Job(input_xml, start, restarted=restart)
     if restart:
-        for path in start.files.on_disk("properties", "trajectory"):
-            truncate(path, job.step)
+        _cut_outputs(job, state)
     else:
         _keep(job.files.overwritten + start.files.on_disk())
     return job
+
+
+def _cut_outputs(job: Job, state: Path) -> None:
+    """Drop from the outputs what will be done again; say of which files that cannot be done.
+
+    Args:
+        job: that goes on.
+        state: the file it goes on from.
+    """
+    files = job.source.files
+    own = {*job.files.overwritten, job.input, job.xml}
+    others = [path for path in files.others(since=state) if path not in own]
+    if unclear := [path.name for path in files.truncate(job.step) + others]:
+        log.warning(
+            "cannot tell the steps in %s: what follows step %d stays there",
+            ", ".join(unclear), job.step
+        )  # fmt: skip
 
 
 def labels_of(jobs: Sequence[Job]) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from importlib.resources import as_file, files
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["copy_scenario", "run"]
+
+log = logging.getLogger(__name__)
 
 
 def copy_scenario(name: str, destination: Path) -> Path:
@@ -53,7 +56,9 @@ def run(
     restart: bool = False,
     driver_only: bool = False,
 ) -> int:
-    """Run i-PI and the driver on an input, in the folder of the input.
+    """Run i-PI and the driver on an input, in its folder or the working directory.
+
+    See :attr:`~halfkick.driver.ipi.input.IpiInput.folder` for which.
 
     Args:
         input_xml: i-PI's input, or a folder that holds ``input.xml``.
@@ -70,12 +75,19 @@ def run(
         InputError: if the run cannot start.
     """
     xml = find_input(input_xml.resolve())
-    sockets = describe(xml).sockets
+    described = describe(xml)
     if driver_only:
-        command = driver_command(xml, machine)
-        os.chdir(xml.parent)
+        command = driver_command(xml, described.folder, machine)
+        os.chdir(described.folder)
         os.execve(command[0], command, environment(machine.threads))
-    claim(sockets)  # before anything is moved: the folder may belong to a run that goes on
+    claim(
+        described.sockets
+    )  # before anything is moved: the folder may belong to a run that goes on
     job = prepare(xml, steps, restart)
     job.files.report.unlink(missing_ok=True)
+    if not job.source.tells_steps:
+        log.warning(
+            "the input writes no properties with 'step': no progress is shown; "
+            "halfkick watch tells how the driver gets on"
+        )
     return Supervisor(job, machine).run(console)

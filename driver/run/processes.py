@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -19,6 +20,9 @@ from .folder import RunFolder
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 
 TAIL = 8192  # bytes of a log to look at
+TRACEBACK = "Traceback (most recent call last):"
+SAYS_MORE = re.compile(r"\s*(@|!W!|\w+Error|Exception|During|The above)|\s*$")
+MAX_ERROR_LINES = 3
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ class Child:
         if code is not None and code < 0:
             how = f" with {signal.Signals(-code).name}"
         else:
-            how = f": {self.last_line()}" if code else ""
+            how = f": {last_error(self.said()) or self.last_line()}" if code else ""
         return f"{self.name} ended{how}; see {self.log}"
 
     def said(self) -> str:
@@ -130,6 +134,23 @@ class Child:
         return last.removeprefix("halfkick: ").removeprefix("error: ")
 
 
+def last_error(said: str) -> str | None:
+    """The last Python error in a log, in one line; ``None`` if there is none."""
+    _, found, rest = said.rpartition(TRACEBACK)
+    if not found:
+        return None
+    lines = iter(rest.split("\n")[1:])
+    error = next((line for line in lines if line and not line.startswith((" ", "\t"))), None)
+    if error is None:
+        return None
+    parts = [error]
+    for line in lines:
+        if SAYS_MORE.match(line) or len(parts) == MAX_ERROR_LINES:
+            break
+        parts.append(line)
+    return " ".join(" ".join(parts).split())
+
+
 def environment(threads: int | None) -> dict[str, str]:
     """The environment of a child: OpenMP threads bounded, and asleep while they wait.
 
@@ -139,19 +160,19 @@ def environment(threads: int | None) -> dict[str, str]:
     return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"} | bound
 
 
-def ipi_command(xml: Path) -> list[str]:
-    """How to start i-PI of this Python, whether or not its environment is activated."""
+def ipi_command(xml: Path, folder: Path) -> list[str]:
+    """How to start i-PI of this Python, in a folder, whether or not it is activated."""
     script = Path(sysconfig.get_path("scripts"), "i-pi")
     found = str(script) if script.exists() else shutil.which("i-pi")
     if found is None:
         raise InputError("expected i-PI's command 'i-pi', found none; pip install ipi")
-    return [sys.executable, found, xml.name]
+    return [sys.executable, found, os.path.relpath(xml, folder)]
 
 
-def driver_command(xml: Path, machine: Machine) -> list[str]:
-    """How to start the driver for an input."""
-    command = [sys.executable, "-m", "halfkick.driver", "serve", xml.name]
-    files = RunFolder(xml.parent)
+def driver_command(xml: Path, folder: Path, machine: Machine) -> list[str]:
+    """How to start the driver for an input, in a folder."""
+    command = [sys.executable, "-m", "halfkick.driver", "serve", os.path.relpath(xml, folder)]
+    files = RunFolder(folder)
     command += ["--report", files.report.name, "--journal", files.journal.name]
     command += ["--device", machine.device, "--wait", str(machine.wait_s)]
     command += [] if machine.dtype is None else ["--dtype", machine.dtype]

@@ -97,6 +97,7 @@ class Summary:
             names, the gap and the one on the model's card.
         systems: what each comes to, by the prefix of its outputs, or by its number; in the file
             that of a single system stands beside the rest.
+        found: of a run that i-PI ended by itself, as of an optimisation; else ``None``.
     """
 
     state: str
@@ -108,6 +109,7 @@ class Summary:
     predictions: Mapping[str, int] | None
     gaps: Sequence[Mapping[str, Any]] | None
     systems: Mapping[str, SystemSummary]
+    found: Mapping[str, Any] | None = None
 
     def write(self, path: Path) -> None:
         """Write it as JSON."""

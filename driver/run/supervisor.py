@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..errors import InputError
@@ -16,6 +17,7 @@ from ..ipi.input import IpiInput
 from .addresses import release
 from .heartbeat import Heartbeat
 from .job import Job, prepare
+from .outcome import Ending, describe_found, find
 from .processes import Child, Machine, driver_command, ipi_command
 
 if TYPE_CHECKING:
@@ -32,6 +34,7 @@ LOOK_INTERVAL_S = 0.1
 GRACE_S = 20.0  # for i-PI to write RESTART, and for a driver to end after i-PI
 FAILED = 1
 REFUSALS = (0, 2, 3)  # exit codes of a driver that ended on purpose
+REFUSED = (2, 3)  # those with which nothing can go on as it is
 MAX_DEATHS = 3  # at one step
 POLL_THREAD_DIED = "Exception in thread poll_"
 """What i-PI says when a connection was reset, as when a driver is killed with a request unread in
@@ -59,6 +62,8 @@ class Supervisor:
         self.signals = 0
         self._machine = machine
         self._drivers = 0  # started
+        self._ending = Ending()  # what i-PI said
+        self._is_refused = False  # what cannot go on as it is
         self._deaths: list[float | None] = []
         self._heartbeat = Heartbeat(job)
         self._woken = threading.Event()
@@ -74,9 +79,10 @@ class Supervisor:
         rows = [read_properties(system.properties) for system in self.job.systems]
         faults = [of_one.fault for of_one in rows if of_one.fault is not None]
         failure = failure or next(iter(faults), None)
-        state = self._state(failure)
+        done = self._steps_done()
+        state = self._state(failure, done)
         try:
-            self._sum_up(state, rows, progress, time.monotonic() - start, console)
+            self._sum_up(state, done, rows, progress, time.monotonic() - start, console)
         except OSError as error:  # a full disk, a closed terminal; the run itself has ended well
             failure = failure or f"cannot sum up the run: {error}"
         if failure:
@@ -100,10 +106,10 @@ class Supervisor:
         self._heartbeat.restart()
         children = []
         try:
-            command = ipi_command(self.job.xml)
+            command = ipi_command(self.job.xml, self.job.folder)
             ipi = Child("i-PI", command, files.ipi_log, threads=1, batch=True)
             children.append(ipi)
-            command = driver_command(self.job.xml, self._machine)
+            command = driver_command(self.job.xml, self.job.folder, self._machine)
             driver = Child("the driver", command, files.driver_log, self._machine.threads)
             children.append(driver)
             self._drivers += 1
@@ -114,6 +120,8 @@ class Supervisor:
                 raise
             finally:
                 self._end(ipi, driver)
+                self._ending = Ending.read(ipi.said())
+                self._is_refused = driver.code in REFUSED or bool(ipi.code and ipi.code > 0)
                 progress.update(at_once=True)
         finally:
             for child in children:
@@ -131,7 +139,7 @@ class Supervisor:
             news = ipi.news()
             lost |= POLL_THREAD_DIED in news
             if ipi.code is not None:
-                return _failure(ipi)
+                return self._failure(ipi)
             if driver.code is None and (TIMED_OUT in news or self._heartbeat.is_lost()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
@@ -141,7 +149,7 @@ class Supervisor:
                 # after i-PI's EXIT, and when i-PI dies, the two end within a moment of each other
                 ipi.wait(GRACE_S if driver.code == 0 else 1.0)
                 if ipi.code is not None:
-                    return _failure(ipi)
+                    return self._failure(ipi)
             if driver.code is not None or lost:
                 if driver.code in REFUSALS or self._is_hopeless(progress):
                     failure = LOST if driver.code is None else driver.ending()
@@ -192,18 +200,30 @@ class Supervisor:
         while child.code is None and self.signals < signals and time.monotonic() < end:
             child.wait(LOOK_INTERVAL_S)
 
-    def _state(self, failure: str | None) -> str:
+    def _failure(self, ipi: Child) -> str | None:
+        """What went wrong with i-PI, which has ended; ``None`` if nothing."""
+        if ipi.code != 0:
+            return ipi.ending()
+        ending = Ending.read(ipi.said())
+        return f"i-PI: {ending.message}; see {ipi.log}" if ending.is_problem else None
+
+    def _state(self, failure: str | None, done: int) -> str:
         if failure:
             return "failed"
+        is_finished = done >= self.job.total_steps or self._ending.is_of_motion
+        return "finished" if is_finished and done else "interrupted"
+
+    def _steps_done(self) -> int:
+        """As RESTART has it; 0 if there is none."""
         try:
-            done = IpiInput.read(self.job.files.restart).step
+            return IpiInput.read(self.job.files.restart).step
         except InputError:
-            return "interrupted"
-        return "finished" if done >= self.job.total_steps else "interrupted"
+            return 0
 
     def _sum_up(
         self,
         state: str,
+        done: int,
         rows: Sequence[Properties],
         progress: Progress,
         wall_s: float,
@@ -218,16 +238,22 @@ class Supervisor:
         summary = summarize(
             state, rows, self.job, wall_s=wall_s, pace=progress.pace, drivers=self._drivers
         )
+        if summary.steps is None:
+            summary = replace(summary, steps=done)
+        if state == "finished" and self._ending.is_of_motion:
+            summary = replace(summary, found=find(self.job, self._ending))
         summary.write(files.summary)
         lacking = self.job.source.without_energy
         title = folder.name if lacking is None else f"{folder.name} (energies without '{lacking}')"
         shown = zip(rows, (system.n_atoms for system in systems), strict=True)
         draw_energies(dict(zip(names_of(systems), shown, strict=True)), title, files.energy_plot)
-        if any(map(len, rows)):
+        if any(map(len, rows)) or done:
             console.print(str(summary), highlight=False)
-            if state != "finished":
-                name = os.path.relpath(self.job.input)
-                console.print(f"to continue: halfkick run {name} --restart", highlight=False)
+        if summary.found is not None:
+            console.print(describe_found(summary.found), highlight=False)
+        if state != "finished" and done and not self._is_refused:
+            name = os.path.relpath(self.job.input)
+            console.print(f"to continue: halfkick run {name} --restart", highlight=False)
 
     @contextmanager
     def _listening(self) -> Iterator[None]:
@@ -255,8 +281,3 @@ def _at(progress: Progress) -> str:
     """When it was, as far as the outputs tell."""
     progress.update(at_once=True)
     return "" if progress.last is None else f"after step {progress.last[1]:.0f} "
-
-
-def _failure(child: Child) -> str | None:
-    """What went wrong with a child that has ended or should not have; ``None`` if nothing."""
-    return None if child.name == "i-PI" and child.code == 0 else child.ending()

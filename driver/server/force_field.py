@@ -30,7 +30,8 @@ from ...models.served import MeanForce, served_forces
 from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.structures import read_structures
-from .limits import USUAL_GAP_FACTOR, USUAL_MAX_MOVE, Limits, max_norm_bound
+from .limits import USUAL_GAP_FACTOR, Limits, max_norm_bound
+from .places import Places
 from .units import BOHR, HARTREE
 from .wire.answer import Answer
 from .wire.messages import Request
@@ -77,7 +78,7 @@ class ForceField:
             in :mod:`halfkick.driver.server.guards.guard`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
-        is_dynamics: whether atoms move by nothing but dynamics.
+        max_move: its limit unless it is given, Å.
 
     Attributes:
         role: which forces it serves.
@@ -98,7 +99,7 @@ class ForceField:
         parameters: dict[str, str],
         load: Callable[[str], ForceModel],
         needs_virial: bool,
-        is_dynamics: bool = False,
+        max_move: float = np.inf,
     ) -> None:
         for key in parameters:
             if key not in PARAMETERS:
@@ -122,7 +123,7 @@ class ForceField:
             raise InputError(f"{error}; correct <parameters>") from error
         self.model = load(parameters["model"])
         expected = self.expected_gap
-        usual = {"max_move": USUAL_MAX_MOVE} if is_dynamics else {}
+        usual = {"max_move": max_move}
         if expected is not None and expected.p999 is not None:
             usual["max_gap"] = USUAL_GAP_FACTOR * expected.p999
         given = parameters.keys()
@@ -142,12 +143,15 @@ class ForceField:
         expected = self.model.expected_gap
         return expected if expected is not None and expected.role is self.role else None
 
-    def decode(self, request: Request, slot: str) -> list[Structure]:
+    def decode(
+        self, request: Request, connection: str, places: Places | None = None
+    ) -> list[Structure]:
         """Turn what i-PI sent into structures.
 
         Args:
             request: without padding.
-            slot: names the connection; the place in the batch is added to it.
+            connection: its name.
+            places: name the slots; without them a place in the batch is one.
 
         Raises:
             InputError: if the number of atoms is not the template's, or a number is not finite.
@@ -164,9 +168,13 @@ class ForceField:
             )
         positions = request.positions * BOHR
         cells = np.multiply(request.cells.transpose(0, 2, 1), BOHR, order="C")
+        if places is None:
+            slots = [f"{connection}, place {bead}" for bead in range(len(positions))]
+        else:
+            slots = places.find(connection, positions, cells)
         return [
-            Structure(self.numbers, p, c, self.pbc, f"{slot}, place {bead}")
-            for bead, (p, c) in enumerate(zip(positions, cells, strict=True))
+            Structure(self.numbers, p, c, self.pbc, slot)
+            for p, c, slot in zip(positions, cells, slots, strict=True)
         ]
 
     def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> ServedForces:

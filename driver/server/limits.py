@@ -1,9 +1,9 @@
 """The bounds that ``<parameters>`` may set, and the norms that are compared with them.
 
 What they bound is said in :mod:`halfkick.driver.server.guards.guard`. Some bounds are off unless
-more is known: USUAL_MAX_MOVE is that of ``max_move`` where i-PI's input is at hand and says nothing
-but dynamics, and USUAL_GAP_FACTOR times the 99.9th percentile on the card of a model is that of
-``max_gap`` where there is a card.
+more is known: :func:`usual_max_move` is that of ``max_move`` where i-PI's input is at hand and says
+nothing but dynamics, and USUAL_GAP_FACTOR times the 99.9th percentile on the card of a model is
+that of ``max_gap`` where there is a card.
 """
 
 from __future__ import annotations
@@ -12,11 +12,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
 import numpy as np
+from ase import units
 from numpy.typing import NDArray
 
-__all__ = ["USUAL_GAP_FACTOR", "USUAL_MAX_MOVE", "Limits", "max_norm", "max_norm_bound"]
+from ..ipi.input import IpiInput
+from ..ipi.system import System
+
+__all__ = ["USUAL_GAP_FACTOR", "Limits", "max_norm", "max_norm_bound", "usual_max_move"]
 
 USUAL_MAX_MOVE = 1.0  # Å; atoms of a sane run go a tenth of this
+LIGHTEST_ATOM = 0.5  # amu; what is lighter is no atom: electrons, particles in a trap
+THERMAL_STEPS = 10.0  # as far as a light particle may go, in the steps of thermal motion
 USUAL_GAP_FACTOR = 10.0
 SQRT3 = 3.0**0.5
 
@@ -54,6 +60,30 @@ class Limits:
                     f"expected a positive number or 'off' for {name}, got '{parameters[name]}'"
                 )
         return cls(**given)
+
+
+def usual_max_move(source: IpiInput) -> float:
+    """How far an atom may go between two requests unless its limit is given, Å.
+
+    The bound of atoms holds for all that are; of lighter particles it follows from temperature,
+    beads and step, ``10 Δt √(P k_B T / m)``. It is off where that is not known, and where
+    something else but dynamics moves them.
+    """
+    if not source.is_dynamics:
+        return np.inf
+    return max(map(_usual_max_move, source.systems), default=np.inf)
+
+
+def _usual_max_move(system: System) -> float:
+    masses = system.masses_amu
+    lightest = LIGHTEST_ATOM if masses is None or not len(masses) else float(masses.min())
+    if lightest >= LIGHTEST_ATOM:
+        return USUAL_MAX_MOVE
+    temperature_K, dynamics = system.ensemble.temperature_K, system.dynamics
+    if temperature_K is None or dynamics is None or not lightest > 0.0:
+        return np.inf
+    speed = (system.beads * units.kB * temperature_K / lightest) ** 0.5 * units.fs
+    return max(USUAL_MAX_MOVE, THERMAL_STEPS * speed * dynamics.timestep_fs)
 
 
 def max_norm(vectors: NDArray[np.float64]) -> float:

@@ -80,6 +80,7 @@ class Scheduler:
         corrected: identities of force fields whose conservative forces are served, too: where
             another model corrects the direct forces, nothing is predicted.
         predict: whether to predict requests at all.
+        by_place: whether each place has outer steps of its own, as where systems go their own ways.
     """
 
     def __init__(
@@ -88,11 +89,12 @@ class Scheduler:
         corrected: Container[Hashable] = (),
         *,
         predict: bool = True,
+        by_place: bool = False,
     ) -> None:
-        self._predict = predict
+        self._predict, self._by_place = predict, by_place
         self._pattern, self._corrected = pattern, corrected
         self._counts: Counter[str] = Counter()
-        self._predictors: dict[Address, Predictor] = {}
+        self._predictors: dict[tuple[Address, Hashable], Predictor] = {}
         self._early: deque[int] = deque(maxlen=MAX_EARLY_REQUESTS)
 
     @property
@@ -156,7 +158,7 @@ class Scheduler:
         """Add the conservative role where it is predicted, and use what was kept from before."""
         if request.force_field.role is Role.DIRECT:
             if Role.CONSERVATIVE in evaluation.model.capabilities.roles:
-                predictor = self._predictor(request)
+                predictor = self._predictor(request, evaluation.structure.slot)
                 if predictor.observe_direct(key):
                     evaluation.roles.add(Role.CONSERVATIVE)
                     evaluation.predictor = predictor
@@ -176,13 +178,13 @@ class Scheduler:
         if not followed:
             self._early.append(hash(key))
 
-    def _predictor(self, request: PendingRequest) -> Predictor:
-        """The predictor of the force field that a request is for."""
-        address = request.connection.address
-        if address not in self._predictors:
+    def _predictor(self, request: PendingRequest, slot: Hashable) -> Predictor:
+        """The predictor of the force field, or of its place, that a request is for."""
+        key = request.connection.address, slot if self._by_place else None
+        if key not in self._predictors:
             known = request.force_field.identity in self._corrected
-            self._predictors[address] = Predictor(self._pattern if known else None)
-        return self._predictors[address]
+            self._predictors[key] = Predictor(self._pattern if known else None)
+        return self._predictors[key]
 
     def _compute(self, evaluations: Mapping[Hashable, Evaluation]) -> Iterator[None]:
         """Evaluate together what has the same model and roles; yield whenever more is known."""

@@ -15,9 +15,11 @@ from weakref import WeakKeyDictionary
 from ...models.base import ForceModel, Role
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
-from .force_field import ForceField
+from .force_field import ForceField, ServedForces
 from .guards.guard import Guard
 from .journal import Journal
+from .limits import max_norm, usual_max_move
+from .places import Places
 from .predictor import mts_pattern
 from .scheduler import PendingRequest, Scheduler
 from .trust import Trust
@@ -75,10 +77,14 @@ class Server:
         source = options.source
         known = bool(source.sockets)
         replicas = source.replicas if known else ASSUMED_REPLICAS
-        self.guard = Guard(3 * replicas * len(sockets))
+        # contraction and scaled coordinates ask for other structures in between
+        places = 3 * replicas
+        self.guard = Guard(places * len(sockets))
+        self._places = {s.address: Places(str(s.address), places) for s in sockets}
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
         self._load = load
+        self._last: dict[ForceField, ServedForces] = {}  # with an energy
         self._models: dict[str, ForceModel] = {}
         self._force_fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
         self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
@@ -93,8 +99,10 @@ class Server:
             allow_code=options.allow_code,
         )
         served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
-        pattern = mts_pattern(source.inner_steps, source.replicas) if known else None
-        self.scheduler = Scheduler(pattern, served)
+        several = len(source.systems) > 1  # which i-PI moves side by side
+        beads = 1 if several else source.replicas
+        pattern = mts_pattern(source.inner_steps, beads) if known else None
+        self.scheduler = Scheduler(pattern, served, by_place=several)
         self._reader = Reader(
             [
                 Connection(socket.address, f"{socket.address}, connection {index}")
@@ -139,7 +147,8 @@ class Server:
                 self.guard.begin()
             else:
                 force_field = self._force_fields[connection]
-                structures = force_field.decode(event, connection.slot)
+                places = self._places[connection.address]
+                structures = force_field.decode(event, connection.slot, places)
                 requests.append(PendingRequest(connection, force_field, structures))
 
     def _answer(self, requests: list[PendingRequest]) -> None:
@@ -147,6 +156,8 @@ class Server:
         for request, results in self.scheduler.evaluate(requests):
             force_field = request.force_field
             served = force_field.collect(results)
+            if Role.CONSERVATIVE in force_field.roles:
+                self._last[force_field] = served
             self.guard.check(force_field, request.structures, served)
             request.connection.answer(force_field.encode(served))
         if self._journal is not None:
@@ -167,7 +178,7 @@ class Server:
         if key not in self._known:
             source = self.options.source
             self._known[key] = ForceField(
-                parameters, self._model, source.needs_virial, source.is_dynamics
+                parameters, self._model, source.needs_virial, usual_max_move(source)
             )
         return self._known[key]
 
@@ -187,10 +198,26 @@ class Server:
             "predictions": self.scheduler.predictions,
         }
 
+    def _describe_last(self) -> dict[str, float] | None:
+        """The last energy and the largest of its forces, without those that i-PI holds fixed.
+
+        ``None`` unless all that i-PI knows of a structure is one energy.
+        """
+        source = self.options.source
+        if len(self._last) != 1 or source.replicas != 1:
+            return None
+        (served,) = self._last.values()
+        forces = served.forces[-1].copy()
+        forces.flat[[*source.systems[0].fixed_coordinates]] = 0.0
+        return {
+            "energy_eV": float(served.energies[-1]),
+            "max_force_eV_per_A": max_norm(forces),
+        }
+
     def _write_report(self) -> None:
         if self.options.report is not None:
             gaps = [pair.report() for pair in self.guard.gaps.pairs.values()]
-            report = self._counts() | {"gaps": gaps}
+            report = self._counts() | {"gaps": gaps, "last": self._describe_last()}
             try:
                 self.options.report.write_text(json.dumps(report, indent=1) + "\n")
             except OSError as error:  # what ended the server is what has to be heard

@@ -19,6 +19,7 @@ from ..errors import ModelError
 from ..registry import kind_with
 from ..spec import ModelSpec
 from .factory import find_factory, with_device_and_dtype
+from .wrap import near_origin
 
 __all__ = ["AseModel", "load"]
 
@@ -113,7 +114,7 @@ class AseModel(ForceModel):
                 f"periodic with a vacuum, or take another model"
             )
         atoms = Atoms(
-            structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc
+            structure.numbers, near_origin(structure), cell=structure.cell, pbc=structure.pbc
         )
         atoms.calc = self.calculator
         virial = np.zeros((3, 3))

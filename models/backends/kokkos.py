@@ -17,6 +17,7 @@ import numpy as np
 from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
 from ..spec import ModelSpec
+from .wrap import near_origin
 
 if TYPE_CHECKING:
     from metatrain.pet import PET
@@ -102,7 +103,7 @@ class KokkosModel(ForceModel):
             for role in roles:
                 self.check(structure.numbers, role)
         batch = [
-            (s.numbers, s.positions, s.cell if s.pbc.any() else None, s.pbc) for s in structures
+            (s.numbers, near_origin(s), s.cell if s.pbc.any() else None, s.pbc) for s in structures
         ]
         answers = self._calculator.compute_batch(batch) if batch else []
         return [{Role.CONSERVATIVE: _result(answer)} for answer in answers]

@@ -13,6 +13,7 @@ from vesin.metatomic import NeighborList
 from ..base import ForceResult, Structure
 from .engine import Outputs, cut, symmetric, to_numpy
 from .slots import Slots
+from .wrap import Images
 
 __all__ = ["TorchScriptEngine"]
 
@@ -41,8 +42,11 @@ class TorchScriptEngine:
         if self._optimised:  # kernels for any shape: it is another in each step
             torch.jit.set_fusion_strategy([("DYNAMIC", 10)])
         wanted = model.requested_neighbor_lists()
-        self.lists: Slots[list[NeighborList]] = Slots(
-            lambda kept: [NeighborList(o, "Angstrom", skin=skin * kept) for o in wanted]
+        self.lists: Slots[tuple[list[NeighborList], Images]] = Slots(
+            lambda kept: (
+                [NeighborList(o, "Angstrom", skin=skin * kept) for o in wanted],
+                Images(),
+            )
         )
 
     def run(
@@ -75,8 +79,9 @@ class TorchScriptEngine:
     ) -> tuple[mta.System, Leaves]:
         """Return the system with its neighbour lists, and what to differentiate by."""
         dtype, device = self._dtype, self._device
+        lists, images = self.lists[structure.slot]
         positions = torch.tensor(
-            structure.positions, requires_grad=gradients, dtype=dtype, device=device
+            images.near_origin(structure), requires_grad=gradients, dtype=dtype, device=device
         )
         strain = torch.eye(3, requires_grad=True, dtype=dtype, device=device) if virial else None
         # A System wants zero vectors along directions that are not periodic.
@@ -87,7 +92,7 @@ class TorchScriptEngine:
             cell=cell if strain is None else cell @ strain,
             pbc=torch.tensor(structure.pbc, device=device),
         )
-        for neighbors in self.lists[structure.slot]:
+        for neighbors in lists:
             neighbors.add_neighbor_list(system)
         return system, (positions,) if strain is None else (positions, strain)
 

@@ -46,8 +46,8 @@ def wait_for_row(folder: Path, step: int) -> None:
         time.sleep(0.02)
 
 
-def steps_written(folder: Path) -> list[int]:
-    path = folder / "simulation.out"
+def steps_written(folder: Path, name: str = "simulation.out") -> list[int]:
+    path = folder / name
     lines = path.read_text().split("\n")[:-1] if path.exists() else []
     return [round(float(line.split()[0])) for line in lines if not line.startswith("#")]
 

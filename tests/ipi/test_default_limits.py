@@ -9,6 +9,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
+from scipy import constants
+from scipy.spatial.transform import Rotation
 from simulation import HALFKICK, Case, start, write
 from student import Student
 from toy import Toy, atoms
@@ -16,6 +18,7 @@ from toy import Toy, atoms
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.server.force_field import ForceField
 from halfkick.driver.server.guards.displacement import DisplacementMonitor
+from halfkick.driver.server.limits import usual_max_move
 from halfkick.models.base import ForceModel, Structure
 from halfkick.models.card import read_expected_gap
 
@@ -70,6 +73,20 @@ def test_displacement_follows_beads_and_systems_that_change_places():
     assert displacements(3 * 6, *asked, jump)[-1] > 1.0
 
 
+def test_displacement_of_turned_and_mirrored_copies_is_none():
+    steps = [structure(p) for p in walk(START.positions, 8)]
+    turns = [Rotation.random(random_state=RNG).as_matrix() * (-1) ** i for i in range(8)]
+    turned = [
+        replace(s, positions=s.positions @ t, cell=s.cell @ t)
+        for s, t in zip(steps, turns, strict=True)
+    ]
+    assert max(displacements(1, *turned)) < 0.2
+    only_turned = [replace(s, cell=START.cell.array) for s in turned]
+    assert max(displacements(1, *only_turned)) > 1.0  # its cell tells that it is turned
+    turned[5].positions[7] += 0.7
+    assert displacements(1, *turned)[5] > 1.0
+
+
 def test_displacement_is_forgotten_when_ipi_begins_anew():
     monitor = DisplacementMonitor(1)
     monitor.update([structure(START.positions)], 1.0)
@@ -77,24 +94,24 @@ def test_displacement_is_forgotten_when_ipi_begins_anew():
     assert monitor.update([structure(START.positions + 2.0)], 1.0) == [0.0]
 
 
-def field(folder: Path, model: ForceModel, is_dynamics: bool, **limits: str) -> ForceField:
+def field(folder: Path, model: ForceModel, usual: float, **limits: str) -> ForceField:
     ase.io.write(folder / "init.xyz", START)
     parameters = {"model": "m", "role": "direct", "template": str(folder / "init.xyz")}
-    return ForceField(parameters | limits, lambda _: model, False, is_dynamics)
+    return ForceField(parameters | limits, lambda _: model, False, usual)
 
 
 def test_default_limits_follow_dynamics_and_card(tmp_path):
     plain, card = Toy(), Student(card=20.0, tail=50.0)
-    assert field(tmp_path, plain, True).limits.max_move == 1.0
-    assert field(tmp_path, plain, False).limits.max_move == np.inf
-    assert field(tmp_path, plain, False, max_move="2").limits.max_move == 2.0
-    assert field(tmp_path, plain, True, max_move="off").limits.max_move == np.inf
-    assert field(tmp_path, plain, True).limits.max_gap == np.inf
-    assert field(tmp_path, card, True).limits.max_gap == pytest.approx(0.5)
-    assert field(tmp_path, card, True, max_gap="off").limits.max_gap == np.inf
-    assert field(tmp_path, Student(card=20.0), True).limits.max_gap == np.inf
+    assert field(tmp_path, plain, 1.0).limits.max_move == 1.0
+    assert field(tmp_path, plain, np.inf).limits.max_move == np.inf
+    assert field(tmp_path, plain, np.inf, max_move="2").limits.max_move == 2.0
+    assert field(tmp_path, plain, 1.0, max_move="off").limits.max_move == np.inf
+    assert field(tmp_path, plain, 1.0).limits.max_gap == np.inf
+    assert field(tmp_path, card, 1.0).limits.max_gap == pytest.approx(0.5)
+    assert field(tmp_path, card, 1.0, max_gap="off").limits.max_gap == np.inf
+    assert field(tmp_path, Student(card=20.0), 1.0).limits.max_gap == np.inf
     other = Student(card=20.0, tail=50.0, role="conservative")
-    assert field(tmp_path, other, True).limits.max_gap == np.inf
+    assert field(tmp_path, other, 1.0).limits.max_gap == np.inf
 
 
 def test_card_that_ships_gives_the_limit_of_the_gap():
@@ -112,7 +129,21 @@ def test_card_that_ships_gives_the_limit_of_the_gap():
 def test_displacement_limit_holds_in_dynamics_only(tmp_path, mode, expected):
     path = write(tmp_path, Case())
     path.write_text(path.read_text().replace("motion mode='dynamics'", f"motion mode='{mode}'"))
-    assert IpiInput.read(path).is_dynamics is expected
+    assert (usual_max_move(IpiInput.read(path)) == 1.0) is expected
+
+
+LIGHT = "<masses mode='manual'> [1.0] </masses> <velocities mode='thermal' units='kelvin'> 300 "
+
+
+def test_displacement_limit_of_light_particles_follows_from_their_thermal_motion(tmp_path):
+    """Electrons go 0.67 Å in 1 fs at 300 K, and with 8 beads, each of 8 times that energy, 1.9."""
+    path = write(tmp_path, Case(beads=8, strides=(1, 2)))
+    text = path.read_text().replace("<velocities mode='thermal' units='kelvin'> 300 ", LIGHT)
+    path.write_text(text)
+    metres = np.sqrt(8 * constants.k * 300 / constants.m_e) * 1e-15
+    assert usual_max_move(IpiInput.read(path)) == pytest.approx(10 * metres * 1e10, rel=1e-4)
+    path.write_text(text.replace("<temperature units='kelvin'> 300 </temperature>", ""))
+    assert usual_max_move(IpiInput.read(path)) == np.inf
 
 
 def run(folder: Path, case: Case, edit: tuple[str, str] = ("", "")) -> tuple[int, str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 
 import pytest
@@ -74,3 +75,16 @@ def test_restart_file_is_preferred_unless_far_back(xml):
     state(xml, "RESTART", 3)
     (xml.parent / "simulation.out").write_text(HEADER)
     assert chosen(xml) == 20  # not far back for the sake of a row
+
+
+def test_restart_names_outputs_whose_steps_it_cannot_tell(xml, caplog):
+    """An output that is not known, and one that is but does not tell; not what is older."""
+    later = (xml.parent / "simulation.restart").stat().st_mtime + 5
+    for name, age in (("simulation.KMC", 0), ("simulation.older", -100)):
+        (xml.parent / name).write_text("1 2 3\n")
+        os.utime(xml.parent / name, (later + age, later + age))
+    (xml.parent / "simulation.out").write_text(" 20.0\n")
+    with caplog.at_level(logging.WARNING):
+        assert chosen(xml) == 20
+    text = "cannot tell the steps in simulation.out, simulation.KMC: what follows step 20 stays"
+    assert text in caplog.text

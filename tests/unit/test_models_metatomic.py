@@ -16,6 +16,7 @@ from waters import water
 
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.models.backends.metatomic import MetatomicModel
+from halfkick.models.backends.wrap import Images
 from halfkick.models.base import Role, without_mean_force
 from halfkick.models.errors import ModelError
 from halfkick.models.load import find_file
@@ -242,3 +243,30 @@ def test_metatomic_dtype_converts_the_model(shipped, precise):
         assert single[role].forces.dtype == np.float64
         assert_same(single[role], double[role], 1e-3)
         assert (single[role].forces != double[role].forces).any()
+
+
+def unwrapped(structure, cells=100):
+    """The same structure with each atom in an image of the cell of its own."""
+    images = np.random.default_rng(3).integers(-cells, cells, structure.positions.shape)
+    return replace(structure, positions=structure.positions + images @ structure.cell)
+
+
+@pytest.mark.parametrize("engine", ["edges", "torchscript"])
+def test_metatomic_forces_are_the_same_a_hundred_cells_away(engine, caplog):
+    model = MetatomicModel(find_file("water"), engine=engine)
+    structure = finite.structure_of(water())
+    (near,), (far,) = (model.evaluate([s], BOTH) for s in (structure, unwrapped(structure)))
+    for role in Role:
+        np.testing.assert_allclose(far[role].forces, near[role].forces, rtol=0, atol=2e-5)
+        np.testing.assert_allclose(far[role].virial, near[role].virial, rtol=0, atol=2e-4)
+    assert "to equal its TorchScript" not in caplog.text
+
+
+def test_metatomic_forces_suffer_a_hundred_cells_away_unless_wrapped(monkeypatch):
+    """The twin of the test above: single precision does lose digits there."""
+    monkeypatch.setattr(Images, "near_origin", lambda self, structure: structure.positions)
+    model = MetatomicModel(find_file("water"), engine="torchscript")
+    structure = finite.structure_of(water())
+    (near,), (far,) = (model.evaluate([s], BOTH) for s in (structure, unwrapped(structure)))
+    conservative = [r[Role.CONSERVATIVE].forces for r in (near, far)]
+    assert np.abs(conservative[0] - conservative[1]).max() > 1e-3

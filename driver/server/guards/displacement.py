@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ....models.base import Structure
 from ..limits import max_norm, max_norm_bound
+from ..places import to_nearest_image, upright
 
 __all__ = ["DisplacementMonitor"]
 
@@ -17,9 +18,9 @@ __all__ = ["DisplacementMonitor"]
 class DisplacementMonitor:
     """Remembers the last requests for the same atoms, of whatever force field.
 
-    i-PI does not say which bead or system it asks for, and beads go from one connection to another:
-    a structure is compared with the nearest of those remembered. As long as they are too few to
-    hold every bead, nothing has moved.
+    i-PI does not say which bead or system it asks for: a structure is compared with the last of its
+    place, and if that is far away with the nearest of those remembered. As long as they are too few
+    to hold every bead, nothing has moved. Turned copies of a structure count as that structure.
 
     Args:
         remember: how many; three times the beads of all systems, for each force field, hold what
@@ -49,7 +50,8 @@ class DisplacementMonitor:
         """
         recent = self._recent[structures[0].numbers.tobytes()]
         slots = tuple([structure.slot for structure in structures])
-        positions = np.array([structure.positions for structure in structures])
+        turned = [upright(structure.positions, structure.cell) for structure in structures]
+        positions = np.array([own for own, _ in turned])
         before = self._last.get(slots)
         displacements = [0.0] * len(structures)
         if len(recent) == self._remember:
@@ -57,37 +59,34 @@ class DisplacementMonitor:
             bound = max_norm_bound(positions - before) if comparable else np.inf
             displacements = [bound] * len(structures)
             if not bound <= limit:
-                displacements = [self._smallest(s, recent, limit) for s in structures]
+                displacements = [self._smallest(*own, recent, limit) for own in turned]
         self._last[slots] = positions
         recent.extend(positions)
         return displacements
 
     def _smallest(
-        self, structure: Structure, recent: deque[NDArray[np.float64]], limit: float
+        self,
+        positions: NDArray[np.float64],
+        cell: NDArray[np.float64],
+        recent: deque[NDArray[np.float64]],
+        limit: float,
     ) -> float:
         """The displacement from the nearest of the recent positions, each of shape (N, 3), Å."""
         smallest = np.inf
         for before in reversed(recent):
-            smallest = min(smallest, displacement(structure, before, limit))
+            smallest = min(smallest, displacement(positions - before, cell, limit))
             if smallest <= limit:
                 break
         return smallest
 
 
-def displacement(structure: Structure, before: NDArray[np.float64], limit: float) -> float:
+def displacement(moved: NDArray[np.float64], cell: NDArray[np.float64], limit: float) -> float:
     """The largest displacement of an atom, Å; if it may have been wrapped, to the nearest image.
 
-    i-PI has a cell and wraps into it whether or not the template is periodic.
-
     Args:
-        structure: where atoms are.
-        before: where they were, shape (N, 3), Å.
+        moved: of each atom, shape (N, 3), Å.
+        cell: vectors as rows, Å.
         limit: in Å; displacements below it need not be exact.
     """
-    moved = structure.positions - before
     bound = max_norm_bound(moved)
-    if bound <= limit:
-        return bound
-    if np.linalg.det(structure.cell) != 0.0:
-        moved -= np.round(moved @ np.linalg.inv(structure.cell)) @ structure.cell
-    return max_norm(moved)
+    return bound if bound <= limit else max_norm(to_nearest_image(moved, cell))

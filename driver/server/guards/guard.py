@@ -5,7 +5,8 @@ What is watched, each with a limit that stands in ``<parameters>`` (a number, or
 =============  ============================================  ==================================
 ``max_force``  100 eV/Å                                      the largest force on an atom
 ``max_move``   1 Å where i-PI's input is at hand and says    how far an atom goes between two
-               nothing but dynamics, else off                requests of one bead, Å
+               nothing but dynamics, else off; more for      requests of one bead, Å
+               particles lighter than atoms
 ``max_gap``    10 times the 99.9th percentile on the card    the largest difference of conservative
                of the fast force's model, off without card   and fast force on an atom, where both
                                                              were asked for one structure, of one
