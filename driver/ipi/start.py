@@ -20,7 +20,7 @@ from ..errors import InputError
 from .elements import attribute, numbers, strings, text_of, whole_number
 from .units import unit_factor
 
-__all__ = ["StartAtoms", "count_atoms", "count_in_file", "read_start"]
+__all__ = ["StartAtoms", "count_atoms", "count_in_file", "masses_in_input", "read_start"]
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +68,18 @@ def read_start(system: Element, folder: Path) -> StartAtoms | None:
         folder: from which its files are named.
     """
     return _attempt(partial(_read, system, folder))
+
+
+def masses_in_input(system: Element) -> NDArray[np.float64] | None:
+    """Masses that stand in a ``<system>`` itself, shape (N,), amu; ``None`` if none do.
+
+    No file is read; i-PI may take other masses from the files that it names.
+    """
+    for child in _initializers(system, "masses"):
+        if _mode(child) == "manual":
+            return _values(child, Path())[1]
+    beads = system.find("beads")
+    return None if beads is None else _of_beads(beads)[1]
 
 
 def count_in_file(path: Path) -> int:

@@ -16,7 +16,7 @@ from ..errors import InputError
 from .elements import attribute, numbers, quantity, strings, text_of, whole_number
 from .forces import Force, read_forces
 from .motion import Dynamics, Ensemble, Motion
-from .start import StartAtoms, count_atoms, read_start
+from .start import StartAtoms, count_atoms, masses_in_input, read_start
 
 __all__ = ["Initial", "System", "read_systems"]
 
@@ -195,6 +195,11 @@ class System:
     def count_atoms(self, folder: Path) -> int | None:
         """How many it starts with, its files named from a folder; ``None`` if none can be read."""
         return count_atoms(self._element, folder)
+
+    @property
+    def masses_in_input(self) -> NDArray[np.float64] | None:
+        """Masses that stand in the input itself, shape (N,), amu; ``None`` if none do."""
+        return masses_in_input(self._element)
 
     def read_start(self, folder: Path) -> StartAtoms | None:
         """Labels and masses, its files named from a folder; ``None`` if they cannot be read."""

@@ -75,7 +75,7 @@ def usual_max_move(source: IpiInput) -> float:
 
 
 def _usual_max_move(system: System) -> float:
-    masses = system.masses_amu
+    masses = system.masses_in_input
     lightest = LIGHTEST_ATOM if masses is None or not len(masses) else float(masses.min())
     if lightest >= LIGHTEST_ATOM:
         return USUAL_MAX_MOVE
