@@ -1,4 +1,4 @@
-"""What is kept for each place that structures come from: beads and systems take turns."""
+"""A cache for each slot, that is, for each bead of each system; the least recently used goes."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from ase.calculators.singlepoint import SinglePointCalculator
 from ..errors import DataError
 from ..frames import read_frames
 from ..statistics import rms
-from .sample import Force
+from .sample import ServedForce
 from .store import SUPPLIED, Store, rounded
 
 __all__ = ["read_starts", "take_labels"]
@@ -31,7 +31,7 @@ def read_starts(paths: Sequence[Path]) -> list[Atoms]:
     return frames
 
 
-def take_labels(path: Path, store: Store, teacher: Force) -> None:
+def take_labels(path: Path, store: Store, teacher: ServedForce) -> None:
     """Add frames that the teacher has labelled before, after a look whether it was this teacher.
 
     One frame of each composition is computed anew. Energies may differ by a constant of each
@@ -63,7 +63,7 @@ def take_labels(path: Path, store: Store, teacher: Force) -> None:
     log.info("took %d labelled frames from %s", len(frames), path)
 
 
-def _shift(atoms: Atoms, teacher: Force, source: str) -> float:
+def _shift(atoms: Atoms, teacher: ServedForce, source: str) -> float:
     """What to add to the energy of a labelled frame so that it is the teacher's, eV."""
     walker = atoms.copy()
     walker.info["walker"] = -1

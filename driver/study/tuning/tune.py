@@ -14,12 +14,12 @@ from ....models.base import Role
 from ....models.check.heating import predict_drifts
 from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
+from ....models.frames import structure_of
 from ....models.pair import Pair
 from ...errors import InputError, RunError
 from ...ipi.mts_input import MtsInput, RunSettings
 from ...run.folder import RunFolder
 from ...run.runner import Runner
-from ..analysis.forces import structure_of
 from ..analysis.run_data import Run, open_run
 from .result import DriftPrediction, StrideResult, evaluate_stride
 
@@ -75,11 +75,14 @@ def tune(
     first = open_run(folder / "start")
     frames = first.positions()
     species = sorted(set(frames[-1].get_chemical_symbols()))
-    probes = [Probe(pair, structure_of(f)) for f in frames[: len(frames) // 2 : -1] or frames[-1:]]
+    probes = [
+        Probe(pair, structure_of(f, "frames"))
+        for f in frames[: len(frames) // 2 : -1] or frames[-1:]
+    ]
     both = len(pair.capabilities.roles) == len(Role)
     blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
     for inner in inner_steps:
-        foreseen = _foresee(probes, blocks, inner, options, first.target_K) if both else {}
+        foreseen = _predict_drifts(probes, blocks, inner, options, first.target_K) if both else {}
         for stride in options.strides:
             planned = [
                 RunSettings(
@@ -98,7 +101,7 @@ def tune(
             )  # fmt: skip
 
 
-def _foresee(
+def _predict_drifts(
     probes: Sequence[Probe],
     blocks: Sequence[Block],
     inner: float,
