@@ -1,4 +1,4 @@
-"""Conservative forces and virial against differences of the energy, and smoothness of all forces."""
+"""Conservative forces and virial against differences of the energy; smoothness of all forces."""
 
 from __future__ import annotations
 

@@ -218,7 +218,7 @@ def test_readme_lists_every_scenario():
 
 
 def test_tables_of_models_are_complete():
-    """All kinds on the page of the models; on the front page what ships, and no kind that is not."""
+    """All kinds on the page of the models; on the front page what ships, and no other kinds."""
     shipped = {p.parent.name for p in (ROOT / "models").glob("*/*.pt")}
     for page in ("README.md", "models/README.md"):
         section = PAGES[page].partition("## Models" if page == "README.md" else "## Kinds")[2]

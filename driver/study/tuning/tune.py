@@ -75,10 +75,8 @@ def tune(
     first = open_run(folder / "start")
     frames = first.positions()
     species = sorted(set(frames[-1].get_chemical_symbols()))
-    probes = [
-        Probe(pair, structure_of(f, "frames"))
-        for f in frames[: len(frames) // 2 : -1] or frames[-1:]
-    ]
+    late = frames[: len(frames) // 2 : -1] or frames[-1:]
+    probes = [Probe(pair, structure_of(frame, "frames")) for frame in late]
     both = len(pair.capabilities.roles) == len(Role)
     blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
     for inner in inner_steps:
