@@ -70,7 +70,9 @@ def soak(steps: int, folder: Path) -> dict[str, list[Sample]]:
     """Run to the end, with a look at both processes after each tenth."""
     path = write(folder, CASE)
     xml = path.read_text().replace("<total_steps> 50 ", f"<total_steps> {steps} ")
-    path.write_text(xml.replace("properties stride='1'", f"properties stride='{steps // 1000}'"))
+    path.write_text(
+        xml.replace("properties stride='1'", f"properties stride='{max(1, steps // 1000)}'")
+    )
     process = start([*HALFKICK, "run", "input.xml"], folder, "run.log")
     samples: dict[str, list[Sample]] = {"i-pi": [], "driver": []}
     try:
