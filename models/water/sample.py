@@ -156,7 +156,11 @@ def exact_calculator() -> SO3LRCalculator:
 
 
 def trajectory(
-    start: Atoms, fast: ServedForce, slow: ServedForce, options: argparse.Namespace, rng: np.random.Generator
+    start: Atoms,
+    fast: ServedForce,
+    slow: ServedForce,
+    options: argparse.Namespace,
+    rng: np.random.Generator,
 ) -> list[Atoms]:
     """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
     temperature, masses = start.info["temperature_K"], start.get_masses()
