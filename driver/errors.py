@@ -1,4 +1,4 @@
-"""What ends a driver or a run; all of the family of :mod:`halfkick.models.errors`."""
+"""Errors that end a driver or a run; all of the family of :mod:`halfkick.models.errors`."""
 
 from __future__ import annotations
 

@@ -182,7 +182,7 @@ class ForceModel(ABC):
         yield self.evaluate(structures, roles)
 
     def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
-        """Raise ModelError unless the model offers ``role`` for the species in ``numbers``."""
+        """Raise ModelError unless the model offers ``role`` for atomic numbers of shape (N,)."""
         offered = self.capabilities.roles
         if role not in offered:
             names = ", ".join(sorted(offered))

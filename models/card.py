@@ -1,4 +1,4 @@
-"""What a model's card says of the gap between its forces and those that correct them."""
+"""The gap that a model's card expects between its forces and those that correct them."""
 
 from __future__ import annotations
 

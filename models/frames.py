@@ -62,5 +62,5 @@ def read_neutral_frames(
 
 
 def structure_of(atoms: Atoms, slot: Hashable = None) -> Structure:
-    """Return a frame as a structure for a model."""
+    """Return a frame as a structure for a model; in a slot, if it resembles those before it."""
     return Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, slot)

@@ -1,4 +1,4 @@
-"""Which versions of packages take part, for the cards."""
+"""Versions of the packages that take part, for the cards."""
 
 from __future__ import annotations
 

@@ -18,7 +18,7 @@ def analyze(
         typer.Argument(help="Folders of runs, or input files; A+B: runs of one kind, together."),
     ],
     out: Annotated[Path, typer.Option(help="The report to write.")] = Path("analysis.html"),
-    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers as JSON.")] = None,
     skip: Annotated[float, typer.Option(help="Leave out the first ps.", min=0.0)] = 0.0,
     frames: Annotated[
         int, typer.Option(help="Frames of the first run to show with both forces.", min=0)

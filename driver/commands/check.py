@@ -20,10 +20,10 @@ def check(
     ] = None,
     probes: Annotated[int, typer.Option(help="Random directions for the curl.", min=3)] = 12,
     dynamics: Annotated[
-        int, typer.Option(help="Steps from each start, to foresee drifts; 0 for none.", min=0)
+        int, typer.Option(help="Steps from each start, to predict drifts; 0 for none.", min=0)
     ] = 600,
     temperature: Annotated[float, typer.Option(help="Of the dynamics, K.", min=1.0)] = 300.0,
-    json: Annotated[Path | None, typer.Option(help="Write all figures as JSON.")] = None,
+    json: Annotated[Path | None, typer.Option(help="Write all numbers as JSON.")] = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,
     threads: ThreadsOption = None,

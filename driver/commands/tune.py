@@ -29,7 +29,7 @@ def tune(
     dtype: DtypeOption = None,
     threads: ThreadsOption = None,
 ) -> None:
-    """Find the stride: short runs at constant energy, a picture with the knee, a better input."""
+    """Find the stride: short runs at constant energy, a plot of drift and speed, a better input."""
     from rich.console import Console
 
     from ..threads import configure_threads

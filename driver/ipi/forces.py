@@ -1,4 +1,4 @@
-"""How force fields make up the force on a system, and whether an energy goes with all of it."""
+"""The force on a system as a sum of force fields, and whether all of it has an energy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How i-PI moves the atoms of a system: modes, steps, what is held fixed, at which conditions."""
+"""Motion of the atoms of a system: modes, timesteps, fixed atoms, ensemble."""
 
 from __future__ import annotations
 

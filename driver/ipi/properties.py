@@ -56,14 +56,14 @@ class Column:
         match = HEADER.match(line)
         if match is None:
             return None
-        told = {key: (value or b"").decode() for key, value in match.groupdict().items()}
-        arguments = f"({told['arguments']})" if told["arguments"] else ""
-        first = int(told["first"])
+        parts = {key: (value or b"").decode() for key, value in match.groupdict().items()}
+        arguments = f"({parts['arguments']})" if parts["arguments"] else ""
+        first = int(parts["first"])
         return cls(
-            told["name"] + arguments,
-            told["after"] or told["before"],
+            parts["name"] + arguments,
+            parts["after"] or parts["before"],
             first - 1,
-            int(told["last"] or first) - 1,
+            int(parts["last"] or first) - 1,
         )
 
     @property

@@ -1,4 +1,4 @@
-"""What ``halfkick run`` does: copies a scenario, makes a folder ready, has it run."""
+"""``halfkick run``: copies a scenario, makes a folder ready, has it run."""
 
 from __future__ import annotations
 

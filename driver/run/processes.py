@@ -71,7 +71,7 @@ class Child:
 
     def start(self) -> None:
         """Start it, or start it again after it has ended."""
-        self._log_start = self._heard = self.log.stat().st_size if self.log.exists() else 0
+        self._log_start = self._read_to = self.log.stat().st_size if self.log.exists() else 0
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
                 self._command,
@@ -113,23 +113,23 @@ class Child:
             how = f": {last_error(self.said()) or self.last_line()}" if code else ""
         return f"{self.name} ended{how}; see {self.log}"
 
-    def said(self) -> str:
+    def last_output(self) -> str:
         """The end of what it wrote since it was started."""
         with self.log.open("rb") as file:
             file.seek(max(self._log_start, self.log.stat().st_size - TAIL))
             return file.read().decode(errors="replace")
 
-    def news(self) -> str:
+    def new_output(self) -> str:
         """The whole lines it wrote since this was last asked."""
         with self.log.open("rb") as file:
-            file.seek(self._heard)
+            file.seek(self._read_to)
             lines, newline, _ = file.read().rpartition(b"\n")
-        self._heard += len(lines + newline)
+        self._read_to += len(lines + newline)
         return lines.decode(errors="replace")
 
     def last_line(self) -> str:
         """The last line it wrote."""
-        lines = self.said().split("\n")
+        lines = self.last_output().split("\n")
         last = next((line.strip() for line in reversed(lines) if line.strip()), "nothing was said")
         return last.removeprefix("halfkick: ").removeprefix("error: ")
 

@@ -136,11 +136,11 @@ class Supervisor:
         """
         lost = False
         while self.signal is None:
-            news = ipi.news()
-            lost |= POLL_THREAD_DIED in news
+            output = ipi.new_output()
+            lost |= POLL_THREAD_DIED in output
             if ipi.code is not None:
                 return self._failure(ipi)
-            if driver.code is None and (TIMED_OUT in news or self._heartbeat.is_lost()):
+            if driver.code is None and (TIMED_OUT in output or self._heartbeat.is_lost()):
                 log.warning("no answer within i-PI's <timeout>; raise it if the model is that slow")
                 driver.stop(grace=0.0)
             if lost:  # a driver that says why it ended does so within a moment

@@ -1,4 +1,4 @@
-"""What is evaluated together: requests in flight, and what is predicted to be asked next.
+"""Batches of evaluations: requests in flight, and those predicted to come next.
 
 .. code-block:: text
 

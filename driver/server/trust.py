@@ -1,4 +1,4 @@
-"""What i-PI may name where the driver has no input of its own to compare with.
+"""Names that i-PI may use where the driver has no input of its own to compare with.
 
 Whoever answers at the driver's address sends INIT, with a model and a template. Neither may give
 them more than the driver's owner gives anyway:

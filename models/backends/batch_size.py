@@ -1,4 +1,4 @@
-"""How many structures to evaluate in one pass, found by timing."""
+"""The number of structures to evaluate in one pass, found by timing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one pass through a model gives: direct forces at once, conservative ones on request."""
+"""Engines and their outputs: direct forces at once, conservative ones on request."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ..base import ForceResult, Role, Structure
 
-__all__ = ["Engine", "Outputs", "cut", "symmetric", "to_numpy"]
+__all__ = ["Engine", "EngineOutputs", "cut", "symmetric", "to_numpy"]
 
 
 class Engine(Protocol):
@@ -19,7 +19,7 @@ class Engine(Protocol):
 
     def run(
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
-    ) -> Outputs:
+    ) -> EngineOutputs:
         """Pass once through the model.
 
         Args:
@@ -33,7 +33,7 @@ class Engine(Protocol):
         """Do only what comes before the model: for measuring it."""
 
 
-class Outputs:
+class EngineOutputs:
     """The outputs of a model for some structures.
 
     Args:
@@ -71,7 +71,7 @@ def cut(rows: NDArray[np.float64], structures: Sequence[Structure]) -> list[NDAr
 
 
 def to_numpy(tensor: torch.Tensor) -> NDArray[np.float64]:
-    """Return the values as float64 on the CPU."""
+    """Return the values as float64 on the CPU, of the same shape."""
     return tensor.detach().to(device="cpu", dtype=torch.float64).numpy()
 
 

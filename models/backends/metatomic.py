@@ -18,7 +18,7 @@ from ..card import read_expected_gap
 from ..errors import ModelError, Unsupported
 from ..spec import ModelSpec
 from .batch_size import BatchSize, is_out_of_memory
-from .engine import Engine, Outputs
+from .engine import Engine, EngineOutputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names
 from .parallel import ParallelEngine
 from .pet.engine import PetEngine
@@ -167,7 +167,7 @@ class MetatomicModel(ForceModel):
         self._engine = engine
         self._batch_engine = ParallelEngine(engine, threads) if parallel else engine
 
-    def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> Outputs:
+    def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> EngineOutputs:
         """Pass once through the model; the first time, compare the engines."""
         if self._engine is not self._torchscript and roles not in self._compared:
             self._compare(structures[:1], roles)
@@ -175,7 +175,7 @@ class MetatomicModel(ForceModel):
 
     def _run(
         self, engine: Engine, structures: Sequence[Structure], roles: frozenset[Role]
-    ) -> Outputs:
+    ) -> EngineOutputs:
         kinds = {"energy"} if Role.CONSERVATIVE in roles else set()
         if Role.DIRECT in roles:
             kinds |= {"force", "stress"} if self.needs_virial else {"force"}

@@ -32,6 +32,7 @@ class MultiDeviceModel(ForceModel):
 
     @needs_virial.setter
     def needs_virial(self, value: bool) -> None:
+        """Set it for all copies."""
         for copy in self._copies:
             copy.needs_virial = value
 
@@ -52,8 +53,8 @@ class MultiDeviceModel(ForceModel):
         ]
         latest: list[list[Mapping[Role, ForceResult]]] = [[] for _ in streams]
         while True:
-            news = list(self._pool.map(lambda stream: next(stream, None), streams))
-            if all(new is None for new in news):
+            new = list(self._pool.map(lambda stream: next(stream, None), streams))
+            if all(results is None for results in new):
                 return
-            latest = [old if new is None else new for old, new in zip(latest, news, strict=True)]
+            latest = [old if now is None else now for old, now in zip(latest, new, strict=True)]
             yield [result for part in latest for result in part]

@@ -11,7 +11,7 @@ import torch
 
 from ..base import ForceResult, Structure
 from .batch_size import split_evenly
-from .engine import Engine, Outputs
+from .engine import Engine, EngineOutputs
 
 __all__ = ["ParallelEngine"]
 
@@ -36,7 +36,7 @@ class ParallelEngine:
 
     def run(
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
-    ) -> Outputs:
+    ) -> EngineOutputs:
         """Pass once through the model."""
         parts = split_evenly(structures, self._threads)
         if len(parts) == 1:
@@ -46,7 +46,7 @@ class ParallelEngine:
         def differentiate() -> Iterable[ForceResult]:
             return chain(*self._map(lambda output: list(output.conservative()), outputs))
 
-        joined = Outputs(structures, None, differentiate if "energy" in kinds else None)
+        joined = EngineOutputs(structures, None, differentiate if "energy" in kinds else None)
         joined.direct = [result for output in outputs for result in output.direct]
         return joined
 

@@ -1,4 +1,4 @@
-"""What is kept for each place that structures come from: beads and systems take turns."""
+"""A cache for each slot, that is, for each bead of each system; the least recently used goes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Slots(Generic[T]):
     """One neighbour list or the like for each slot, made when it is first asked for.
 
     Args:
-        make: makes one; told whether it will be kept.
+        make: makes one; called with whether it will be kept.
         capacity: how many to keep; the one used longest ago goes first.
     """
 

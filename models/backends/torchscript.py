@@ -11,7 +11,7 @@ import torch
 from vesin.metatomic import NeighborList
 
 from ..base import ForceResult, Structure
-from .engine import Outputs, cut, symmetric, to_numpy
+from .engine import EngineOutputs, cut, symmetric, to_numpy
 from .slots import Slots
 from .wrap import Images
 
@@ -51,7 +51,7 @@ class TorchScriptEngine:
 
     def run(
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
-    ) -> Outputs:
+    ) -> EngineOutputs:
         """Pass once through the model."""
         gradients = "energy" in kinds
         with torch.set_grad_enabled(gradients):
@@ -65,9 +65,9 @@ class TorchScriptEngine:
         values = {kind: outputs[name].block().values for kind, name in kinds.items()}
         direct = direct_results(structures, values) if "force" in values else None
         if not gradients:
-            return Outputs(structures, direct, None)
+            return EngineOutputs(structures, direct, None)
         leaves = [leaves for _, leaves in prepared]
-        return Outputs(structures, direct, lambda: derivatives(values["energy"], leaves))
+        return EngineOutputs(structures, direct, lambda: derivatives(values["energy"], leaves))
 
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists."""

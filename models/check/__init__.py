@@ -1,1 +1,1 @@
-"""What a model's two forces are worth together, measured without a run."""
+"""Measures a model's two forces together, without a run."""

@@ -1,4 +1,4 @@
-"""Which inner step and stride to take, and why."""
+"""The recommended inner step and stride, with the reasons."""
 
 from __future__ import annotations
 

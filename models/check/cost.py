@@ -1,4 +1,4 @@
-"""What each force costs, and what multiple time stepping can gain by it."""
+"""The cost of each force, and the speed-up that multiple time stepping can reach."""
 
 from __future__ import annotations
 

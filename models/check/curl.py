@@ -1,4 +1,4 @@
-"""How far forces are from being the gradient of anything.
+"""The curl of forces: zero if they are the gradient of an energy.
 
 ===========================  ==========  ======================================================
 symbol                       variable
@@ -84,6 +84,7 @@ def _from_products(products: NDArray[np.float64], squares: NDArray[np.float64]) 
     pairs = (products - products.T) ** 2
 
     def value(kept: NDArray[np.int_]) -> float:
+        """The curl by those probes alone, indices of shape (p,)."""
         p = len(kept)
         skew = pairs[np.ix_(kept, kept)].sum() / (p * (p - 1))
         return float(np.sqrt(skew / squares[kept].mean()) / 2.0)

@@ -1,4 +1,4 @@
-"""Whether conservative forces and virial are what the energy says, and all forces smooth."""
+"""Conservative forces and virial against differences of the energy; smoothness of all forces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far the direct forces are from the conservative ones."""
+"""The gap between direct and conservative forces."""
 
 from __future__ import annotations
 

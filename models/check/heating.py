@@ -1,4 +1,4 @@
-"""How fast impulses of the gap heat a run at constant energy, for every stride at once.
+"""Heating of a run at constant energy by impulses of the gap, for every stride at once.
 
 Along a trajectory the gap ``g`` does the work ``∫ g·v dt``. Impulses every M-th step do that of the
 trapezoidal rule with the outer step: right on average, with an error from what changes within it.

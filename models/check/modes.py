@@ -73,6 +73,7 @@ def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], int]:
     size = probe.structure.positions.size
 
     def apply(vector: NDArray[np.float64], role: Role = Role.CONSERVATIVE) -> NDArray[np.float64]:
+        """The mass-weighted Hessian times a vector, both of shape (3N,)."""
         change = probe.derivative(vector.reshape(probe.shape) * scale)[role]
         return -(change * scale).ravel()
 
@@ -104,7 +105,7 @@ def _vibration(
 
 
 def neighbourhood(probe: Probe, centre: int) -> NDArray[np.int_]:
-    """Indices of all atoms of a small system, else of the nearest to atom ``centre`` and itself."""
+    """Indices, shape (n,), of all atoms of a small system, else of those nearest to ``centre``."""
     from ase.geometry import find_mic
 
     n = probe.shape[0]

@@ -1,4 +1,4 @@
-"""Whether multiple time stepping of a linear system stays bounded, and how fast it grows if not.
+"""Stability of multiple time stepping for a linear system: bounded, or growing at a rate.
 
 The integrator is i-PI's: half a kick of the slow force, M velocity-Verlet steps on the fast one,
 half a kick of the slow force. On mass-weighted coordinates it is a matrix that acts on (x, v), and
@@ -55,6 +55,7 @@ def propagator(
     one, none = np.eye(n), np.zeros((n, n))
 
     def kick(stiffness: NDArray[np.float64], time_fs: float) -> NDArray[np.float64]:
+        """A half-kick by forces of that stiffness, shape (n, n), as a matrix of shape (2n, 2n)."""
         return np.block([[one, none], [-0.5 * time_fs * ACCELERATION * stiffness, one]])
 
     drift = np.block([[one, timestep_fs * one], [none, one]])
@@ -68,7 +69,7 @@ def growth(
 ) -> float:
     """Rate at which the worst amplitude grows, 1/ps; 0 (to rounding) where all stays bounded.
 
-    Arguments as of :func:`propagator`.
+    Arguments as of :func:`propagator`, shape (n, n).
     """
     radius = np.abs(np.linalg.eigvals(propagator(slow, fast, timestep_fs, stride))).max()
     return float(1e3 * np.log(radius) / (stride * timestep_fs))

@@ -60,6 +60,7 @@ def follow(
     forces = probe.served(probe.structure)
 
     def evaluate() -> NDArray[np.float64]:
+        """Conservative forces, shape (N, 3), eV/Å."""
         nonlocal forces
         forces = probe.served(replace(probe.structure, positions=particles.positions))
         return forces[Role.CONSERVATIVE]

@@ -31,7 +31,7 @@ from ..frames import read_frames
 from ..gap import force_gap, gap_statistics
 from ..load import load_model
 from ..statistics import rms
-from .sample import Force
+from .sample import ServedForce
 
 ROLES = {"direct": Role.DIRECT, "conservative": Role.CONSERVATIVE}
 TEMPERATURE_K = 300.0
@@ -46,7 +46,7 @@ class Trial:
     size: str
     seed: int
 
-    def train(self, data: Path, out: Path, minutes: float) -> Force:
+    def train(self, data: Path, out: Path, minutes: float) -> ServedForce:
         """The student, trained unless that was done before."""
         from ..train import TrainOptions, train
 
@@ -54,10 +54,10 @@ class Trial:
         if not path.with_suffix(".card.json").is_file():
             options = TrainOptions(self.kind, self.size, self.seed, minutes=minutes)
             train(data, path, options, work=path.with_suffix(".train"), overwrite=True)
-        return Force(load_model(str(path)), ROLES[self.kind])
+        return ServedForce(load_model(str(path)), ROLES[self.kind])
 
 
-def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
+def gap(student: ServedForce, frames: list[Atoms]) -> dict[str, dict[str, float]]:
     """Teacher minus student on labelled frames."""
     differences = []
     for atoms in frames:
@@ -67,7 +67,7 @@ def gap(student: Force, frames: list[Atoms]) -> dict[str, dict[str, float]]:
     return {name: gap.for_card() for name, gap in statistics.items()}
 
 
-def least_ms(forces: dict[Trial, Force], atoms: Atoms) -> dict[Trial, float]:
+def least_ms(forces: dict[Trial, ServedForce], atoms: Atoms) -> dict[Trial, float]:
     """Time of an evaluation of each, measured by turns so that all see the same machine."""
     best = dict.fromkeys(forces, np.inf)
     for _ in range(REPEATS):
@@ -79,7 +79,12 @@ def least_ms(forces: dict[Trial, Force], atoms: Atoms) -> dict[Trial, float]:
 
 
 def drift(
-    student: Force, teacher: Force, start: Atoms, stride: int, seed: int, length_fs: float
+    student: ServedForce,
+    teacher: ServedForce,
+    start: Atoms,
+    stride: int,
+    seed: int,
+    length_fs: float,
 ) -> float:
     """Slope of the total energy at constant energy, meV/atom/ps; nan if it has blown up."""
     rng = np.random.default_rng(seed)
@@ -101,13 +106,13 @@ def drift(
 
 
 def measure(
-    trials: dict[Trial, Force],
+    trials: dict[Trial, ServedForce],
     teacher: ForceModel,
     frames: list[Atoms],
     options: argparse.Namespace,
 ) -> list[dict[str, Any]]:
     """Everything about each student, as JSON."""
-    slow = Force(teacher, Role.CONSERVATIVE)
+    slow = ServedForce(teacher, Role.CONSERVATIVE)
     times = least_ms(trials, frames[0])
     rows = []
     for trial, student in trials.items():

@@ -14,7 +14,7 @@ from ..base import ForceResult
 from ..errors import DataError
 from ..frames import read_frames, read_neutral_frames
 from ..statistics import rms
-from .sample import Force
+from .sample import ServedForce
 from .store import SUPPLIED, Store, rounded
 
 __all__ = ["read_starts", "take_labels"]
@@ -44,7 +44,7 @@ def read_starts(paths: Sequence[Path], teacher: str) -> list[Atoms]:
     return frames
 
 
-def take_labels(path: Path, store: Store, teacher: Force, *, energy: bool = False) -> None:
+def take_labels(path: Path, store: Store, teacher: ServedForce, *, energy: bool = False) -> None:
     """Add frames that the teacher has labelled before, after a look whether it was this teacher.
 
     One frame of each composition is computed anew, and one more of the commonest: that whose energy
@@ -97,7 +97,7 @@ def _check_labels(atoms: Atoms, where: str, *, energy: bool) -> None:
             raise DataError(f"expected finite {kind} in {where}, got NaN or infinity; remove it")
 
 
-def _evaluate(atoms: Atoms, teacher: Force) -> ForceResult:
+def _evaluate(atoms: Atoms, teacher: ServedForce) -> ForceResult:
     """The teacher's own answer for a frame."""
     walker = atoms.copy()
     walker.info["walker"] = -1
@@ -105,7 +105,7 @@ def _evaluate(atoms: Atoms, teacher: Force) -> ForceResult:
     return result
 
 
-def _shift(index: int, atoms: Atoms, path: Path, teacher: Force) -> float | None:
+def _shift(index: int, atoms: Atoms, path: Path, teacher: ServedForce) -> float | None:
     """What to add to energies of this composition, eV; ``None`` if the frame has none."""
     result, labels = _evaluate(atoms, teacher), atoms.calc.results
     difference = rms(result.forces - labels["forces"])
@@ -127,7 +127,7 @@ def _shift(index: int, atoms: Atoms, path: Path, teacher: Force) -> float | None
 
 
 def _check_farthest(
-    members: Sequence[tuple[int, Atoms]], shift: float, path: Path, teacher: Force
+    members: Sequence[tuple[int, Atoms]], shift: float, path: Path, teacher: ServedForce
 ) -> None:
     """Raise DataError if energies of one composition differ by more than a constant."""
     known = [member for member in members if "energy" in member[1].calc.results]

@@ -1,4 +1,4 @@
-"""What a distillation has done so far, on disk: what a repeated command goes on from."""
+"""The progress of a distillation, on disk: a repeated command goes on from it."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ from ..frames import read_frames
 from ..gap import gap_statistics
 from .options import DistillOptions
 from .record import Record, write_atomically
-from .sample import Force, Walker, run_segment
+from .sample import ServedForce, Walker, run_segment
 from .select import pick
 from .store import SUPPLIED, Store, key, labelled
 
@@ -59,14 +59,14 @@ class Rounds:
 
     def __init__(
         self,
-        teacher: Force,
+        teacher: ServedForce,
         walkers: Sequence[Walker],
         folder: Path,
         record: Record,
         options: DistillOptions,
         train: Train,
         load: Callable[[Path], ForceModel],
-        surrogate: Force | None = None,
+        surrogate: ServedForce | None = None,
     ) -> None:
         self._teacher, self._surrogate = teacher, surrogate
         self._walkers, self._folder = walkers, folder
@@ -132,14 +132,14 @@ class Rounds:
             log.info("round %d: gap on %d fresh frames %s", index, len(fresh), text)
         self._record.save()
 
-    def _forces(self, index: int) -> tuple[Force, Force | None]:
+    def _forces(self, index: int) -> tuple[ServedForce, ServedForce | None]:
         """What moves the walkers of a round, and what corrects it."""
         if index == 0:
             return self._surrogate or self._teacher, None
-        return Force(self._load(self.student(index - 1)), self._options.role), self._teacher
+        return ServedForce(self._load(self.student(index - 1)), self._options.role), self._teacher
 
     def _advance(
-        self, walker: Walker, index: int, turn: int, fast: Force, slow: Force | None
+        self, walker: Walker, index: int, turn: int, fast: ServedForce, slow: ServedForce | None
     ) -> bool:
         """Add the next frames of a walker, from its start if it blows up; False if it did."""
         if (walker.index, index, turn) in self._visited:

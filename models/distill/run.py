@@ -17,7 +17,7 @@ from .inputs import read_starts, take_labels
 from .options import DistillOptions
 from .record import Record
 from .rounds import Rounds, Train
-from .sample import Force, make_walkers
+from .sample import ServedForce, make_walkers
 
 __all__ = ["distill"]
 
@@ -88,20 +88,20 @@ def distill(
     return card
 
 
-def _conservative(spec: str, starts: Sequence[Atoms], device: str) -> Force:
+def _conservative(spec: str, starts: Sequence[Atoms], device: str) -> ServedForce:
     model = load_model(spec, device=device)
-    return _checked(Force(model, Role.CONSERVATIVE), starts)
+    return _checked(ServedForce(model, Role.CONSERVATIVE), starts)
 
 
-def _surrogate(spec: str, starts: Sequence[Atoms], device: str) -> Force:
+def _surrogate(spec: str, starts: Sequence[Atoms], device: str) -> ServedForce:
     """Conservative forces of the surrogate if it has any, else its direct ones."""
     model = load_model(spec, device=device)
     offered = model.capabilities.roles
     role = Role.CONSERVATIVE if Role.CONSERVATIVE in offered else Role.DIRECT
-    return _checked(Force(model, role), starts)
+    return _checked(ServedForce(model, role), starts)
 
 
-def _checked(force: Force, starts: Sequence[Atoms]) -> Force:
+def _checked(force: ServedForce, starts: Sequence[Atoms]) -> ServedForce:
     for atoms in starts:
         force.model.check(atoms.numbers, force.role)
     return force

@@ -19,7 +19,7 @@ from ..served import served_forces
 from .options import DistillOptions
 from .store import labelled, rounded
 
-__all__ = ["Force", "Walker", "make_walkers", "run_segment"]
+__all__ = ["ServedForce", "Walker", "make_walkers", "run_segment"]
 
 RELAXATION_FS = 100.0
 TOO_HOT = 6.0
@@ -27,7 +27,7 @@ TOO_HOT = 6.0
 
 
 @dataclass(frozen=True, eq=False)
-class Force:
+class ServedForce:
     """One role of a model, its forces as they are served."""
 
     model: ForceModel
@@ -103,8 +103,8 @@ def make_walkers(structures: Sequence[Atoms], options: DistillOptions) -> list[W
 def run_segment(
     walker: Walker,
     before: Sequence[Atoms],
-    fast: Force,
-    slow: Force | None,
+    fast: ServedForce,
+    slow: ServedForce | None,
     options: DistillOptions,
     rng: np.random.Generator,
 ) -> list[Atoms] | None:
@@ -142,7 +142,7 @@ def run_segment(
 
 
 def _frame(
-    walker: Walker, dynamics: MTSDynamics, bead: int, fast: Force, slow: Force | None
+    walker: Walker, dynamics: MTSDynamics, bead: int, fast: ServedForce, slow: ServedForce | None
 ) -> Atoms:
     """Where a bead is now, with its labels."""
     atoms = walker.start.copy()

@@ -1,4 +1,4 @@
-"""Which frames to train on: those where the student is worst, and those unlike all others."""
+"""Selection of frames to train on: where the student is worst, and those unlike all others."""
 
 from __future__ import annotations
 

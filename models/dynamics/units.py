@@ -1,4 +1,4 @@
-"""What joins eV, Å, amu and fs."""
+"""Constants that join eV, Å, amu and fs."""
 
 from __future__ import annotations
 

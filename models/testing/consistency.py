@@ -1,4 +1,4 @@
-"""What may not change a result: batches, roles beside it, slots, the order and images of atoms."""
+"""Invariance of results: batches, other roles, slots, the order and images of atoms."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a result must be by itself, and what must be refused."""
+"""Form of a single result, and refusals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a trained model is worth: errors on held-out frames, the gap between its forces."""
+"""Errors of a trained model on held-out frames, and the gap between its forces."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ from numpy.typing import NDArray
 from so3krates_torch.calculator.so3 import SO3LRCalculator
 
 from ..base import Role
-from ..distill.sample import Force
+from ..distill.sample import ServedForce
 from ..dynamics.mts import MTSDynamics
 from ..dynamics.particles import thermal_velocities
 from ..dynamics.ring_polymer import RingPolymer
@@ -156,7 +156,11 @@ def exact_calculator() -> SO3LRCalculator:
 
 
 def trajectory(
-    start: Atoms, fast: Force, slow: Force, options: argparse.Namespace, rng: np.random.Generator
+    start: Atoms,
+    fast: ServedForce,
+    slow: ServedForce,
+    options: argparse.Namespace,
+    rng: np.random.Generator,
 ) -> list[Atoms]:
     """Frames of the model's own dynamics from ``start``; fewer if it gets too hot."""
     temperature, masses = start.info["temperature_K"], start.get_masses()
@@ -186,7 +190,7 @@ def run_dynamics(options: argparse.Namespace) -> None:
     """Run and label every ``workers``-th start; frames are appended to ``part_<worker>.xyz``."""
     torch.set_num_threads(1)
     loaded = load_model(options.model)
-    fast, slow = Force(loaded, Role.DIRECT), Force(loaded, Role.CONSERVATIVE)
+    fast, slow = ServedForce(loaded, Role.DIRECT), ServedForce(loaded, Role.CONSERVATIVE)
     exact, molecule = exact_calculator(), isolated_molecule_energy()
     starts = read_frames(options.out / "starts.xyz", ":")
     for index in range(options.worker, len(starts), options.workers):

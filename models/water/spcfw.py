@@ -100,6 +100,7 @@ class PointChargeWater:
         water = LangevinParticles(masses, positions.numpy())
 
         def evaluate() -> NDArray[np.float64]:
+            """Forces with the shape of the positions, eV/Å."""
             x = torch.tensor(water.positions, requires_grad=True)
             (gradient,) = torch.autograd.grad(self.energy(x).sum(), x)
             return -gradient.clamp(-MAX_FORCE, MAX_FORCE).numpy()

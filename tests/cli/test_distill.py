@@ -22,7 +22,7 @@ from halfkick.models.base import Role
 from halfkick.models.distill import distill
 from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
-from halfkick.models.distill.sample import Force, make_walkers
+from halfkick.models.distill.sample import ServedForce, make_walkers
 from halfkick.models.distill.store import Store
 from halfkick.models.errors import DataError, ModelError
 from halfkick.models.load import load_model
@@ -57,7 +57,10 @@ def test_distill_measures_the_gap_on_fresh_frames(tmp_path, surrogate, beads):
     assert len(taught) == done[0]["taught"] == 6
     fresh = [a for a in run.labels.frames if a.info["round"] == 1]
     assert len(fresh) == done[1]["sampled"] >= 6
-    student, source = Force(PairFit(run.student(0)), Role.DIRECT), Force(Toy(), Role.CONSERVATIVE)
+    student, source = (
+        ServedForce(PairFit(run.student(0)), Role.DIRECT),
+        ServedForce(Toy(), Role.CONSERVATIVE),
+    )
     for a in fresh[:3]:  # labels are the teacher's, gaps are teacher minus student
         (exact,), (own,) = source(a, a.positions[None]), student(a, a.positions[None])
         np.testing.assert_allclose(a.get_forces(), exact.forces, atol=1e-7)
@@ -191,7 +194,7 @@ def test_distill_command_makes_a_student_that_loads(tmp_path):
     frames = ase.io.read(tmp_path / "student.distill" / "labels.xyz", ":")
     fresh = frames[-1]
     fresh.info["walker"] = 0
-    (own,) = Force(student, Role.DIRECT)(fresh, fresh.positions[None])
+    (own,) = ServedForce(student, Role.DIRECT)(fresh, fresh.positions[None])
     gap = fresh.get_forces() - own.forces  # float32: forces of 5 eV/Å are told to 1e-5 of them
     np.testing.assert_allclose(fresh.arrays["gap"], gap, rtol=1e-4, atol=1e-4)
 

@@ -101,6 +101,7 @@ def test_readme_of_the_driver_leaves_no_option_out():
     common = page.split("`run` and `serve` take ")[1].split("What belongs")[0]
     for command, options in OPTIONS.items():
         own = PAGES.get(f"models/{command}/README.md", "")
+        own += PAGES["driver/server/README.md"] if command == "serve" else ""
         told = " ".join([*rows_of("driver/README.md", command), common, own])
         named = set(re.findall(r"--[a-z-]+", told)) | {"--help"}
         assert not {option for option in options if option.startswith("--")} - named, command
@@ -217,13 +218,17 @@ def test_readme_lists_every_scenario():
 
 
 def test_tables_of_models_are_complete():
+    """All kinds on the page of the models; on the front page what ships, and no other kinds."""
+    shipped = {p.parent.name for p in (ROOT / "models").glob("*/*.pt")}
     for page in ("README.md", "models/README.md"):
-        rows = [line for line in PAGES[page].splitlines() if line.startswith("|")]
-        named = {name for row in rows for name in re.findall(r"`([a-z0-9]+)[:`?]", row)}
-        assert set(KINDS) <= named, page
-        assert {p.parent.name for p in (ROOT / "models").glob("*/*.pt")} <= {
-            name for row in rows for name in re.findall(r"`(\w+)`", row)
-        }
+        section = PAGES[page].partition("## Models" if page == "README.md" else "## Kinds")[2]
+        rows = [row for row in section.partition("\n## ")[0].splitlines() if row.startswith("|")]
+        assert shipped <= {name for row in rows for name in re.findall(r"`(\w+)`", row)}, page
+        assert not {kind for row in rows for kind in re.findall(r"`(\w+):", row)} - set(KINDS), page
+        if page == "models/README.md":
+            named = {name for row in rows for name in re.findall(r"`([a-z0-9]+)[:`?]", row)}
+            assert set(KINDS) <= named
+            assert {kind.extra for kind in KINDS.values()} - {""} <= named
 
 
 def test_extras_are_all_named():
@@ -231,7 +236,9 @@ def test_extras_are_all_named():
     extras = set(re.findall(r"^(\w+) = \[", section.split("\n\n")[0], re.MULTILINE))
     install = FRONT.partition("## Install")[2].partition("\n## ")[0]
     assert "so3lr" in extras
-    assert not {extra for extra in extras if extra not in install}
+    of_kinds = {kind.extra for kind in KINDS.values()}  # the table of models has them
+    assert not {extra for extra in extras - of_kinds if extra not in install}
+    assert "[models](#models)" in install
 
 
 def test_readme_commands_are_those_of_ci():

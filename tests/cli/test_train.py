@@ -24,6 +24,7 @@ from halfkick.models.backends.pet import metatrain
 from halfkick.models.base import Role, Structure
 from halfkick.models.errors import ModelError
 from halfkick.models.load import find_checkpoint
+from halfkick.models.statistics import rms
 from halfkick.models.train import TrainCard, TrainOptions, train
 from halfkick.models.train.process import run_worker
 from halfkick.models.train.worker.stage import stages_of
@@ -77,10 +78,6 @@ def test_train_lessens_the_errors_of_the_card(folder):
     assert card.errors["forces_conservative"]["all"] < 0.85e3 * rms(truth)
     assert card.gap["all"]["rmse"] > 0
     assert card.gap["H"]["p999"] > card.gap["H"]["rmse"]
-
-
-def rms(values):
-    return float(np.sqrt(np.mean(values**2)))
 
 
 def test_train_card_tells_data_errors_and_command(folder):

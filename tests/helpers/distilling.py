@@ -10,7 +10,7 @@ from halfkick.models.base import Role
 from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
 from halfkick.models.distill.rounds import Rounds
-from halfkick.models.distill.sample import Force, make_walkers
+from halfkick.models.distill.sample import ServedForce, make_walkers
 from halfkick.models.distill.store import labelled, rounded
 
 OPTIONS = DistillOptions(
@@ -22,18 +22,18 @@ def frame(shift=0.0):
     start = atoms()
     start.positions = rounded(start.positions + shift * np.eye(27, 3))
     start.info["walker"] = 0
-    (result,) = Force(Toy(), Role.CONSERVATIVE)(start, start.positions[None])
+    (result,) = ServedForce(Toy(), Role.CONSERVATIVE)(start, start.positions[None])
     return labelled(start, result, stress=True)
 
 
 def rounds(folder, options=OPTIONS, teacher=None, surrogate=None, learn=teach):
     return Rounds(
-        Force(teacher or Toy(), Role.CONSERVATIVE),
+        ServedForce(teacher or Toy(), Role.CONSERVATIVE),
         make_walkers([atoms()], options),
         folder,
         Record(folder, options.lasting()),
         options,
         learn,
         PairFit,
-        surrogate and Force(surrogate, Role.DIRECT),
+        surrogate and ServedForce(surrogate, Role.DIRECT),
     )

@@ -1,14 +1,13 @@
 """Structures for models, and results for one structure and one role."""
 
-from halfkick.models.base import Role, Structure
+from halfkick.models.base import Role
+from halfkick.models.frames import structure_of
+
+__all__ = ["BOTH", "CONSERVATIVE", "DIRECT", "energy", "evaluate", "structure_of"]
 
 BOTH = frozenset(Role)
 DIRECT = frozenset({Role.DIRECT})
 CONSERVATIVE = frozenset({Role.CONSERVATIVE})
-
-
-def structure_of(atoms, slot=None):
-    return Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, slot)
 
 
 def evaluate(model, structure, role):

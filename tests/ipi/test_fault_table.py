@@ -28,8 +28,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from faults import DEADLINE, processes
+from faults import DEADLINE
 from rows import rows, steps_written
+from running import children
 from simulation import ENVIRONMENT, HALFKICK, IPI, Case, properties, simulate, start, write
 
 CASE = Case("svr", strides=(1, 2), steps=300)
@@ -50,9 +51,9 @@ def wait_for(step: int, folder: Path) -> None:
 
 def assert_ended_with_restart(folder: Path) -> None:
     deadline = time.monotonic() + DEADLINE
-    while processes(folder) and time.monotonic() < deadline:
+    while children(folder) and time.monotonic() < deadline:
         time.sleep(0.02)
-    assert processes(folder) == {}
+    assert children(folder) == {}
     assert not [path for path in folder.iterdir() if path.is_socket()]
     assert "</simulation>" in (folder / "RESTART").read_text()
 
@@ -60,7 +61,7 @@ def assert_ended_with_restart(folder: Path) -> None:
 @pytest.fixture(autouse=True)
 def _end_what_a_failed_test_leaves(tmp_path):
     yield
-    for pid in processes(tmp_path).values():
+    for pid in children(tmp_path).values():
         os.kill(pid, signal.SIGKILL)
 
 
@@ -110,7 +111,7 @@ def test_stopped_driver_without_timeout_is_replaced(tmp_path, undisturbed):
         [sys.executable, "-c", patient + "import main; main()", *RUN[3:]], tmp_path, "run.log"
     )
     wait_for(5, tmp_path)
-    os.kill(processes(tmp_path)["driver"], signal.SIGSTOP)
+    os.kill(children(tmp_path)["driver"], signal.SIGSTOP)
     assert process.wait(DEADLINE) == 0
     assert "starting another" in (tmp_path / "run.log").read_text()
     assert steps_written(tmp_path) == steps_written(undisturbed)

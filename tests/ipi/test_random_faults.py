@@ -1,10 +1,11 @@
-"""A few random faults in one run; ``python tests/faults.py`` does hundreds."""
+"""A few random faults in one run; ``python tests/tools/faults.py`` does hundreds."""
 
 from __future__ import annotations
 
 import random
 
 import faults
+from running import children
 
 
 def test_randomly_disturbed_run_is_the_undisturbed_one(tmp_path):
@@ -23,6 +24,6 @@ def test_connections_reset_again_and_again_end_the_run(tmp_path):
         assert run.process.returncode == 1
         assert "i-PI stopped listening 3 times at one step" in run.log()
         assert (tmp_path / "RESTART").exists()
-        assert faults.processes(tmp_path) == {}
+        assert children(tmp_path) == {}
     finally:
         run.stop()

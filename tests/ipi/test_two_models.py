@@ -19,7 +19,7 @@ from halfkick.models.distill.card import DistillCard
 from halfkick.models.distill.options import DistillOptions
 from halfkick.models.distill.record import Record
 from halfkick.models.distill.rounds import Rounds
-from halfkick.models.distill.sample import Force, make_walkers
+from halfkick.models.distill.sample import ServedForce, make_walkers
 
 STUDENT = "python:student:student"
 TEACHER = "python:toy:toy"
@@ -205,7 +205,7 @@ def test_gap_of_a_cold_student_in_hot_water_is_said(tmp_path):
     options = DistillOptions(
         temperatures_K=(20.0,), frames=8, rounds=1, trajectories=1, interval_fs=10, strain=0.0
     )
-    source = Force(Toy(), Role.CONSERVATIVE)
+    source = ServedForce(Toy(), Role.CONSERVATIVE)
     relaxed = settle(source)
     record = Record(tmp_path, options.lasting())
     rounds = Rounds(
@@ -229,7 +229,7 @@ def test_gap_of_a_cold_student_in_hot_water_is_said(tmp_path):
         assert ("used outside of what it was made for" in text) is far
 
 
-def settle(force: Force) -> ase.Atoms:
+def settle(force: ServedForce) -> ase.Atoms:
     """The toy's structure after some steps downhill."""
     structure = atoms()
     structure.info["walker"] = 0

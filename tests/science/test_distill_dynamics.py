@@ -8,7 +8,7 @@ from ase import units
 from toy import Toy, atoms
 
 from halfkick.models.base import ForceResult, Role
-from halfkick.models.distill.sample import Force
+from halfkick.models.distill.sample import ServedForce
 from halfkick.models.dynamics.mts import MTSDynamics
 from halfkick.models.dynamics.particles import thermal_velocities
 from halfkick.models.dynamics.ring_polymer import RingPolymer
@@ -77,7 +77,7 @@ def energy_drift(slow):
     start = atoms()
     start.info["walker"] = 0
     model = Toy()
-    fast, exact = (Force(model, role) for role in (Role.DIRECT, Role.CONSERVATIVE))
+    fast, exact = (ServedForce(model, role) for role in (Role.DIRECT, Role.CONSERVATIVE))
     rng = np.random.default_rng(0)
     masses = start.get_masses()
     velocities = thermal_velocities(masses, 1, TEMPERATURE, rng)

@@ -1,6 +1,6 @@
 """Disturbs one run at random times and in random ways, and compares it with the undisturbed one.
 
-``python tests/faults.py --count 200 --seed 0``. The run is a ring polymer of four beads under
+``python tests/tools/faults.py --count 200 --seed 0``. The run is a ring polymer of four beads under
 multiple time stepping with a thermostat, served over unix sockets: the direct force field in
 batches, through :mod:`cutter`; the conservative one bead by bead.
 
@@ -25,8 +25,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
 from cutter import Cutter
 from rows import deviations
+from running import children
 from simulation import ENVIRONMENT, HALFKICK, Case, write
 
 TOLERANCE = 1e-9
@@ -106,7 +109,7 @@ class Run:
         found = self.process.wait(DEADLINE)
         if found != code:
             raise RuntimeError(f"expected exit code {code}, got {found}: {self.log()}")
-        until(lambda: not processes(self.folder), "a process is left", self)
+        until(lambda: not children(self.folder), "a process is left", self)
         sockets = [path.name for path in self.folder.iterdir() if path.is_socket()]
         if set(sockets) - {self.cutter.real.name}:
             raise RuntimeError(f"expected no socket files, got {sockets}")
@@ -149,8 +152,8 @@ class Run:
         slowest[kind] = max(slowest.get(kind, 0.0), time.monotonic() - begin)
 
     def _find(self, kind: str) -> int:
-        until(lambda: kind in processes(self.folder), f"no {kind}", self)
-        return processes(self.folder)[kind]
+        until(lambda: kind in children(self.folder), f"no {kind}", self)
+        return children(self.folder)[kind]
 
     def _kill_ipi(self) -> None:
         pid = self._find("i-pi")
@@ -184,7 +187,7 @@ class Run:
         self.process.kill()
         self.process.wait()
         self.cutter.stop()
-        for pid in processes(self.folder).values():
+        for pid in children(self.folder).values():
             os.kill(pid, signal.SIGKILL)
 
 
@@ -209,22 +212,6 @@ def until(done: Callable[[], bool], what: str, run: Run) -> None:
         if time.monotonic() > deadline:
             raise Hang(f"{what} within {DEADLINE:.0f} s: {run.log()}")
         time.sleep(0.01)
-
-
-def processes(folder: Path) -> dict[str, int]:
-    """i-PI, the driver and what else is at work in ``folder``, but not ``halfkick run``."""
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and (entry / "cwd").resolve() == folder:
-                words = (entry / "cmdline").read_text().split("\0")
-                if "run" not in words:
-                    ipi = any(word.endswith("/i-pi") for word in words)
-                    kind = "i-pi" if ipi else "driver" if "serve" in words else "helper"
-                    found[kind] = int(entry.name)
-        except OSError:
-            continue  # it ended meanwhile
-    return found
 
 
 def main(kinds: list[str], seed: int, folder: Path) -> Report:

@@ -1,7 +1,7 @@
 """Mutated conversations with i-PI: each ends in events or in one clear error.
 
-``python tests/fuzz.py --count 1000000 --seed 0`` mutates messages of valid conversations, cuts the
-stream anywhere, and says how long the slowest conversation took and whether memory grew.
+``python tests/tools/fuzz.py --count 1000000 --seed 0`` mutates messages of valid conversations,
+cuts the stream anywhere, and says how long the slowest conversation took and whether memory grew.
 """
 
 from __future__ import annotations
@@ -10,11 +10,16 @@ import argparse
 import random
 import re
 import struct
+import sys
 import time
 from collections import Counter
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
 from wire import CASES, Case, plain
 
 from halfkick.driver.errors import ProtocolError

@@ -1,8 +1,8 @@
 """Runs i-PI and the driver long, with a model that costs nothing: memory and time of a step.
 
-``python tests/soak.py --steps 100000`` says how much both processes hold, and how much CPU time
-and wall time an outer step takes, in each tenth of the run. CPU time does not depend on what else
-the machine does.
+``python tests/tools/soak.py --steps 100000`` says how much both processes hold, and how much CPU
+time and wall time an outer step takes, in each tenth of the run. CPU time does not depend on what
+else the machine does.
 """
 
 from __future__ import annotations
@@ -16,7 +16,9 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from faults import processes
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
+
+from running import children
 from simulation import HALFKICK, Case, start, write
 
 PARTS = 10
@@ -68,14 +70,16 @@ def soak(steps: int, folder: Path) -> dict[str, list[Sample]]:
     """Run to the end, with a look at both processes after each tenth."""
     path = write(folder, CASE)
     xml = path.read_text().replace("<total_steps> 50 ", f"<total_steps> {steps} ")
-    path.write_text(xml.replace("properties stride='1'", f"properties stride='{steps // 1000}'"))
+    path.write_text(
+        xml.replace("properties stride='1'", f"properties stride='{max(1, steps // 1000)}'")
+    )
     process = start([*HALFKICK, "run", "input.xml"], folder, "run.log")
     samples: dict[str, list[Sample]] = {"i-pi": [], "driver": []}
     try:
         while process.poll() is None:
             step = corrections(folder)
             if step >= len(samples["i-pi"]) * steps // PARTS:
-                pids = processes(folder)
+                pids = children(folder)
                 if step and pids.keys() >= samples.keys():
                     for name, looks in samples.items():
                         looks.append(look(pids[name], step))

@@ -14,7 +14,7 @@ from toy import Toy
 
 from halfkick.models.base import Role
 from halfkick.models.distill.inputs import take_labels
-from halfkick.models.distill.sample import Force
+from halfkick.models.distill.sample import ServedForce
 from halfkick.models.distill.select import farthest, pick
 from halfkick.models.distill.store import Store
 from halfkick.models.errors import DataError
@@ -60,7 +60,7 @@ def test_label_choice_picks_what_the_student_is_worst_at():
 
 
 def test_labels_that_exist_are_taken_if_they_are_the_teachers(tmp_path):
-    source, store = Force(Toy(), Role.CONSERVATIVE), Store(tmp_path / "labels.xyz")
+    source, store = ServedForce(Toy(), Role.CONSERVATIVE), Store(tmp_path / "labels.xyz")
     own = [frame(0.02 * i) for i in range(6)]
     for a in own:
         a.cell[0, 0] += 1e-12  # more digits than are kept

@@ -15,7 +15,7 @@ from halfkick.driver.server.guards.gap import GapMonitor
 from halfkick.models.base import Role
 from halfkick.models.check.gap import gap as check_gap
 from halfkick.models.check.probe import Probe
-from halfkick.models.distill.sample import Force
+from halfkick.models.distill.sample import ServedForce
 from halfkick.models.dynamics.mts import MTSDynamics
 from halfkick.models.dynamics.ring_polymer import RingPolymer
 from halfkick.models.frames import structure_of
@@ -99,7 +99,7 @@ def in_distill(model, frames):
         ring = RingPolymer(
             frame.get_masses(), frame.positions[None], np.zeros((1, len(frame), 3)), 300.0
         )
-        fast, slow = (partial(Force(model, role), system) for role in Role)
+        fast, slow = (partial(ServedForce(model, role), system) for role in Role)
         gaps.append(MTSDynamics(ring, fast, slow, timestep_fs=0.5, stride=4).gap[0])
     found = gap_statistics([f.numbers for f in frames], gaps)
     return {name: gap.for_card()["rmse"] for name, gap in found.items()}

@@ -38,7 +38,7 @@ def reformatted(path: Path) -> Path:
             element.text = element.text.replace(",", "\t,\n").replace("]", " ]")
         if element.tag == "parameters":
             given = element.text.strip().strip("{}").split(",")
-            element.text = "{" + " ,\n ".join(item.replace(":", " :\t") for item in given[::-1])
+            element.text = "{" + " ,\n ".join(item.replace(":", " :\t", 1) for item in given[::-1])
             element.text += " }"
         if len(element):
             element.insert(0, ElementTree.Comment("{model: other, role: none}"))

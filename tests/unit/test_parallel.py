@@ -10,7 +10,7 @@ from finite import BOTH, CONSERVATIVE, DIRECT
 from waters import water
 
 from halfkick.models.backends.batch_size import split_evenly
-from halfkick.models.backends.engine import Outputs
+from halfkick.models.backends.engine import EngineOutputs
 from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.backends.parallel import ParallelEngine
 from halfkick.models.load import find_file
@@ -35,7 +35,7 @@ class Meeting:
     def run(self, structures, kinds, virial):
         self.barrier.wait(timeout=30)  # breaks unless all parts are at work at the same time
         self.found.append((len(structures), torch.get_num_threads()))
-        return Outputs(structures, None, None)
+        return EngineOutputs(structures, None, None)
 
 
 @pytest.mark.parametrize(

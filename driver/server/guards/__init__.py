@@ -1,4 +1,4 @@
-"""What is watched while a run goes on, and the limits that end it."""
+"""Guards: force, displacement and gap are watched, and limits end a run."""
 
 __all__ = ["GUARD_FILE"]
 

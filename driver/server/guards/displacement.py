@@ -1,4 +1,4 @@
-"""How far atoms went between two requests of one bead."""
+"""Displacement of atoms between two requests of one bead."""
 
 from __future__ import annotations
 

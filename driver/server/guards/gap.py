@@ -1,4 +1,4 @@
-"""How far the forces are apart that two force fields gave for one structure.
+"""The gap between the forces that two force fields gave for one structure.
 
 Under multiple time stepping the conservative force is asked for where the fast one was asked for
 just before: their difference, the gap, is what the correction has to carry. The fast force may be

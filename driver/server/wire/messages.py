@@ -1,4 +1,4 @@
-"""What the protocol's messages say: events for the driver, headers and integers for the wire."""
+"""The protocol's messages: events for the driver, headers and integers for the wire."""
 
 from __future__ import annotations
 

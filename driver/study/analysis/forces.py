@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.base import ForceModel, Role, Structure
+from ....models.base import ForceModel, Role
 from ....models.errors import ModelError
+from ....models.frames import structure_of
 from ....models.pair import Pair
 from ....models.served import served_forces
 from ....models.spec import ModelSpec
@@ -20,7 +21,7 @@ from ...ipi.sockets import Socket
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["both_forces", "load_pair", "structure_of"]
+__all__ = ["both_forces", "load_pair"]
 
 log = logging.getLogger(__name__)
 
@@ -57,15 +58,10 @@ def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[
     roles = pair.capabilities.roles
     forces: dict[Role, list[NDArray[np.float64]]] = {role: [] for role in sorted(roles)}
     for frame in frames if roles else ():
-        (results,) = pair.evaluate([structure_of(frame)], roles)
+        (results,) = pair.evaluate([structure_of(frame, "frames")], roles)
         for role, result in results.items():
             forces[role].append(served_forces(result.forces, role))
     return forces
-
-
-def structure_of(frame: Atoms) -> Structure:
-    """A frame for a model; its neighbour list may serve the next one."""
-    return Structure(frame.numbers, frame.positions, frame.cell.array, frame.pbc, "frames")
 
 
 def _specifications(sockets: Sequence[Socket], folder: Path, role: Role) -> list[str]:

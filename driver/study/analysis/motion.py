@@ -40,12 +40,14 @@ def curves(run: Run) -> list[Curve]:
     x = np.asarray(np.fft.rfftfreq(length, step_ps) * PER_CM, np.float64)
 
     def spectrum(part: slice) -> NDArray[np.float64]:
+        """Of shape (frequencies,)."""
         return density_of_states(weighted[part][:length], step_ps)
 
     y, error = blocked(len(weighted), spectrum, blocks)
     lags = min(length // 2, round(MAX_LAG_PS / step_ps))
 
     def correlation(part: slice) -> NDArray[np.float64]:
+        """Of shape (lags,)."""
         return autocorrelation(weighted[part], lags)
 
     c, c_error = blocked(len(weighted), correlation, blocks)
@@ -150,6 +152,7 @@ def _diffusion(frames: Frames, chosen: NDArray[np.bool_], symbol: str) -> Scalar
     lags = np.unique(np.linspace(max(first, 1), max(last, 2), FIT_LAGS).round().astype(int))
 
     def slope(part: slice) -> NDArray[np.float64]:
+        """Diffusion of some of the atoms, shape (1,), Å²/ps."""
         msd = mean_square_displacement(positions[:, part], lags)
         return np.polyfit(step_ps * lags, msd, 1)[:1] / 6.0
 

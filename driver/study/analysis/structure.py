@@ -39,6 +39,7 @@ def curves(run: Run) -> list[Curve]:
     for a, b in combinations_with_replacement(sorted(set(labels_of_frame(first))), 2):
 
         def measure(part: slice, pair: tuple[str, str] = (a, b)) -> NDArray[np.float64]:
+            """Of shape (bins,)."""
             chosen = [frame for bead in frames.beads for frame in bead[part]]
             return radial_distribution(chosen, pair, edges)
 

@@ -220,6 +220,7 @@ def curves(run: Run) -> list[Curve]:
     size = edges[1] - edges[0]
 
     def density(part: slice) -> NDArray[np.float64]:
+        """Of shape (bins,)."""
         counts = np.histogram(values[part], edges)[0]
         return counts / (max(len(values[part]), 1) * size)
 

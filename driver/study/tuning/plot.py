@@ -45,7 +45,7 @@ def draw_strides(
         drift.plot(outer, rms, color=color, label=f"{inner:g} fs inside, RMS of seeds")
         if any(r.foreseen for r in same):
             predicted = [np.nan if r.foreseen is None else r.foreseen.rms_drift for r in same]
-            drift.plot(outer, predicted, "-.", color=color, label="foreseen")
+            drift.plot(outer, predicted, "-.", color=color, label="predicted")
         speeds = [_ps_per_day(r) for r in same]
         speed.plot(outer, [np.nan if s is None else s for s in speeds], "o-", color=color, ms=4)
     drift.axhline(limit, color="0.3", linewidth=0.8, linestyle="--", label="limit")
@@ -69,7 +69,7 @@ def strides_table(results: Sequence[StrideResult]) -> Table:
     table = Table(
         "inner × M, fs",
         "drift (RMS), meV/atom/ps",
-        "RMS foreseen; growth, 1/ps",
+        "RMS predicted; growth, 1/ps",
         f"T({', '.join(species)}), K",
         "T conf., K",
         "gap, meV/Å; lasts, fs",

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 
 from ....models.base import Role
 from ....models.check.probe import Probe
+from ....models.frames import structure_of
 from ....models.pair import Pair
 from ....models.statistics import rms
 from ...errors import InputError
-from ..analysis.forces import structure_of
 from ..analysis.motion import autocorrelation
 from ..analysis.observables import Scalar, average
 from ..analysis.run_data import Frames, Run
@@ -178,7 +178,7 @@ def configurational_temperature(
     rng = np.random.default_rng(seed)
     squares, laplacians = [], []
     for frame in frames:
-        probe = Probe(pair, structure_of(frame))
+        probe = Probe(pair, structure_of(frame, "frames"))
         squares.append((probe.served(probe.structure)[role] ** 2).sum())
         for sign in rng.choice([-1.0, 1.0], size=(directions, *probe.shape)):
             laplacians.append(-(sign * probe.derivative(sign)[role]).sum())

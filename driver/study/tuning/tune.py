@@ -14,13 +14,13 @@ from ....models.base import Role
 from ....models.check.heating import predict_drifts
 from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
+from ....models.frames import structure_of
 from ....models.pair import Pair
 from ...errors import InputError, RunError
 from ...ipi.mts_input import MtsInput, RunSettings
 from ...ipi.trajectories import labels_of_frame
 from ...run.folder import RunFolder
 from ...run.runner import Runner
-from ..analysis.forces import structure_of
 from ..analysis.run_data import Run, open_run
 from .result import DriftPrediction, StrideResult, evaluate_stride
 
@@ -76,12 +76,12 @@ def tune(
     first = open_run(folder / "start")
     frames = first.positions()
     species = sorted(set(labels_of_frame(frames[-1])))
-    later = frames[: len(frames) // 2 : -1] or frames[-1:]
-    probes = [Probe(pair, structure_of(f), f.get_masses()) for f in later]
+    late = frames[: len(frames) // 2 : -1] or frames[-1:]
+    probes = [Probe(pair, structure_of(f, "frames"), f.get_masses()) for f in late]
     both = len(pair.capabilities.roles) == len(Role)
     blocks = [stiff_block(probes[0], stiffest(probes[0])[1])] if both else []
     for inner in inner_steps:
-        foreseen = _foresee(probes, blocks, inner, options, first.target_K) if both else {}
+        foreseen = _predict_drifts(probes, blocks, inner, options, first.target_K) if both else {}
         for stride in options.strides:
             planned = [
                 RunSettings(
@@ -100,7 +100,7 @@ def tune(
             )  # fmt: skip
 
 
-def _foresee(
+def _predict_drifts(
     probes: Sequence[Probe],
     blocks: Sequence[Block],
     inner: float,

@@ -96,12 +96,12 @@ def optimise(
         second = _phase(
             phases[Role.DIRECT][0], model, Role.CONSERVATIVE, folder / f"{name}_both", run, steps
         )
-        ways = (
+        outcomes = (
             phases[Role.CONSERVATIVE],
             phases[Role.DIRECT],
             (second[0], phases[Role.DIRECT][1] + second[1]),
         )
-        for recipe, (end, count) in zip(RECIPES, ways, strict=True):
+        for recipe, (end, count) in zip(RECIPES, outcomes, strict=True):
             found.append(_judge(name, recipe, end, count, pair))
     return found
 
@@ -143,10 +143,10 @@ def _phase(
 
 def _judge(name: str, recipe: str, end: Atoms, steps: int, pair: Pair) -> Optimised:
     force = float(np.abs(both_forces(pair, [end])[Role.CONSERVATIVE][0]).max())
-    from ..analysis.forces import structure_of
+    from ....models.frames import structure_of
 
     role = Role.CONSERVATIVE
-    (result,) = pair.evaluate([structure_of(end)], frozenset({role}))
+    (result,) = pair.evaluate([structure_of(end, "frames")], frozenset({role}))
     return Optimised(name, recipe, steps, force, result[role].energy, force < FORCE)
 
 

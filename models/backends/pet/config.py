@@ -119,5 +119,5 @@ class PETConfig:
 
 
 def silu(x: torch.Tensor) -> torch.Tensor:
-    """``x`` times its logistic function; overwrites ``x`` where no gradient needs it."""
+    """``x`` of any shape times its logistic function, in place where no gradient needs ``x``."""
     return functional.silu(x, inplace=not x.requires_grad)

@@ -192,6 +192,7 @@ class VerletList:
         places[order] = np.arange(2 * count)
 
         def sorted_(array: NDArray[np.generic]) -> torch.Tensor:
+            """Rows, shape (E, …), in the order of the edges."""
             return torch.tensor(array[order], device=self.device)
 
         shifts = np.reshape(shifts, (-1, 3)).astype(np.float64)

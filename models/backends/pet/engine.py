@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from ...base import ForceResult, Structure
 from ...errors import Unsupported
-from ..engine import Outputs, cut, symmetric, to_numpy
+from ..engine import EngineOutputs, cut, symmetric, to_numpy
 from ..slots import Slots
 from .config import PETConfig
 from .edges import Edges, VerletList
@@ -68,6 +68,7 @@ class PetEngine:
         size = len(weights["species_to_species_index"])
 
         def read_table(name: str) -> torch.Tensor:
+            """A scale or baseline by atomic number, shape (size, 1)."""
             return species_table(buffer(state, f"{name}_buffer"), size, dtype, device)
 
         self._scales = {name: read_table(f"scaler.{name}_scaler") for name in names.values()}
@@ -84,7 +85,7 @@ class PetEngine:
 
     def run(
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
-    ) -> Outputs:
+    ) -> EngineOutputs:
         """Pass once through the model."""
         edges = self.find_neighbors(structures)
         gradients = "energy" in kinds
@@ -98,9 +99,9 @@ class PetEngine:
         }
         direct = direct_results(structures, values, edges) if "force" in values else None
         if not gradients:
-            return Outputs(structures, direct, None)
+            return EngineOutputs(structures, direct, None)
         energies = values["energy"]
-        return Outputs(
+        return EngineOutputs(
             structures,
             direct,
             lambda: self._conservative_results(structures, energies, edges, virial),
@@ -191,7 +192,7 @@ def species_table(
 
 
 def buffer(state: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
-    """What the model holds under that name; Unsupported if it does not."""
+    """What the model holds under that name, of any shape; Unsupported if it does not."""
     if f"module.{name}" not in state:
         raise Unsupported(f"no {name}")
     return state[f"module.{name}"]
@@ -200,7 +201,7 @@ def buffer(state: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
 def check_weights(
     config: PETConfig, weights: Mapping[str, torch.Tensor], heads: Iterable[str]
 ) -> None:
-    """Raise Unsupported if parts have other names than those of the versions known here."""
+    """Raise Unsupported if parts have other names than here; their shapes are not looked at."""
     layers = [f"gnn_layers.{k}" for k in range(config.num_gnn_layers)]
     wanted = ["species_to_species_index", "edge_embedder.weight", "node_embedders.0.weight"]
     for layer in layers:

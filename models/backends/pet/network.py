@@ -1,4 +1,4 @@
-"""What a PET computes, written for edges in one row.
+"""The network of a PET, written for edges in one row.
 
 Architecture, names of weights and of variables are those of metatrain
 (https://docs.metatensor.org/metatrain/latest/architectures/generated/pet.html; its

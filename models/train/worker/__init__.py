@@ -1,1 +1,1 @@
-"""What runs in the process that trains: stages, their loop and losses, dynamics, optimiser."""
+"""The process that trains: stages, their loop and losses, dynamics, optimiser."""

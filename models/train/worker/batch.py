@@ -55,6 +55,7 @@ class Frame:
             energy -= sum(baseline[z] for z in atoms.numbers.tolist())
 
         def to_tensor(array: NDArray[np.float64] | float) -> torch.Tensor:
+            """The same shape, with the dtype and on the device of the batch."""
             return torch.tensor(array, dtype=dtype, device=device)
 
         return cls(

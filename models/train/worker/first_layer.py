@@ -66,6 +66,7 @@ def initialize_first_layer(model: PET, frames: Sequence[Frame], seed: int) -> No
     bonds = edges[is_bond] if is_bond.any() else edges
 
     def draw(rows: torch.Tensor, count: int) -> torch.Tensor:
+        """Some of the rows, shape (count, …), each maybe more than once."""
         return rows[torch.randint(len(rows), (count,), generator=generator)]
 
     for layer in model.backend.gnn_layers:

@@ -1,4 +1,4 @@
-"""What the network predicts for a batch: energies, conservative and direct forces, virials."""
+"""Predictions of the network for a batch: energies, conservative and direct forces, virials."""
 
 from __future__ import annotations
 
