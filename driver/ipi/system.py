@@ -79,6 +79,14 @@ class System:
         return all(m.fixes_centre_of_mass for m in self.motions if m.mode != "multi")
 
     @property
+    def start_file(self) -> tuple[str, str] | None:
+        """The file it begins from, and i-PI's mode of reading it; ``None`` if there is none."""
+        element = self._element.find("initialize/file")
+        if element is None or not (name := (element.text or "").strip()):
+            return None
+        return name, attribute(element, "mode", "chk")
+
+    @property
     def masses_amu(self) -> NDArray[np.float64] | None:
         """Masses of the atoms, shape (N,), where they stand in the input or in a RESTART.
 

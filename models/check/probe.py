@@ -34,6 +34,7 @@ class Probe:
     Args:
         model: any source of forces.
         structure: where it is looked at.
+        masses_amu: of its atoms, shape (N,); ``None`` for those of the elements.
 
     Attributes:
         roles: the forces the model offers.
@@ -43,11 +44,17 @@ class Probe:
         ModelError: if the model does not know a species.
     """
 
-    def __init__(self, model: ForceModel, structure: Structure) -> None:
+    def __init__(
+        self,
+        model: ForceModel,
+        structure: Structure,
+        masses_amu: NDArray[np.float64] | None = None,
+    ) -> None:
         self.model = model
         self.structure = replace(structure, slot=("check", len(structure.numbers)))
         self.roles = model.capabilities.roles
-        self.masses = atomic_masses[structure.numbers][:, None]
+        masses = atomic_masses[structure.numbers] if masses_amu is None else masses_amu
+        self.masses = masses[:, None]
         for role in self.roles:
             model.check(structure.numbers, role)
 
