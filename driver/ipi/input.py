@@ -15,14 +15,20 @@ from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
 from ..errors import InputError
-from . import changes, serving
+from . import changes
 from .elements import text_of, whole_number
 from .forces import force_field_without_energy
 from .layout import laid_out_as
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
 from .outputs import Outputs
-from .serving import ForceFieldElement, read_force_fields
+from .serving import (
+    ForceFieldElement,
+    add_direct,
+    read_force_fields,
+    serve,
+    set_contraction,
+)
 from .sockets import Socket, read_sockets
 from .system import System, read_systems
 
@@ -307,7 +313,7 @@ class IpiInput:
             beads: of the correction.
         """
         root = copy.deepcopy(self._root)
-        serving.set_contraction(root, direct, conservative, beads)
+        set_contraction(root, direct, conservative, beads)
         return IpiInput(root, self.path)
 
     def with_served(self, name: str, parameters: Mapping[str, str], address: str) -> IpiInput:
@@ -319,7 +325,7 @@ class IpiInput:
             address: of a socket that there was not before.
         """
         root = copy.deepcopy(self._root)
-        serving.serve(root, name, parameters, address)
+        serve(root, name, parameters, address)
         return IpiInput(root, self.path)
 
     def with_direct_inside(
@@ -334,7 +340,7 @@ class IpiInput:
             address: of it, where it is a file.
         """
         root = copy.deepcopy(self._root)
-        serving.add_direct(root, name, direct, parameters, address)
+        add_direct(root, name, direct, parameters, address)
         return IpiInput(root, self.path)
 
     def with_one_force_field(self, name: str) -> IpiInput:

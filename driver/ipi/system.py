@@ -39,6 +39,14 @@ class System:
                 return whole_number(attribute(element, "nbeads", "1"), f"nbeads of <{tag}>")
         return 1
 
+    @property
+    def start_file(self) -> tuple[str, str] | None:
+        """The file it begins from, and i-PI's mode of reading it; ``None`` if there is none."""
+        element = self._element.find("initialize/file")
+        if element is None or not (name := (element.text or "").strip()):
+            return None
+        return name, attribute(element, "mode", "chk")
+
     @cached_property
     def forces(self) -> list[Force]:
         """What makes up the force on it."""
@@ -77,14 +85,6 @@ class System:
     def fixes_centre_of_mass(self) -> bool:
         """Whether no motion moves it."""
         return all(m.fixes_centre_of_mass for m in self.motions if m.mode != "multi")
-
-    @property
-    def start_file(self) -> tuple[str, str] | None:
-        """The file it begins from, and i-PI's mode of reading it; ``None`` if there is none."""
-        element = self._element.find("initialize/file")
-        if element is None or not (name := (element.text or "").strip()):
-            return None
-        return name, attribute(element, "mode", "chk")
 
     @property
     def masses_amu(self) -> NDArray[np.float64] | None:

@@ -34,7 +34,7 @@ class Probe:
     Args:
         model: any source of forces.
         structure: where it is looked at.
-        masses_amu: of its atoms, shape (N,); ``None`` for those of the elements.
+        masses: of the atoms, amu, shape (N,); without, those of their elements.
 
     Attributes:
         roles: the forces the model offers.
@@ -48,13 +48,13 @@ class Probe:
         self,
         model: ForceModel,
         structure: Structure,
-        masses_amu: NDArray[np.float64] | None = None,
+        masses: NDArray[np.float64] | None = None,
     ) -> None:
         self.model = model
         self.structure = replace(structure, slot=("check", len(structure.numbers)))
         self.roles = model.capabilities.roles
-        masses = atomic_masses[structure.numbers] if masses_amu is None else masses_amu
-        self.masses = masses[:, None]
+        of_elements: NDArray[np.float64] = atomic_masses[structure.numbers]
+        self.masses = (of_elements if masses is None else masses)[:, None]
         for role in self.roles:
             model.check(structure.numbers, role)
 
