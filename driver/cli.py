@@ -11,11 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from .commands.adopt import adopt
 from .commands.analyze import analyze
 from .commands.bench import bench
 from .commands.check import check
 from .commands.compare import compare
 from .commands.distill import distill
+from .commands.init import init
 from .commands.run import run
 from .commands.serve import serve
 from .commands.train import train
@@ -38,7 +40,10 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-COMMANDS = (run, serve, watch, analyze, compare, check, tune, validate, bench, train, distill)
+COMMANDS = (
+    *(init, adopt, run, serve, watch, analyze, compare),
+    *(check, tune, validate, bench, train, distill),
+)
 
 for command in COMMANDS:
     app.command()(command)

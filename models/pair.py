@@ -1,4 +1,4 @@
-"""Two models as one: the conservative forces of the one, the direct forces of the other."""
+"""Two models as one: the conservative forces of the one, the fast forces of the other."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from .base import Capabilities, ForceModel, ForceResult, Role, Structure
 
-__all__ = ["Pair"]
+__all__ = ["AsDirect", "Pair"]
 
 
 class Pair(ForceModel):
@@ -16,7 +16,9 @@ class Pair(ForceModel):
         self._models = dict(models)
         self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
         stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
-        self.capabilities = Capabilities(frozenset(self._models), stress)
+        ranges = [m.capabilities.cutoff for m in self._models.values()]
+        longest = max((r for r in ranges if r is not None), default=None)
+        self.capabilities = Capabilities(frozenset(self._models), stress, cutoff=longest)
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
@@ -31,3 +33,21 @@ class Pair(ForceModel):
                 for result, more in zip(results, model.evaluate(structures, asked), strict=True):
                     result.update(more)
         return [*results]
+
+
+class AsDirect(ForceModel):
+    """A conservative model whose forces take the place of direct ones, which another corrects."""
+
+    def __init__(self, model: ForceModel) -> None:
+        self._model = model
+        self.name = model.name
+        own = model.capabilities
+        stress = frozenset({Role.DIRECT}) if Role.CONSERVATIVE in own.stress else frozenset[Role]()
+        self.capabilities = Capabilities(frozenset({Role.DIRECT}), stress, own.species, own.cutoff)
+
+    def evaluate(
+        self, structures: Sequence[Structure], roles: frozenset[Role]
+    ) -> list[Mapping[Role, ForceResult]]:
+        """Evaluate the conservative forces and call them direct."""
+        results = self._model.evaluate(structures, frozenset({Role.CONSERVATIVE}))
+        return [{Role.DIRECT: result[Role.CONSERVATIVE]} for result in results]

@@ -20,11 +20,17 @@ __all__ = [
     "set_checkpoint",
     "set_direct",
     "set_ensemble",
+    "set_fixcom",
+    "set_fixed",
     "set_levels",
+    "set_masses",
     "set_outputs",
+    "set_pressure",
     "set_seed",
     "set_socket",
     "set_structure",
+    "set_temperature",
+    "set_thermostat",
     "set_timestep",
     "set_total_steps",
 ]
@@ -57,9 +63,10 @@ def set_timestep(root: Element, timestep_fs: float) -> None:
 def set_levels(root: Element, nmts: Sequence[int]) -> None:
     """Set the steps at each level of multiple time stepping; none for a single level."""
     for dynamics in root.iter("dynamics"):
-        remove(dynamics, "nmts")  # and the shape that a RESTART gives it
         if nmts:
-            put(dynamics, "nmts", written(nmts))
+            put(dynamics, "nmts", written(nmts)).attrib.clear()  # of the shape in a RESTART
+        else:
+            remove(dynamics, "nmts")
 
 
 def set_ensemble(root: Element, mode: str, thermostat: Bath | None) -> None:
@@ -69,10 +76,59 @@ def set_ensemble(root: Element, mode: str, thermostat: Bath | None) -> None:
         for child in list(dynamics):
             if child.tag not in ("timestep", "nmts"):
                 dynamics.remove(child)
-        if thermostat is not None:
-            bath = SubElement(dynamics, "thermostat", mode=thermostat.mode)
-            if thermostat.tau_fs is not None:
-                put(bath, "tau", f"{thermostat.tau_fs:.12g}", units="femtosecond")
+    if thermostat is not None:
+        set_thermostat(root, thermostat)
+
+
+def set_thermostat(root: Element, thermostat: Bath) -> None:
+    """Set the thermostat of the atoms in all dynamics."""
+    for dynamics in root.iter("dynamics"):
+        bath = Element("thermostat", mode=thermostat.mode)
+        if thermostat.tau_fs is not None:
+            put(bath, "tau", f"{thermostat.tau_fs:.12g}", units="femtosecond")
+        put_child(dynamics, bath)
+
+
+def set_temperature(root: Element, temperature_K: float) -> None:
+    """Set the temperature of all systems, and of the velocities that they begin with."""
+    for system in root.iter("system"):
+        put(system, "ensemble/temperature", f"{temperature_K:.12g}", units="kelvin")
+    for initialize in _initializers(root):
+        for velocities in initialize.iterfind("velocities"):
+            if attribute(velocities, "mode") == "thermal":
+                put(initialize, "velocities", f"{temperature_K:.12g}", units="kelvin")
+
+
+def set_pressure(root: Element, pressure_MPa: float) -> None:
+    """Set the pressure on all systems."""
+    for system in root.iter("system"):
+        put(system, "ensemble/pressure", f"{pressure_MPa:.12g}", units="megapascal")
+
+
+def set_masses(root: Element, masses_amu: Sequence[float]) -> None:
+    """Begin with masses of one's own; amu, of all atoms."""
+    for initialize in _initializers(root):
+        masses = put(initialize, "masses", written(masses_amu), mode="manual", units="dalton")
+        initialize.remove(masses)
+        files = [i for i, child in enumerate(initialize) if child.tag == "file"]
+        initialize.insert(files[-1] + 1 if files else 0, masses)  # velocities are drawn by them
+
+
+def set_fixed(root: Element, coordinates: Collection[int]) -> None:
+    """Fix coordinates in all motions: 3 times the index of an atom, plus 0, 1, 2 for x, y, z."""
+    whole = [c for c in coordinates if c % 3 == 0 and {c + 1, c + 2} <= {*coordinates}]
+    atoms = sorted(c // 3 for c in whole)
+    single = sorted(c for c in coordinates if c // 3 not in atoms)
+    for motion in root.iter("motion"):
+        for tag, fixed in (("fixatoms", atoms), ("fixatoms_dof", single)):
+            if fixed:
+                put(motion, tag, written(fixed))
+
+
+def set_fixcom(root: Element, fixed: bool) -> None:
+    """Hold the centre of mass in all motions, or let it move."""
+    for motion in root.iter("motion"):
+        put(motion, "fixcom", str(fixed))
 
 
 def set_beads(root: Element, beads: int) -> None:
@@ -118,8 +174,9 @@ def set_socket(
     parameters: Mapping[str, str] | None,
     unix_name: str | None,
     batch_size: int | None,
+    latency_s: float | None = None,
 ) -> None:
-    """Set parameters, address and batch size of one socket, where they are not ``None``."""
+    """Set what one socket says of parameters, address and so on, where it is not ``None``."""
     element = _socket(root, name)
     if parameters is not None:
         put(element, "parameters", format_parameters(parameters))
@@ -128,6 +185,8 @@ def set_socket(
         put(element, "address", unix_name)
     if batch_size is not None:
         put(element, "batch_size", str(batch_size))
+    if latency_s is not None:
+        put(element, "latency", f"{latency_s:g}")
 
 
 def set_direct(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from xml.etree import ElementTree
@@ -19,9 +19,17 @@ from . import changes
 from .elements import attribute, text_of, whole_number
 from .forces import force_field_without_energy
 from .json_input import read_json
+from .layout import laid_out_as
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
 from .outputs import Outputs
+from .serving import (
+    ForceFieldElement,
+    add_direct,
+    read_force_fields,
+    serve,
+    set_contraction,
+)
 from .sockets import Socket, read_sockets
 from .system import System, read_systems
 
@@ -43,8 +51,12 @@ class IpiInput:
         self.path = Path() if path is None else path
 
     @classmethod
-    def read(cls, path: Path) -> IpiInput:
+    def read(cls, path: Path, *, served: bool = True) -> IpiInput:
         """Read a file, JSON if its name says so.
+
+        Args:
+            path: of an input or RESTART.
+            served: whether it must have something to serve.
 
         Raises:
             InputError: if it is missing, is no i-PI input, has no ``<ffsocket>``, or has other than
@@ -63,7 +75,7 @@ class IpiInput:
         if root.tag != "simulation":
             raise InputError(f"expected <simulation> in '{path}', got <{root.tag}>")
         source = cls(root, path)
-        if not source.sockets:
+        if served and not source.sockets:
             raise InputError(
                 f"expected at least one <ffsocket> in '{path}', got none; "
                 f"halfkick serves force fields of that kind"
@@ -109,6 +121,11 @@ class IpiInput:
     def sockets(self) -> list[Socket]:
         """Its force fields that a driver serves, those inside of others included."""
         return read_sockets(self._root, self.replicas)
+
+    @cached_property
+    def force_fields(self) -> list[ForceFieldElement]:
+        """All its force fields, those inside of others included."""
+        return read_force_fields(self._root)
 
     @cached_property
     def without_energy(self) -> str | None:
@@ -240,9 +257,14 @@ class IpiInput:
         nmts: Sequence[int] | None = None,
         ensemble: str | None = None,
         thermostat: Bath | None = None,
+        temperature_K: float | None = None,
+        pressure_MPa: float | None = None,
         beads: int | None = None,
         structure: str | None = None,
         checkpoint: Path | None = None,
+        masses_amu: Sequence[float] | None = None,
+        fixed: Collection[int] = (),
+        fixcom: bool | None = None,
         outputs: Outputs | None = None,
     ) -> IpiInput:
         """The same input with some facts changed, in all of its systems.
@@ -254,10 +276,15 @@ class IpiInput:
             timestep_fs: the outer step.
             nmts: steps at each level; none for a single level.
             ensemble: ``nve``, ``nvt`` and so on; nothing stays of the dynamics but the steps.
-            thermostat: of that ensemble.
+            thermostat: of the atoms; without ``ensemble`` all else of the dynamics stays.
+            temperature_K: aimed at, and of thermal velocities.
+            pressure_MPa: from outside.
             beads: of each system.
             structure: a file for ASE to begin from.
             checkpoint: a RESTART whose positions and cell to begin from, with new velocities.
+            masses_amu: of the atoms, instead of those that i-PI knows.
+            fixed: coordinates that stand still, as :attr:`System.fixed_coordinates` gives them.
+            fixcom: whether the centre of mass does not move.
             outputs: what to write.
 
         Raises:
@@ -273,6 +300,12 @@ class IpiInput:
             changes.set_outputs(root, outputs)
         if ensemble is not None:
             changes.set_ensemble(root, ensemble, thermostat)
+        elif thermostat is not None:
+            changes.set_thermostat(root, thermostat)
+        if temperature_K is not None:
+            changes.set_temperature(root, temperature_K)
+        if pressure_MPa is not None:
+            changes.set_pressure(root, pressure_MPa)
         if timestep_fs is not None:
             changes.set_timestep(root, timestep_fs)
         if nmts is not None:
@@ -283,6 +316,12 @@ class IpiInput:
             changes.set_structure(root, structure)
         if checkpoint is not None:
             changes.set_checkpoint(root, checkpoint, self.ensemble.temperature_K)
+        if masses_amu is not None:
+            changes.set_masses(root, masses_amu)
+        if fixed:
+            changes.set_fixed(root, fixed)
+        if fixcom is not None:
+            changes.set_fixcom(root, fixcom)
         return IpiInput(root, self.path)
 
     def replace_socket(
@@ -292,6 +331,7 @@ class IpiInput:
         parameters: Mapping[str, str] | None = None,
         unix_name: str | None = None,
         batch_size: int | None = None,
+        latency_s: float | None = None,
     ) -> IpiInput:
         """The same input with another socket of that name.
 
@@ -300,9 +340,10 @@ class IpiInput:
             parameters: all of them.
             unix_name: makes it a unix socket of that name.
             batch_size: structures in a request.
+            latency_s: that i-PI waits between two looks at its requests.
         """
         root = copy.deepcopy(self._root)
-        changes.set_socket(root, name, parameters, unix_name, batch_size)
+        changes.set_socket(root, name, parameters, unix_name, batch_size, latency_s)
         return IpiInput(root, self.path)
 
     def replace_socket_by_direct(
@@ -311,6 +352,45 @@ class IpiInput:
         """The same input with an ``<ffdirect>`` instead of a socket: i-PI computes it by itself."""
         root = copy.deepcopy(self._root)
         changes.set_direct(root, name, pes, parameters, batch_size)
+        return IpiInput(root, self.path)
+
+    def with_contraction(self, direct: str, conservative: str, beads: int) -> IpiInput:
+        """The same input with the correction on fewer beads than the direct forces.
+
+        Args:
+            direct: name of the force field inside.
+            conservative: name of the one that corrects it.
+            beads: of the correction.
+        """
+        root = copy.deepcopy(self._root)
+        set_contraction(root, direct, conservative, beads)
+        return IpiInput(root, self.path)
+
+    def with_served(self, name: str, parameters: Mapping[str, str], address: str) -> IpiInput:
+        """The same input with one force field served over a socket.
+
+        Args:
+            name: of an ``<ffdirect>``, which becomes a socket, or of an ``<ffsocket>``.
+            parameters: that the driver gets.
+            address: of a socket that there was not before.
+        """
+        root = copy.deepcopy(self._root)
+        serve(root, name, parameters, address)
+        return IpiInput(root, self.path)
+
+    def with_direct_inside(
+        self, name: str, direct: str, parameters: Mapping[str, str], address: str
+    ) -> IpiInput:
+        """The same input with direct forces inside, which one of its sockets corrects.
+
+        Args:
+            name: of the ``<ffsocket>`` that all systems are on.
+            direct: name of the new one.
+            parameters: that the driver gets for it.
+            address: of it, where it is a file.
+        """
+        root = copy.deepcopy(self._root)
+        add_direct(root, name, direct, parameters, address)
         return IpiInput(root, self.path)
 
     def with_one_force_field(self, name: str) -> IpiInput:
@@ -324,6 +404,10 @@ class IpiInput:
         root = copy.deepcopy(self._root)
         changes.make_paths_absolute(root, self.folder.resolve())
         return IpiInput(root, self.path)
+
+    def laid_out_as(self, text: str) -> str:
+        """The XML as it stands in ``text``, of which it was made, wherever it says the same."""
+        return laid_out_as(text, self._root)
 
     @property
     def text(self) -> str:

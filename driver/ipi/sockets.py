@@ -15,6 +15,7 @@ from .transport import DEFAULT_PREFIX, TRANSPORTS, Address
 __all__ = [
     "Socket",
     "format_parameters",
+    "own_name",
     "own_prefix",
     "parse_parameters",
     "read_sockets",
@@ -162,4 +163,9 @@ def served_sockets(
 
 def own_prefix(folder: Path) -> str:
     """A ``sockets_prefix`` for runs in a folder: nobody else's, and the same each time."""
-    return f"/tmp/hk_{crc32(str(folder.resolve()).encode()):08x}_"
+    return f"/tmp/{own_name(folder)}_"
+
+
+def own_name(folder: Path) -> str:
+    """A word for a folder: no other folder's, and the same each time."""
+    return f"hk_{crc32(str(folder.resolve()).encode()):08x}"

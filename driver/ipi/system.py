@@ -110,6 +110,12 @@ class System:
             for force in self._element.iterfind(path)
         ]
 
+    @property
+    def start_file(self) -> tuple[str, str] | None:
+        """The file it begins from, and i-PI's mode of reading it; ``None`` if there is none."""
+        files = ((i.value, i.mode) for i in self.initials if i.tag == "file" and i.value)
+        return next(files, None)
+
     @cached_property
     def forces(self) -> list[Force]:
         """What makes up the force on it."""

@@ -10,7 +10,15 @@ from .heating import Heating
 from .modes import Block, Vibration, stride_growth
 from .stability import strides_within
 
-__all__ = ["STRIDES", "Advice", "StrideRow", "advise", "inner_step"]
+__all__ = [
+    "INNER_STEPS",
+    "STEPS_PER_PERIOD",
+    "STRIDES",
+    "Advice",
+    "StrideRow",
+    "advise",
+    "inner_step",
+]
 
 INNER_STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # fs
 STEPS_PER_PERIOD = 12  # of the fastest vibration, at least
@@ -61,13 +69,14 @@ def advise(
     blocks: Sequence[Block],
     costs: Mapping[str, Cost],
     drifts: Mapping[int, Heating] | None = None,
+    inner_fs: float | None = None,
 ) -> tuple[Advice, list[StrideRow]]:
     """Recommend an inner step and a stride for a model with both forces.
 
     Where drifts are predicted (by stride), they decide. Where not, linear theory does, which takes
-    the worst bond of a moment for all time.
+    the worst bond of a moment for all time. ``inner_fs`` is an inner step that is chosen already.
     """
-    inner, drifts = inner_step(vibrations), drifts or {}
+    inner, drifts = inner_fs or inner_step(vibrations), drifts or {}
     rates = stride_growth(blocks, inner, STRIDES)
     excess = [
         drifts[m].value / DRIFT_LIMIT if m in drifts else rate / GROWTH_LIMIT

@@ -37,6 +37,7 @@ Block = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mass-weighted stiffness of gap and direct force among some atoms, (n, n), eV/Å²/amu."""
 
 WHOLE_SYSTEM_ATOMS = 24  # so many are taken whole
+DENSE_SIZE = 18  # coordinates: Lanczos iteration needs more than there are modes
 BLOCK_ATOMS = 9  # around a stiff bond in a larger system
 FREQUENCY_SHIFT, FREQUENCY_POINTS = 0.1, 21  # how far frequencies wander, relative
 SOFT_STIFFNESS = 1.0 / 16.0  # of the greatest one: modes below it have a quarter of the frequency
@@ -59,7 +60,7 @@ class Vibration:
 
 
 def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], int]:
-    """Find the stiffest modes of the conservative force by Lanczos iteration.
+    """Find the stiffest modes of the conservative force, by Lanczos iteration if there are many.
 
     Returns:
         The modes, stiffest first, and the index of the atom that moves most in the first.
@@ -77,15 +78,19 @@ def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], int]:
         change = probe.derivative(vector.reshape(probe.shape) * scale)[role]
         return -(change * scale).ravel()
 
-    operator = LinearOperator((size, size), matvec=apply, dtype=float)
-    start = np.random.default_rng(0).normal(size=size)
-    count = min(count, size - 2)
-    try:
-        values, vectors = eigsh(
-            operator, k=count, which="LA", v0=start, tol=0.01, ncv=min(4 * count + 4, size)
-        )
-    except ArpackNoConvergence as error:
-        values, vectors = error.eigenvalues, error.eigenvectors
+    if size <= DENSE_SIZE:
+        dense = np.array([apply(axis) for axis in np.eye(size)])
+        values, vectors = np.linalg.eigh(0.5 * (dense + dense.T))
+        values, vectors = values[-count:], vectors[:, -count:]
+    else:
+        operator = LinearOperator((size, size), matvec=apply, dtype=float)
+        start = np.random.default_rng(0).normal(size=size)
+        try:
+            values, vectors = eigsh(
+                operator, k=count, which="LA", v0=start, tol=0.01, ncv=min(4 * count + 4, size)
+            )
+        except ArpackNoConvergence as error:
+            values, vectors = error.eigenvalues, error.eigenvectors
     order = np.argsort(values)[::-1]
     modes = [_vibration(probe, values[i], vectors[:, i], scale) for i in order]
     shares = (vectors[:, order[0]].reshape(probe.shape) ** 2).sum(axis=1)
@@ -149,4 +154,8 @@ def stride_growth(
     steps = timestep_fs * np.linspace(
         1.0 - FREQUENCY_SHIFT, 1.0 + FREQUENCY_SHIFT, FREQUENCY_POINTS
     )
-    return [max(growth(s, f, step, m) for s, f in blocks for step in steps) for m in strides]
+    stiff = [block for block in blocks if block[0].size]  # a lone atom has no stiff mode
+    return [
+        max((growth(s, f, step, m) for s, f in stiff for step in steps), default=0.0)
+        for m in strides
+    ]

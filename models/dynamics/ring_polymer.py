@@ -23,7 +23,16 @@ from numpy.typing import NDArray
 from .particles import Particles, thermal_speeds, thermalized
 from .units import HBAR_EV_FS
 
-__all__ = ["RingPolymer"]
+__all__ = ["RingPolymer", "ring_period_fs"]
+
+
+def ring_period_fs(vibration_fs: float, beads: int, temperature_K: float) -> float:
+    """Period of the fastest motion of ring polymers: the springs' and a vibration's together.
+
+    ``(2π / τ)² = (2π / τ_vibration)² + (2 ω_P)²``; one bead has no springs.
+    """
+    springs = 2.0 * beads * units.kB * temperature_K / HBAR_EV_FS if beads > 1 else 0.0
+    return float(2.0 * np.pi / np.hypot(2.0 * np.pi / vibration_fs, springs))
 
 
 class RingPolymer(Particles):

@@ -119,7 +119,7 @@ def test_labels_that_are_not_the_teachers_are_refused(spoil, message, tmp_path):
         a.calc = SinglePointCalculator(a, **a.calc.results)
     spoil(own)
     ase.io.write(tmp_path / "own.xyz", own)
-    store, teacher = Store(tmp_path / "labels.xyz"), Force(Toy(), Role.CONSERVATIVE)
+    store, teacher = Store(tmp_path / "labels.xyz"), ServedForce(Toy(), Role.CONSERVATIVE)
     if message is None:
         take_labels(tmp_path / "own.xyz", store, teacher, energy=True)
         assert len(store.frames) == 6
