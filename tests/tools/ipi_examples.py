@@ -1,0 +1,357 @@
+"""Runs the examples that i-PI comes with, with halfkick and with i-PI alone, and compares them.
+
+``PYTHONPATH=tests/helpers python tests/tools/ipi_examples.py FOLDER`` takes every input below
+``FOLDER``, which is ``examples/features`` of i-PI's sources. Many of its files are links to
+``examples/init_files``; where an archive holds the text of a link instead, ``--init-files`` says
+where those are. Each of its sockets gets an analytic model of
+its own, the first one with the role conservative, further ones with the role direct and the model's
+energy. Outputs are written at each step, in full. A few steps are done in two fresh folders, by
+``halfkick run`` and by i-PI with the same arithmetic (see :mod:`twins`), and every number of every
+output is compared: properties, trajectories, checkpoints.
+
+Results go to a file as they come; inputs that are in it already are not run again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import fnmatch
+import json
+import re
+import subprocess
+import sys
+import tempfile
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from shutil import copyfile, rmtree
+from xml.etree import ElementTree
+from xml.etree.ElementTree import Element
+
+from same_numbers import NOTHING, RTOL
+from simulation import ENVIRONMENT
+from twins import (
+    Ended,
+    Twins,
+    give_addresses,
+    make_comparable,
+    outputs,
+    put,
+    sockets_of,
+    without_sockets,
+)
+
+SAME = "same numbers"
+RIGHTLY = "refused rightly"
+CANNOT = "i-PI itself cannot run it"
+NO_SOCKET = "no socket force field"
+WRONGLY = "refused wrongly"
+OTHER = "other numbers"
+HANGS = "hangs"
+BAD = (WRONGLY, OTHER, HANGS)
+VERDICTS = (SAME, RIGHTLY, CANNOT, NO_SOCKET, *BAD)
+
+REFUSALS: dict[str, str] = {}
+"""What halfkick says of inputs that i-PI runs and that are refused all the same, and why."""
+
+REASONS = {
+    r"extra|KeyError: '(dipole|committee|friction|BEC)|not in extras": "needs extras of the model",
+    r"friction": "needs the friction of the model",
+    r"plumed": "needs plumed",
+    r"No such file|not found|FileNotFound|does not exist": "needs a file that is not there",
+    r"polling|threaded": "its force field must be threaded, and says otherwise",
+}
+"""Why i-PI cannot run an input with a model of energy, forces and virial, by what it says."""
+
+PROBE = """
+import json, sys
+from ipi.engine.simulation import Simulation
+def tell(simulation):
+    systems = [
+        {"labels": list(map(str, s.beads.names)), "uses": [f.ffield for f in s.fcomp]}
+        for s in simulation.syslist
+    ]
+    active = {name: list(map(int, f.active)) for name, f in simulation.fflist.items()}
+    print("PROBED" + json.dumps({"systems": systems, "active": active}))
+    sys.stdout.flush()
+    import os; os._exit(0)
+Simulation.load_from_xml(open(sys.argv[1]), read_only=True, post_init_hook=tell)
+"""
+"""Has i-PI read an input, and say which atoms there are and which of them a force field sees."""
+
+
+@dataclass
+class Result:
+    """What came of one example.
+
+    Attributes:
+        verdict: one of ``VERDICTS``.
+        why: in words; what differs, or what was said.
+        compared: numbers in both.
+        largest: relative difference of them.
+        seconds: both runs took.
+        state: as halfkick's summary has it.
+    """
+
+    verdict: str
+    why: str = ""
+    compared: int = 0
+    largest: float = 0.0
+    seconds: float = 0.0
+    state: str = ""
+
+
+def find_inputs(folder: Path, pattern: str) -> list[Path]:
+    """Inputs below a folder whose relative path has the pattern in it."""
+    found = [path for path in folder.rglob("*") if path.suffix in (".xml", ".json")]
+    names = sorted(path for path in found if "<simulation" in path.read_text() or _is_json(path))
+    return [p for p in names if fnmatch.fnmatch(str(p.relative_to(folder)), f"*{pattern}*")]
+
+
+def _is_json(path: Path) -> bool:
+    return path.suffix == ".json" and '"simulation"' in path.read_text()
+
+
+def examine(example: Path, scratch: Path, options: argparse.Namespace) -> Result:
+    """Run one example both ways."""
+    before = {path.name for path in example.parent.iterdir()} | {"reference.xml"}
+    folders = [scratch / "halfkick", scratch / "ipi"]
+    for folder in folders:
+        copy_files(example.parent, folder, options.init_files)
+    ours, theirs = (folder / example.name for folder in folders)
+    root = read_input(ours)
+    if not list(sockets_of(root)):
+        return Result(NO_SOCKET)
+    probed = probe(ours)
+    if isinstance(probed, str):
+        return Result(CANNOT, probed)
+    give_addresses(root)
+    make_comparable(root)
+    put(root, "total_steps", str(options.steps))
+    before |= give_models(root, probed, folders, example)
+    write_input(ours, root)
+    without_sockets(root)
+    write_input(theirs, root)
+    twins = Twins(ours, theirs)
+    expected = twins.run_theirs(options.timeout, reference(theirs, root))
+    if expected.code != 0:
+        return _unfit(twins, expected, options)
+    return _judge(twins, expected, twins.run_ours(options.timeout), before)
+
+
+def copy_files(source: Path, folder: Path, init_files: Path | None) -> None:
+    """Copy the files of an example; in the place of a link's text, what it links to."""
+    folder.mkdir(parents=True)
+    for file in filter(Path.is_file, source.iterdir()):
+        link = file.read_text() if file.stat().st_size < 200 and file.suffix != ".xml" else ""
+        if init_files is not None and link.startswith("../"):
+            file = init_files / Path(link.strip()).name
+        if file.exists():
+            copyfile(file, folder / file.name)
+
+
+def _unfit(twins: Twins, expected: Ended, options: argparse.Namespace) -> Result:
+    """i-PI fails alone: with halfkick it must fail as well, in time and with nothing left."""
+    why = "takes too long" if expected.code is None else reason(expected.log)
+    got = twins.run_ours(options.timeout)
+    seconds = expected.seconds + got.seconds
+    if got.code is None or got.left:
+        return Result(HANGS, f"i-PI alone: {why}; left: {got.left}", seconds=seconds)
+    if got.code == 0 and expected.code is not None:
+        return Result(OTHER, f"runs, while i-PI alone ends with '{why}'", seconds=seconds)
+    return Result(CANNOT, f"{why}; halfkick: {last_line(got.said)}", seconds=seconds)
+
+
+def _judge(twins: Twins, expected: Ended, got: Ended, before: set[str]) -> Result:
+    seconds = expected.seconds + got.seconds
+    if got.code is None or got.left:
+        return Result(HANGS, f"left: {got.left}; {last_line(got.said)}", seconds=seconds)
+    if got.code != 0:
+        said = last_line(got.said)
+        if any(has_nan(path) for path in outputs(twins.theirs, before).values()):
+            return Result(CANNOT, f"its numbers are NaN; halfkick: {said}", seconds=seconds)
+        right = next((why for words, why in REFUSALS.items() if re.search(words, said)), None)
+        verdict = RIGHTLY if right else WRONGLY
+        return Result(verdict, f"{right}: {said}" if right else said, seconds=seconds)
+    found = twins.compare(before)
+    summary = twins.ours.parent / "summary.json"
+    state = json.loads(summary.read_text())["state"] if summary.exists() else "no summary"
+    verdict, why = SAME, f"{found.files} files"
+    if found.differences or not found.numbers:
+        verdict, why = OTHER, "; ".join(found.differences) or "no numbers"
+    elif state != "finished":
+        verdict, why = WRONGLY, f"i-PI ended by itself, told as '{state}'"
+    return Result(verdict, why, found.numbers, found.largest, seconds, state)
+
+
+def has_nan(path: Path) -> bool:
+    return bool(re.search(r"\bnan\b", path.read_text(errors="replace")))
+
+
+# ---- inputs
+
+
+def read_input(path: Path) -> Element:
+    """Its ``<simulation>``; of one in JSON as i-PI reads it."""
+    if path.suffix == ".json":
+        from ipi.utils.io.inputs.io_json import json_parse_file
+        from ipi.utils.io.inputs.io_xml import xml_write
+
+        with path.open() as file:
+            return ElementTree.fromstring(xml_write(json_parse_file(file)))
+    return ElementTree.parse(path).getroot()
+
+
+def write_input(path: Path, root: Element) -> None:
+    """In the form that its name says."""
+    text = ElementTree.tostring(root, encoding="unicode")
+    if path.suffix == ".json":
+        from ipi.utils.io.inputs.io_json import xmlnode_to_json
+        from ipi.utils.io.inputs.io_xml import xml_parse_string
+
+        text = json.dumps(xmlnode_to_json(xml_parse_string(text)), indent=1)
+    path.write_text(text)
+
+
+def reference(path: Path, root: Element) -> Path:
+    """The input for i-PI alone as XML, which the bare driver reads, too."""
+    if path.suffix != ".json":
+        return path
+    xml = path.with_name("reference.xml")
+    xml.write_text(ElementTree.tostring(root, encoding="unicode"))
+    return xml
+
+
+def probe(path: Path) -> dict | str:
+    """What i-PI says of atoms and force fields; or why it does not read the input."""
+    ended = subprocess.run(
+        [sys.executable, "-c", PROBE, path.name],
+        cwd=path.parent,
+        env=ENVIRONMENT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    for line in ended.stdout.splitlines():
+        if line.startswith("PROBED"):
+            return json.loads(line.removeprefix("PROBED"))
+    return reason(ended.stdout + ended.stderr)
+
+
+def give_models(root: Element, probed: dict, folders: list[Path], example: Path) -> set[str]:
+    """Give each socket a model and a template; return the names of files made for that."""
+    made = set()
+    for index, (element, field) in enumerate(list(sockets_of(root))):
+        template = start_file(root, element, example)
+        if template is None:
+            template = f"template_{index}.xyz"
+            made.add(template)
+            labels = atoms_of(probed, element, field)
+            rows = "".join(f"{label} 0 0 {place}\n" for place, label in enumerate(labels))
+            for folder in folders:
+                (folder / template).write_text(f"{len(labels)}\n\n{rows}")
+        parameters = {
+            "model": f"python:anything:anything?scale={1.0 + 0.1 * index:.1f}",
+            "role": "direct" if index else "conservative",
+            "template": template,
+        } | ({"energy": "model"} if index else {})
+        put(element, "parameters", f"{{{', '.join(f'{k}: {v}' for k, v in parameters.items())}}}")
+    return made
+
+
+def start_file(root: Element, element: Element, example: Path) -> str | None:
+    """The file that i-PI starts from, where a user would name it as template, too."""
+    files = {
+        (file.get("mode"), (file.text or "").strip())
+        for file in root.iterfind("system/initialize/file")
+    }
+    plain = element.find("activelist") is None and element.tag == "ffsocket"
+    if len(files) == 1 and plain:
+        mode, name = files.pop()
+        if mode in ("xyz", "ase", "pdb") and (example.parent / name).is_file():
+            return name
+    return None
+
+
+def atoms_of(probed: dict, element: Element, field: Element) -> list[str]:
+    """Labels of the atoms that a socket sees."""
+    name = field.get("name", "").strip()
+    systems = [s for s in probed["systems"] if name in s["uses"]] or probed["systems"]
+    labels = systems[0]["labels"]
+    active = probed["active"].get(name, [-1])
+    if active[0] >= 0:
+        labels = [labels[atom] for atom in active]
+    return labels if element.tag == "ffsocket" else [label for label in labels if label != "L"]
+
+
+# ---- words
+
+
+def last_line(text: str) -> str:
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if line.startswith("error: ")]
+    return (errors or lines or ["nothing was said"])[-1][:300]
+
+
+def reason(log: str) -> str:
+    """Why i-PI failed, in few words."""
+    lines = [line.strip() for line in log.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    said = (errors or lines or ["nothing was said"])[-1][:160]
+    known = [why for words, why in REASONS.items() if re.search(words, said, re.IGNORECASE)]
+    return f"{known[0]} ({said})" if known else said
+
+
+def table(results: dict[str, Result]) -> str:
+    lines = [
+        f"{'verdict':26s} {'numbers':>9s} {'largest':>8s} {'s':>5s}  input",
+        *(
+            f"{r.verdict:26s} {r.compared:9d} {r.largest:8.1e} {r.seconds:5.0f}  {name}"
+            + (f"\n{'':53s}{r.why}" if r.verdict not in (SAME, NO_SOCKET) else "")
+            for name, r in results.items()
+        ),
+        "",
+        *(f"{sum(r.verdict == v for r in results.values()):4d}  {v}" for v in VERDICTS),
+        f"tolerance: {RTOL:g} of the largest number in a column (no column below {NOTHING:g} of the "
+        "file's largest), or one in the last digit printed",
+    ]
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", default="", help="inputs whose path has this pattern in it")
+    parser.add_argument("--steps", type=int, default=3)
+    parser.add_argument("--timeout", type=float, default=120.0, help="of a run, seconds")
+    parser.add_argument("--list", action="store_true", help="say which inputs there are")
+    parser.add_argument("--init-files", type=Path, help="where the files are that are linked to")
+    parser.add_argument("--keep", type=Path, help="leave all runs in this folder")
+    parser.add_argument("--results", type=Path, default=Path("ipi_examples.json"))
+    parser.add_argument("--again", action="store_true", help="run also what is in the results")
+    options = parser.parse_args()
+    inputs = find_inputs(options.folder, options.only)
+    names = [str(path.relative_to(options.folder)) for path in inputs]
+    if options.list:
+        print("\n".join(names))
+        return
+    known = json.loads(options.results.read_text()) if options.results.exists() else {}
+    results = {name: Result(**known[name]) for name in names if name in known}
+    for name, path in zip(names, inputs, strict=True):
+        if name in results and not options.again:
+            continue
+        scratch = (options.keep or Path(tempfile.mkdtemp(prefix="hk"))) / name
+        rmtree(scratch, ignore_errors=True)
+        scratch.mkdir(parents=True)
+        results[name] = examine(path, scratch, options)
+        if options.keep is None:
+            rmtree(scratch)
+        known[name] = asdict(results[name])
+        options.results.write_text(json.dumps(known, indent=1) + "\n")
+        print(f"{results[name].verdict:26s} {name}: {results[name].why}"[:300], flush=True)
+    print(table({name: results[name] for name in names}))
+    if any(result.verdict in BAD for result in results.values()):
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
