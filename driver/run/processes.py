@@ -110,7 +110,7 @@ class Child:
         if code is not None and code < 0:
             how = f" with {signal.Signals(-code).name}"
         else:
-            how = f": {last_error(self.said()) or self.last_line()}" if code else ""
+            how = f": {last_error(self.last_output()) or self.last_line()}" if code else ""
         return f"{self.name} ended{how}; see {self.log}"
 
     def last_output(self) -> str:

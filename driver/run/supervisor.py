@@ -120,7 +120,7 @@ class Supervisor:
                 raise
             finally:
                 self._end(ipi, driver)
-                self._ending = Ending.read(ipi.said())
+                self._ending = Ending.read(ipi.last_output())
                 self._is_refused = driver.code in REFUSED or bool(ipi.code and ipi.code > 0)
                 progress.update(at_once=True)
         finally:
@@ -204,7 +204,7 @@ class Supervisor:
         """What went wrong with i-PI, which has ended; ``None`` if nothing."""
         if ipi.code != 0:
             return ipi.ending()
-        ending = Ending.read(ipi.said())
+        ending = Ending.read(ipi.last_output())
         return f"i-PI: {ending.message}; see {ipi.log}" if ending.is_problem else None
 
     def _state(self, failure: str | None, done: int) -> str:
