@@ -204,7 +204,7 @@ class Server:
         ``None`` unless all that i-PI knows of a structure is one energy.
         """
         source = self.options.source
-        if len(self._last) != 1 or source.replicas != 1:
+        if len(self._last) != 1 or not source.systems or source.replicas != 1:
             return None
         (served,) = self._last.values()
         forces = served.forces[-1].copy()
