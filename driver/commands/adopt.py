@@ -58,7 +58,7 @@ def adopt(
     )
     before = input_xml.read_text()
     after = adopted(source, options, loader(device, dtype), print).laid_out_as(before)
-    lines = [text.splitlines(keepends=True) for text in (before, after)]
-    print("".join(unified_diff(*lines, str(input_xml), str(target))), end="")
+    old, new = (text.splitlines(keepends=True) for text in (before, after))
+    print("".join(unified_diff(old, new, str(input_xml), str(target))), end="")
     target.write_text(after)
     print(f"written: halfkick run {target}")

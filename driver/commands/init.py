@@ -55,7 +55,8 @@ def init(
     configure_threads(threads)
     from ...models.spec import ModelSpec
     from ..setup.forces import loader
-    from ..setup.init import InitOptions, write_folder
+    from ..setup.init import write_folder
+    from ..setup.options import InitOptions
 
     folder = out or Path(Path(structure.partition("@")[0]).stem)
     options = InitOptions(

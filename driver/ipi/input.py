@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import copy
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
+from typing import Concatenate, ParamSpec
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
 
@@ -23,17 +24,13 @@ from .layout import laid_out_as
 from .motion import Bath, Ensemble, Motion
 from .output_files import OutputFiles
 from .outputs import Outputs
-from .serving import (
-    ForceFieldElement,
-    add_direct,
-    read_force_fields,
-    serve,
-    set_contraction,
-)
+from .serving import ForceFieldElement, read_force_fields
 from .sockets import Socket, read_sockets
 from .system import System, read_systems
 
 __all__ = ["IpiInput"]
+
+Given = ParamSpec("Given")
 
 MOTIONS_OF_KNOWN_USE = {"dynamics", "minimize", "replay", "dummy", "multi"}
 
@@ -354,43 +351,21 @@ class IpiInput:
         changes.set_direct(root, name, pes, parameters, batch_size)
         return IpiInput(root, self.path)
 
-    def with_contraction(self, direct: str, conservative: str, beads: int) -> IpiInput:
-        """The same input with the correction on fewer beads than the direct forces.
-
-        Args:
-            direct: name of the force field inside.
-            conservative: name of the one that corrects it.
-            beads: of the correction.
-        """
-        root = copy.deepcopy(self._root)
-        set_contraction(root, direct, conservative, beads)
-        return IpiInput(root, self.path)
-
-    def with_served(self, name: str, parameters: Mapping[str, str], address: str) -> IpiInput:
-        """The same input with one force field served over a socket.
-
-        Args:
-            name: of an ``<ffdirect>``, which becomes a socket, or of an ``<ffsocket>``.
-            parameters: that the driver gets.
-            address: of a socket that there was not before.
-        """
-        root = copy.deepcopy(self._root)
-        serve(root, name, parameters, address)
-        return IpiInput(root, self.path)
-
-    def with_direct_inside(
-        self, name: str, direct: str, parameters: Mapping[str, str], address: str
+    def changed_by(
+        self,
+        change: Callable[Concatenate[Element, Given], None],
+        *given: Given.args,
+        **named: Given.kwargs,
     ) -> IpiInput:
-        """The same input with direct forces inside, which one of its sockets corrects.
+        """The same input after a change of :mod:`halfkick.driver.ipi.serving`.
 
         Args:
-            name: of the ``<ffsocket>`` that all systems are on.
-            direct: name of the new one.
-            parameters: that the driver gets for it.
-            address: of it, where it is a file.
+            change: called with ``<simulation>`` and what it is given.
+            *given: for it.
+            **named: for it.
         """
         root = copy.deepcopy(self._root)
-        add_direct(root, name, direct, parameters, address)
+        change(root, *given, **named)
         return IpiInput(root, self.path)
 
     def with_one_force_field(self, name: str) -> IpiInput:

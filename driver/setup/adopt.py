@@ -14,7 +14,7 @@ from ...models.frames import read_frames, structure_of
 from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.input import IpiInput
-from ..ipi.serving import ForceFieldElement
+from ..ipi.serving import ForceFieldElement, add_direct, serve
 from ..ipi.sockets import own_name
 from .forces import Forces, Load, choose_forces, named_from
 from .potentials import model_of
@@ -133,7 +133,8 @@ class _Adoption:
             f"       <total_steps> and strides of outputs count these, each {stride} of before"
         )
         name = "direct" if field.name != "direct" else "fast"
-        made = made.with_direct_inside(
+        made = made.changed_by(
+            add_direct,
             field.name,
             name,
             self._parameters(inner or model, forces.inner_role, template, inner is not None),
@@ -234,7 +235,7 @@ class _Adoption:
         self, made: IpiInput, field: ForceFieldElement, model: ModelSpec, role: Role, template: str
     ) -> IpiInput:
         parameters = self._parameters(model, role, template)
-        return made.with_served(field.name, parameters, self._address(field.name))
+        return made.changed_by(serve, field.name, parameters, self._address(field.name))
 
     def _parameters(
         self, model: ModelSpec, role: Role, template: str, asked: bool = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 
@@ -11,59 +11,26 @@ import numpy as np
 from ase import Atoms
 
 from ...models.base import Role
-from ...models.check.advice import INNER_STEPS, STEPS_PER_PERIOD, Advice
-from ...models.check.steps import advise_inner_step, advise_steps
-from ...models.dynamics.ring_polymer import ring_period_fs
-from ...models.frames import structure_of
+from ...models.check.advice import Advice
 from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.input import IpiInput
 from ..ipi.motion import Bath
 from ..ipi.outputs import Output, Outputs
+from ..ipi.serving import set_contraction
 from ..ipi.sockets import own_prefix
 from .forces import Forces, Load, choose_forces, named_from
+from .options import InitOptions
 from .start import Start, read_start
+from .steps import choose_steps
 
-__all__ = ["InitOptions", "write_folder"]
+__all__ = ["write_folder"]
 
-ENSEMBLES = ("nve", "nvt", "npt")
 STRUCTURE, INPUT = "init.xyz", "input.xml"
 FEW_ATOMS = 32  # one thermostat of all would leave the motions of so few as they are
 POSITIONS_FS, VELOCITIES_FS = 20.0, 4.0  # between two frames
 MANY_ATOMS = 1000  # whose velocities would fill a disk
-RING_SHARE = 0.4  # of the period of a ring polymer's fastest motion, in an outer step
 BATCH_LATENCY_S = 1e-3  # below it i-PI sends batches that are half filled
-
-
-@dataclass(frozen=True)
-class InitOptions:
-    """What is asked for.
-
-    Attributes:
-        ensemble: one of ``ENSEMBLES``.
-        temperature_K: of thermostat and first velocities.
-        pressure_MPa: of the barostat.
-        beads: of ring polymers.
-        contraction: beads on which direct forces are corrected; ``None`` for all.
-        thermostat: i-PI's name; ``None`` for what suits.
-        tau_fs: its time scale.
-        stride: inner steps in an outer one; ``None`` for what a check advises.
-        timestep_fs: the inner step; likewise.
-        ps: length of the run.
-        seed: of velocities and thermostat.
-    """
-
-    ensemble: str = "nvt"
-    temperature_K: float = 300.0
-    pressure_MPa: float = 0.1
-    beads: int = 1
-    contraction: int | None = None
-    thermostat: str | None = None
-    tau_fs: float = 100.0
-    stride: int | None = None
-    timestep_fs: float | None = None
-    ps: float = 10.0
-    seed: int = 31415
 
 
 def write_folder(
@@ -106,7 +73,7 @@ def write_folder(
         raise InputError(f"expected two forces for --stride or --contraction, got {forces.told}")
     if note := _small_cell(start.atoms, forces.model.capabilities.cutoff):
         say(note)
-    forces, steps = _choose_steps(forces, start, options, say)
+    forces, steps = choose_steps(forces, start, options, say)
     say(f"forces: {forces.told}")
     if forces.hint:
         say(f"        {forces.hint}")
@@ -161,46 +128,6 @@ def _small_cell(atoms: Atoms, cutoff: float | None) -> str:
     )
 
 
-def _choose_steps(
-    forces: Forces, start: Start, options: InitOptions, say: Callable[[str], None]
-) -> tuple[Forces, Advice]:
-    """The steps that are asked for, or else advised; one force where two gain nothing."""
-    structure, inner, stride = structure_of(start.atoms), options.timestep_fs, options.stride
-    if not forces.is_mts:
-        stride = 1
-    if inner is not None and stride is not None:
-        return forces, Advice(inner, stride, "as asked")
-    if stride is not None:
-        step, reason = advise_inner_step(forces.model, structure, start.masses_amu)
-        return forces, _within_rings(Advice(step, stride, reason), options)
-    advice = advise_steps(
-        forces.model, structure, masses_amu=start.masses_amu, inner_fs=inner,
-        temperature_K=options.temperature_K, log=lambda text: say(f"check: {text}"),
-    )  # fmt: skip
-    if advice.stride == 1:
-        return forces.alone(advice.reason, "to have both forces all the same: --stride M"), advice
-    return forces, _within_rings(advice, options)
-
-
-def _within_rings(advice: Advice, options: InitOptions) -> Advice:
-    """Shorter steps, where ring polymers move faster than what they were chosen for."""
-
-    def longest_fs(inner_fs: float) -> float:
-        vibration = STEPS_PER_PERIOD * inner_fs
-        return RING_SHARE * ring_period_fs(vibration, options.beads, options.temperature_K)
-
-    if options.beads == 1:
-        return advice
-    steps = [h for h in INNER_STEPS if h <= advice.inner_fs and h <= longest_fs(h)]
-    inner = advice.inner_fs if options.timestep_fs or not steps else steps[0]
-    stride = min(advice.stride, max(1, int(longest_fs(inner) / inner)))
-    if options.stride is not None:
-        stride = options.stride
-    if (inner, stride) == (advice.inner_fs, advice.stride):
-        return advice
-    return Advice(inner, stride, f"{advice.reason}; springs between {options.beads} beads")
-
-
 def _filled_in(
     scenario: IpiInput, start: Start, forces: Forces, steps: Advice, options: InitOptions
 ) -> IpiInput:
@@ -210,7 +137,7 @@ def _filled_in(
     made = scenario if forces.is_mts else scenario.with_one_force_field(str(Role.CONSERVATIVE))
     if forces.is_mts and options.contraction is not None:
         fields = str(Role.DIRECT), str(Role.CONSERVATIVE)
-        made = made.with_contraction(*fields, options.contraction)
+        made = made.changed_by(set_contraction, *fields, options.contraction)
     bath = options.thermostat or _usual_thermostat(len(start.atoms), options.beads)
     return made.replace(
         total_steps=max(1, round(1e3 * options.ps / outer_fs)),

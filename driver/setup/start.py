@@ -84,25 +84,28 @@ def _read(source: str) -> list[Atoms]:
     """All frames of a file, or the one that is named; D and T are hydrogen of other masses."""
     path, _, index = source.partition("@")
     if (frames := _read_ipi(Path(path))) is not None:
-        return frames if not index else as_list(frames[string2index(index)])
+        wanted = string2index(index or ":")
+        chosen = frames[wanted if isinstance(wanted, slice) else slice(int(wanted), None)]
+        if not chosen:
+            raise DataError(
+                f"expected a frame in '{source}', got {len(frames)} in all; name another"
+            )
+        return chosen if isinstance(wanted, slice) else chosen[:1]
     try:
         return read_frames(source, None if index else ":")
     except DataError:
-        text = Path(path).read_text(errors="replace") if Path(path).suffix in XYZ else ""
+        is_xyz = Path(path).suffix in XYZ and Path(path).is_file()
+        text = Path(path).read_text(errors="replace") if is_xyz else ""
         relabelled = re.sub(
             r"^(\s*)([DT])(?=\s)", lambda m: m[1] + ISOTOPES[m[2]][0], text, flags=re.MULTILINE
         )
         if relabelled == text:
             raise
-    frames = read(io.StringIO(relabelled), index=index or ":", format="extxyz")
-    for atoms in as_list(frames):
+    found = read(io.StringIO(relabelled), index=index or ":", format="extxyz")
+    frames = found if isinstance(found, list) else [found]
+    for atoms in frames:
         _name_isotopes(atoms)
-    return as_list(frames)
-
-
-def as_list(frames: Atoms | list[Atoms]) -> list[Atoms]:
-    """Frames as an index gives them: one, or several."""
-    return frames if isinstance(frames, list) else [frames]
+    return frames
 
 
 def _read_ipi(path: Path) -> list[Atoms] | None:
@@ -123,7 +126,7 @@ def read_as_ipi(path: Path, mode: str) -> list[Atoms]:
     """
     from ipi.utils.io import read_file
 
-    frames = []
+    frames: list[Atoms] = []
     with path.open() as file, contextlib.redirect_stdout(io.StringIO()):
         while True:
             try:

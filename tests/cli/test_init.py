@@ -13,9 +13,13 @@ from structures import STRUCTURES
 from halfkick.driver.commands.init import init
 from halfkick.driver.errors import InputError
 from halfkick.driver.ipi.input import IpiInput
+from halfkick.driver.setup.options import InitOptions
+from halfkick.driver.setup.steps import within_rings
 from halfkick.driver.study.analysis.collect import analyze_together
 from halfkick.driver.study.analysis.observables import Quantity
 from halfkick.driver.study.analysis.run_data import open_run
+from halfkick.models.check.advice import Advice
+from halfkick.models.check.cost import Cost
 from halfkick.models.errors import DataError, ModelError
 
 EMT, SOFT = "ase:ase.calculators.emt:EMT", "python:soft:soft"
@@ -33,7 +37,8 @@ def made(folder, kind, **options):
         "timestep": INNER_FS,
         "ps": 1e-3 * STEPS * INNER_FS * (STRIDE if is_mts else 1),
     }
-    init(str(STRUCTURES[kind](folder)), out=folder / "run", **(given | options))
+    path = folder / "none.xyz" if kind == "nothing" else STRUCTURES[kind](folder)
+    init(str(path), out=folder / "run", **(given | options))
     return folder / "run"
 
 
@@ -145,6 +150,7 @@ def test_init_says_which_frame_and_what_is_fixed(tmp_path, capsys):
         ("metal", {"model": "python:toy:toy"}, ModelError, "expected species that .* got Cu"),
         ("ethanol", {"model": "python:soft:inner"}, ModelError, "with conservative forces"),
         ("ethanol", {"model": "nowhere.pt"}, ModelError, "nowhere.pt"),
+        ("nothing", {}, DataError, "expected structures that ASE reads in .*none.xyz"),
         ("water", {"nve": True, "npt": True}, InputError, "expected one of --nve"),
         ("water", {"nve": True, "thermostat": "svr"}, InputError, "with --thermostat"),
         ("water", {"beads": 8, "thermostat": "svr"}, InputError, "pile_g or pile_l"),
@@ -172,13 +178,19 @@ def test_init_without_direct_forces_says_how_to_come_to_them(tmp_path, capsys):
     assert "halfkick distill python:soft:outer STRUCTURE" in capsys.readouterr().out
 
 
-def test_init_takes_the_advice_of_check(tmp_path, capsys):
-    """Whose direct forces cost as much as the others gain nothing, and are left out."""
+@pytest.mark.parametrize(("direct_ms", "is_mts"), [(3.0, False), (1.0, True)])
+def test_init_takes_the_advice_of_check(direct_ms, is_mts, tmp_path, monkeypatch, capsys):
+    """Direct forces that cost as much as the others gain nothing, and are left out."""
+    times = {"direct": direct_ms, "conservative": 3.0, "both": 3.1}
+    costs = {force: Cost(ms, ms, ms, 1) for force, ms in times.items()}
+    monkeypatch.setattr("halfkick.models.check.steps.cost", lambda *_, **__: costs)
+    if not is_mts:  # whatever the drift
+        monkeypatch.setattr("halfkick.models.check.steps.predict_drifts", lambda *_, **__: ({}, 0))
     folder = made(tmp_path, "heavy_water", stride=None)
     out = capsys.readouterr().out
     assert "check: a short trajectory, about" in out
-    assert "no stride is faster than conservative forces" in out
-    assert IpiInput.read(folder / "input.xml").nmts == ()
+    assert ("no stride is faster than conservative forces" in out) != is_mts
+    assert bool(IpiInput.read(folder / "input.xml").nmts) == is_mts
 
 
 def test_init_never_overwrites(tmp_path):
@@ -199,9 +211,8 @@ def test_init_takes_the_step_from_the_fastest_vibration(tmp_path, capsys):
 
 def test_init_shortens_the_stride_for_ring_polymers(tmp_path):
     """M = 4 of 0.5 fs with 8 beads at 300 K, as the scenario of path integrals has it."""
-    from halfkick.driver.setup.init import InitOptions, _within_rings
-    from halfkick.models.check.advice import Advice
-
     advice = Advice(0.5, 8, "")
-    assert _within_rings(advice, InitOptions(beads=8)).stride == 4
-    assert _within_rings(advice, InitOptions()).stride == 8
+    assert within_rings(advice, InitOptions(beads=8)).stride == 4
+    assert within_rings(advice, InitOptions()).stride == 8
+    asked = within_rings(Advice(1.0, 8, ""), InitOptions(beads=8, stride=8))
+    assert (asked.inner_fs, asked.stride) == (0.25, 8)
