@@ -118,8 +118,11 @@ def make_comparable(root: Element) -> None:
     happen to come: i-PI 3.3.1 does not repeat itself then, whatever the seed.
     """
     root.set("floatformat", "%24.16e")
-    if root.find("prng") is None:  # i-PI takes the time
-        put(SubElement(root, "prng"), "seed", "31415")
+    for element in [root, *root.iter("ffrotations")]:
+        if element.find("prng/seed") is None:  # i-PI takes the time
+            for prng in element.findall("prng"):
+                element.remove(prng)
+            put(SubElement(element, "prng"), "seed", "31415")
     if len([*root.iter("system"), *root.iter("instance")]) > 1:
         root.set("threading", "False")
     for kind in ("properties", "trajectory", "checkpoint"):
