@@ -1,7 +1,7 @@
 """What i-PI can do, it does the same with halfkick: every number of every output.
 
-Each folder of ``features`` holds a small input for some of it. It is run by ``halfkick run``, and by
-i-PI alone with the same arithmetic (see :mod:`twins`).
+Each folder of ``features`` holds a small input for some of it. It is run by ``halfkick run``, and
+by i-PI alone with the same arithmetic (see :mod:`twins`).
 """
 
 from __future__ import annotations

@@ -311,8 +311,8 @@ def table(results: dict[str, Result]) -> str:
         ),
         "",
         *(f"{sum(r.verdict == v for r in results.values()):4d}  {v}" for v in VERDICTS),
-        f"tolerance: {RTOL:g} of the largest number in a column (no column below {NOTHING:g} of the "
-        "file's largest), or one in the last digit printed",
+        f"tolerance: {RTOL:g} of the largest number in a column (no column below {NOTHING:g} of "
+        "the file's largest), or one in the last digit printed",
     ]
     return "\n".join(lines)
 
