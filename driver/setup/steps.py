@@ -40,7 +40,6 @@ def choose_steps(
 
 def within_rings(advice: Advice, options: InitOptions) -> Advice:
     """Shorter steps, where ring polymers move faster than what they were chosen for."""
-
     if options.beads == 1:
         return advice
     vibration = STEPS_PER_PERIOD * advice.inner_fs
