@@ -40,17 +40,14 @@ def choose_steps(
 
 def within_rings(advice: Advice, options: InitOptions) -> Advice:
     """Shorter steps, where ring polymers move faster than what they were chosen for."""
-
-    def longest_fs(inner_fs: float) -> float:
-        vibration = STEPS_PER_PERIOD * inner_fs
-        return RING_SHARE * ring_period_fs(vibration, options.beads, options.temperature_K)
-
     if options.beads == 1:
         return advice
+    vibration = STEPS_PER_PERIOD * advice.inner_fs
+    longest = RING_SHARE * ring_period_fs(vibration, options.beads, options.temperature_K)
     outer = options.stride or 1
-    steps = [h for h in INNER_STEPS if h <= advice.inner_fs and outer * h <= longest_fs(h)]
+    steps = [h for h in INNER_STEPS if h <= advice.inner_fs and outer * h <= longest]
     inner = advice.inner_fs if options.timestep_fs or not steps else steps[0]
-    stride = min(advice.stride, max(1, int(longest_fs(inner) / inner)))
+    stride = min(advice.stride, max(1, int(longest / inner)))
     if options.stride is not None:
         stride = options.stride
     if (inner, stride) == (advice.inner_fs, advice.stride):

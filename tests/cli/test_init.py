@@ -25,6 +25,12 @@ from halfkick.models.errors import DataError, ModelError
 EMT, SOFT = "ase:ase.calculators.emt:EMT", "python:soft:soft"
 METALS = ("metal", "slab", "atom")
 STEPS, INNER_FS, STRIDE = 10, 0.5, 3
+SLOW = ("framework", "water")  # water runs below, too
+RUNNING = [
+    pytest.param(kind, marks=pytest.mark.slow) if kind in SLOW else kind
+    for kind in STRUCTURES
+    if kind != "ion"
+]
 DEUTERIUM = 2.01410178  # amu
 
 
@@ -71,7 +77,7 @@ def temperatures(frames, masses, fixed):
 
 
 @pytest.mark.ipi
-@pytest.mark.parametrize("kind", [kind for kind in STRUCTURES if kind != "ion"])
+@pytest.mark.parametrize("kind", RUNNING)
 def test_init_runs_and_analyze_counts_its_degrees_of_freedom(kind, tmp_path):
     folder = ran(made(tmp_path, kind))
     run = open_run(folder)
