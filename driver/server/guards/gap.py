@@ -110,12 +110,13 @@ class ForceFieldPair:
 class GapMonitor:
     """Compares each conservative request with what other force fields gave for its structure.
 
-    Of each place in a batch or connection the last structure is remembered; what comes first from
-    it is not compared.
+    Of each place the last structure is remembered. What is asked first of a force field is not
+    compared: at the start i-PI asks for the slow force before or after the fast one.
     """
 
     def __init__(self) -> None:
         self.pairs: dict[tuple[ForceField, ForceField], ForceFieldPair] = {}
+        self._begun: set[ForceField] = set()
         self._last: dict[Hashable, Hashable] = {}
         self._forces: defaultdict[Hashable, dict[ForceField, NDArray[np.float64]]]
         self._forces = defaultdict(dict)
@@ -133,10 +134,10 @@ class GapMonitor:
             and the smallest ``max_gap`` of the force fields compared.
         """
         largest, limit = [nan] * len(structures), force_field.limits.max_gap
+        comes_second = force_field.role is Role.CONSERVATIVE and force_field in self._begun
+        self._begun.add(force_field)
         for place, (structure, own) in enumerate(zip(structures, forces, strict=True)):
             key = structure.key
-            # at the start either may come first
-            comes_second = force_field.role is Role.CONSERVATIVE and structure.slot in self._last
             others = self._forces.get(key, {}) if comes_second else {}
             for fast, before in others.items():
                 if fast is not force_field:
