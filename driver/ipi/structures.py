@@ -90,7 +90,15 @@ def _readers(path: Path, mode: str) -> Iterator[Frame]:
             return iter([_extended_xyz(comment, rows) for comment, rows in _xyz(path)])
         except (ValueError, LookupError):  # ASE may know more, or say what is wrong
             pass
+    if path.suffix == ".pdb" and _is_of_ipi(path):
+        return _pdb(path)
     return _by_ase(path)
+
+
+def _is_of_ipi(path: Path) -> bool:
+    """Whether i-PI wrote a pdb: its names are labels then, and H2 is no H, as ASE reads it."""
+    with path.open(errors="replace") as file:
+        return "cell{" in file.readline()
 
 
 def _xyz(path: Path) -> Iterator[tuple[str, list[list[str]]]]:

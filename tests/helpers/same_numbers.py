@@ -123,11 +123,15 @@ def _lines(path: Path) -> list[Line]:
 
 
 def _content(element: Element) -> Iterator[Line]:
-    """Names, attributes and values of elements, without force fields: they differ on purpose."""
+    """Names, attributes and values of elements.
+
+    Without force fields, which differ on purpose, and seeds: of a restart i-PI writes the time, and
+    goes on from the state of its generator all the same.
+    """
     attributes = [f"{key}={value}" for key, value in sorted(element.attrib.items())]
     yield Line([element.tag, *attributes])
     if element.text and element.text.strip():
         yield Line([element.tag, *SEPARATORS.split(element.text.strip())], array=True)
     for child in element:
-        if not child.tag.startswith("ff"):
+        if not child.tag.startswith("ff") and child.tag != "seed":
             yield from _content(child)

@@ -77,6 +77,9 @@ def species(template: Path) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
         labels = [line.split()[0] for line in lines[2 : 2 + int(lines[0])]]
         pbc = not re.search("pbc=.?F F F", lines[1])
         return np.array([NUMBERS.get(label, 0) for label in labels]), np.full(3, pbc)
+    if template.suffix == ".pdb" and "cell{" in lines[0]:  # i-PI's own
+        labels = [line[12:16].strip() for line in lines if line.startswith("ATOM")]
+        return np.array([NUMBERS.get(label, 0) for label in labels]), np.full(3, True)
     atoms = ase.io.read(template)
     silent = atoms.cell.rank == 0 and "pbc=" not in text
     return atoms.numbers, np.full(3, True) if silent else atoms.pbc

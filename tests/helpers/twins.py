@@ -30,6 +30,7 @@ OF_HALFKICK = {
     "i-pi.log", "driver.log", "driver.json", "driver.jsonl", "summary.json", "energy.png",
     "guard.xyz",
 }  # fmt: skip
+AGAIN = "again.xml"  # the restart of i-PI alone
 KEPT = ("name", "pbc", "parameters", "latency", "offset")  # of a socket that becomes ffdirect
 LOGS = ("said.out", "bare.out")  # of what is started first, and beside it
 COUNTER = itertools.count()
@@ -71,6 +72,17 @@ class Twins:
         command = [*HALFKICK, "run", self.ours.name, *options]
         return _run(self.ours, [command], timeout_s)
 
+    def restart_ours(self, timeout_s: float, steps: int) -> Ended:
+        """``halfkick run --restart``, up to so many steps in all."""
+        return self.run_ours(timeout_s, "--restart", "--steps", str(steps))
+
+    def restart_theirs(self, timeout_s: float, steps: int) -> Ended:
+        """The same with i-PI alone, from its RESTART."""
+        tree = ElementTree.parse(self.theirs.with_name("RESTART"))
+        put(tree.getroot(), "total_steps", str(steps))
+        tree.write(self.theirs.with_name(AGAIN))
+        return self.run_theirs(timeout_s, self.theirs.with_name(AGAIN))
+
     def run_theirs(self, timeout_s: float, xml: Path | None = None) -> Ended:
         """i-PI, and its Python driver where sockets are left."""
         xml = xml or self.theirs
@@ -86,7 +98,8 @@ class Twins:
 
 def outputs(xml: Path, before: set[str]) -> dict[str, Path]:
     """What i-PI left beside an input, by name."""
-    ignored = before | OF_HALFKICK | {xml.name, *LOGS, "__pycache__"}
+    ignored = before | OF_HALFKICK | {xml.name, AGAIN, *LOGS, "__pycache__"}
+    ignored.add(f"{xml.stem}.steps.xml")
     return {path.name: path for path in xml.parent.iterdir() if path.name not in ignored}
 
 

@@ -14,14 +14,14 @@ from xml.etree import ElementTree
 
 import pytest
 from same_numbers import compare_runs
-from twins import Twins, give_addresses, without_sockets
+from twins import Ended, Twins, give_addresses, without_sockets
 
 FEATURES = Path(__file__).parent / "features"
 NAMES = sorted(path.parent.name for path in FEATURES.glob("*/input.xml"))
 TIMEOUT_S = 120.0
 
-MENDED_ELSEWHERE: dict[str, str] = {}
-"""What halfkick refuses or tells wrongly so far, and how."""
+SLOW = {"minimum", "normal_modes"}
+"""What is near to others, and left to long runs of the tests."""
 
 
 def twins_of(name: str, folder: Path) -> Twins:
@@ -38,26 +38,22 @@ def twins_of(name: str, folder: Path) -> Twins:
     return Twins(*inputs)
 
 
-def cases() -> list:
-    return [
-        pytest.param(
-            name,
-            marks=pytest.mark.xfail(strict=True, reason=MENDED_ELSEWHERE[name])
-            if name in MENDED_ELSEWHERE
-            else (),
-        )
-        for name in NAMES
-    ]
+def run_both(twins: Twins) -> tuple[Ended, Ended]:
+    """i-PI alone and halfkick, beside each other."""
+    with ThreadPoolExecutor() as pool:
+        runs = [pool.submit(run, TIMEOUT_S) for run in (twins.run_theirs, twins.run_ours)]
+    alone, ours = (run.result() for run in runs)
+    return alone, ours
 
 
-@pytest.mark.parametrize("name", cases())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=[pytest.mark.slow] * (name in SLOW)) for name in NAMES]
+)
 @pytest.mark.usefixtures("nothing_outlives_the_test")
 def test_feature_gives_the_numbers_of_ipi_alone(name, tmp_path):
     twins = twins_of(name, tmp_path)
     before = {path.name for path in (FEATURES / name).iterdir()}
-    with ThreadPoolExecutor() as pool:
-        runs = (pool.submit(run, TIMEOUT_S) for run in (twins.run_theirs, twins.run_ours))
-        alone, ours = (run.result() for run in list(runs))
+    alone, ours = run_both(twins)
     assert alone.code == 0, alone.said[-2000:]
     assert ours.code == 0, ours.said
     assert ours.left == []
@@ -66,6 +62,15 @@ def test_feature_gives_the_numbers_of_ipi_alone(name, tmp_path):
     assert found.numbers > 20
     summary = json.loads((twins.ours.parent / "summary.json").read_text())
     assert summary["state"] == "finished"
+
+
+@pytest.mark.usefixtures("nothing_outlives_the_test")
+def test_slightly_stronger_model_gives_other_numbers(tmp_path):
+    twins = twins_of("elastic_band", tmp_path)
+    twins.ours.write_text(twins.ours.read_text().replace("scale=1.0", "scale=1.00001"))
+    assert [run.code for run in run_both(twins)] == [0, 0]
+    differences = twins.compare(set()).differences
+    assert any(difference.startswith("simulation.out") for difference in differences), differences
 
 
 def test_comparison_notices_one_digit(tmp_path):

@@ -1,6 +1,6 @@
 """Runs the examples that i-PI comes with, with halfkick and with i-PI alone, and compares them.
 
-``PYTHONPATH=tests/helpers python tests/tools/ipi_examples.py FOLDER`` takes every input below
+``python tests/tools/ipi_examples.py FOLDER`` takes every input below
 ``FOLDER``, which is ``examples/features`` of i-PI's sources. Many of its files are links to
 ``examples/init_files``; where an archive holds the text of a link instead, ``--init-files`` says
 where those are. Each of its sockets gets an analytic model of
@@ -21,11 +21,13 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from shutil import copyfile, rmtree
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "helpers"))
 
 from same_numbers import NOTHING, RTOL
 from simulation import ENVIRONMENT
@@ -135,7 +137,15 @@ def examine(example: Path, scratch: Path, options: argparse.Namespace) -> Result
     expected = twins.run_theirs(options.timeout, reference(theirs, root))
     if expected.code != 0:
         return _unfit(twins, expected, options)
-    return _judge(twins, expected, twins.run_ours(options.timeout), before)
+    result = _judge(twins, expected, twins.run_ours(options.timeout), before)
+    if result.verdict == SAME and options.restart:
+        steps = 2 * options.steps
+        expected = twins.restart_theirs(options.timeout, steps)
+        if expected.code != 0:
+            return replace(result, why=f"i-PI alone does not restart: {reason(expected.log)}")
+        got = twins.restart_ours(options.timeout, steps)
+        return _judge(twins, expected, got, before)
+    return result
 
 
 def copy_files(source: Path, folder: Path, init_files: Path | None) -> None:
@@ -311,8 +321,8 @@ def table(results: dict[str, Result]) -> str:
         ),
         "",
         *(f"{sum(r.verdict == v for r in results.values()):4d}  {v}" for v in VERDICTS),
-        f"tolerance: {RTOL:g} of the largest number in a column (no column below {NOTHING:g} of "
-        "the file's largest), or one in the last digit printed",
+        f"tolerance: {RTOL:g} of the largest number in a column (none below {NOTHING:g} of the "
+        "largest in the file), or one in the last digit printed",
     ]
     return "\n".join(lines)
 
@@ -327,6 +337,7 @@ def main() -> None:
     parser.add_argument("--init-files", type=Path, help="where the files are that are linked to")
     parser.add_argument("--keep", type=Path, help="leave all runs in this folder")
     parser.add_argument("--results", type=Path, default=Path("ipi_examples.json"))
+    parser.add_argument("--restart", action="store_true", help="do as many steps from RESTART, too")
     parser.add_argument("--again", action="store_true", help="run also what is in the results")
     options = parser.parse_args()
     inputs = find_inputs(options.folder, options.only)

@@ -228,6 +228,18 @@ def test_template_takes_isotopes_for_their_elements(tmp_path, labels, numbers):
     assert read_template(path)[0].tolist() == numbers
 
 
+@pytest.mark.parametrize(
+    ("title", "number"), [("TITLE   cell{angstrom} Traj: positions{angstrom}\n", 0), ("", 1)]
+)
+def test_template_takes_no_molecule_of_ipi_for_an_atom(tmp_path, title, number):
+    path = tmp_path / "start.pdb"
+    path.write_text(
+        f"{title}CRYST1   17.847   17.847   17.847  90.00  90.00  90.00 P 1           1\n"
+        "ATOM      1   H2   1     1       0.147   0.132   0.114  0.00  0.00             0\nEND\n"
+    )
+    assert read_template(path)[0].tolist() == [number]  # para-hydrogen; in others an atom's name
+
+
 def test_labels_of_no_element_are_for_models_that_ask_for_none(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "init.xyz").write_text("2\n\nE 0 0 0\nE 0 0 1\n")
