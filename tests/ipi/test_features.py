@@ -20,7 +20,7 @@ FEATURES = Path(__file__).parent / "features"
 NAMES = sorted(path.parent.name for path in FEATURES.glob("*/input.xml"))
 TIMEOUT_S = 120.0
 
-SLOW = {"minimum", "normal_modes"}
+SLOW = {"minimum", "normal_modes", "thermostats"}
 """What is near to others, and left to long runs of the tests."""
 
 

@@ -303,12 +303,14 @@ def last_line(text: str) -> str:
 
 
 def reason(log: str) -> str:
-    """Why i-PI failed, in few words."""
+    """Why i-PI failed, in few words: one error may hide another."""
     lines = [line.strip() for line in log.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
-    said = (errors or lines or ["nothing was said"])[-1][:160]
-    known = [why for words, why in REASONS.items() if re.search(words, said, re.IGNORECASE)]
-    return f"{known[0]} ({said})" if known else said
+    errors = [line[:160] for line in lines if re.match(r"[\w.]*(Error|Exception)\b", line)]
+    for said in errors:
+        for words, why in REASONS.items():
+            if re.search(words, said, re.IGNORECASE):
+                return f"{why} ({said})"
+    return (errors or lines or ["nothing was said"])[-1][:160]
 
 
 def table(results: dict[str, Result]) -> str:
