@@ -6,10 +6,10 @@ The public face of the package. Everything is imported when it is first used, so
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
+TYPE_CHECKING = False  # as type checkers know it, without the import of typing
 if TYPE_CHECKING:
+    from typing import Any
+
     from .models.base import ForceModel, ForceResult, Role, Structure
     from .models.load import load_model
 
@@ -33,6 +33,8 @@ def __getattr__(name: str) -> Any:
         return version("halfkick")
     if name not in _HOMES:
         raise AttributeError(f"module 'halfkick' has no attribute '{name}'")
+    from importlib import import_module
+
     return getattr(import_module(_HOMES[name], __name__), name)
 
 
