@@ -27,7 +27,9 @@ class Places:
     """The places that structures of one force field come from, each with its last structure.
 
     A structure is of the place whose last one is nearest. Where none is near, a new place is made,
-    up to a number. What depends on a place may be quicker or clearer by it, never another answer.
+    up to a number. Structures that are asked for together are of different places, however near:
+    the beads of a ring polymer begin as one. What depends on a place may be quicker or clearer by
+    it, never another answer.
 
     Args:
         name: of the force field; begins the names of places.
@@ -38,6 +40,11 @@ class Places:
         self._name, self._capacity = name, capacity
         self._samples: NDArray[np.float64] = np.empty((0, 0, 3))
         self._last: dict[str, tuple[list[int], list[str]]] = {}
+        self._taken: set[int] = set()
+
+    def release(self) -> None:
+        """Give all places free: what comes next is not asked for together with what came before."""
+        self._taken.clear()
 
     def find(
         self, connection: str, positions: NDArray[np.float64], cells: NDArray[np.float64]
@@ -53,8 +60,13 @@ class Places:
         if cells.reshape(-1, 9)[:, ABOVE].any():
             samples, cells = map(np.array, zip(*map(upright, samples, cells), strict=True))
         found, names = self._last.get(connection, ((), []))
-        if len(found) == len(samples) and max_norm_bound(samples - self._samples[found]) <= NEAR:
+        if (
+            len(found) == len(samples)
+            and self._taken.isdisjoint(found)
+            and max_norm_bound(samples - self._samples[found]) <= NEAR
+        ):
             self._samples[found] = samples
+            self._taken.update(found)
             return names
         found = [self._nearest(s, c) for s, c in zip(samples, cells, strict=True)]
         names = [f"{self._name}, place {index}" for index in found]
@@ -63,18 +75,21 @@ class Places:
 
     def _nearest(self, sample: NDArray[np.float64], cell: NDArray[np.float64]) -> int:
         """The place nearest to some atoms, shape (n, 3), in a cell; atoms may have been wrapped."""
-        index = len(self._samples)
-        if index:
-            moved = sample - self._samples
+        count = len(self._samples)
+        free = np.setdiff1d(np.arange(count), [*self._taken])
+        index = count
+        if len(free):
+            moved = sample - self._samples[free]
             nearest = int((moved**2).sum((1, 2)).argmin())
             if max_norm_bound(moved[nearest]) > NEAR:
                 moved = to_nearest_image(moved, cell)
                 nearest = int((moved**2).sum((1, 2)).argmin())
-            if index == self._capacity or max_norm_bound(moved[nearest]) <= NEAR:
-                index = nearest
-        if index == len(self._samples):
+            if count >= self._capacity or max_norm_bound(moved[nearest]) <= NEAR:
+                index = int(free[nearest])
+        if index == count:
             self._samples = np.append(self._samples.reshape(-1, *sample.shape), [sample], axis=0)
         self._samples[index] = sample
+        self._taken.add(index)
         return index
 
 

@@ -131,6 +131,8 @@ class Server:
     def _next_requests(self) -> list[PendingRequest] | None:
         """Wait for requests and take all that have arrived; None at the end."""
         requests: list[PendingRequest] = []
+        for places in self._places.values():
+            places.release()
         while True:
             try:
                 item = self._reader.next_at_once() if requests else self._reader.next()

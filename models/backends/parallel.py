@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import chain
 from typing import TypeVar
 
@@ -38,7 +39,7 @@ class ParallelEngine:
         self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
     ) -> EngineOutputs:
         """Pass once through the model."""
-        parts = split_evenly(structures, self._threads)
+        parts = split_evenly(with_slots_of_their_own(structures), self._threads)
         if len(parts) == 1:
             return self._engine.run(structures, kinds, virial)
         outputs = self._map(lambda part: self._engine.run(part, kinds, virial), parts)
@@ -60,3 +61,16 @@ class ParallelEngine:
             return work(part)
 
         return list(self._pool.map(on_a_share_of_the_cores, parts))
+
+
+def with_slots_of_their_own(structures: Sequence[Structure]) -> list[Structure]:
+    """The same structures; where several are of one slot, only the first keeps it.
+
+    A neighbour list serves one thread at a time.
+    """
+    seen: set[Hashable] = set()
+    own = []
+    for structure in structures:
+        own.append(replace(structure, slot=None) if structure.slot in seen else structure)
+        seen.add(structure.slot)
+    return own

@@ -55,6 +55,26 @@ def test_parallel_parts_run_at_once_and_share_the_threads(count, each):
     assert torch.get_num_threads() == mine
 
 
+class Slots:
+    """An engine that notes the slots of each part."""
+
+    def __init__(self):
+        self.parts = []
+
+    def run(self, structures, kinds, virial):
+        self.parts.append([structure.slot for structure in structures])
+        return EngineOutputs(structures, None, None)
+
+
+def test_parallel_parts_never_share_a_slot():
+    engine, slots = Slots(), ["a", "b", "a", None, "a", "b", None, "c"]
+    structures = [finite.structure_of(water(1), slot) for slot in slots]
+    ParallelEngine(engine, 2).run(structures, {}, False)
+    assert sorted(engine.parts, key=str) == sorted(
+        [["a", "b", None, None], [None, None, None, "c"]], key=str
+    )
+
+
 def test_parallel_twin_one_after_the_other_fails():
     """The twin: one worker for two parts."""
     engine = Meeting(2)

@@ -47,6 +47,7 @@ def test_replicas_keep_their_places_on_any_connection(how):
     for step, structures in enumerate(steps(start(5))):
         names = [""] * 5
         for replica in rng.permutation(5) if step else range(5):
+            places.release()
             p, cell = SEEN[how](structures[replica], step)
             (names[replica],) = places.find(f"connection {rng.integers(3)}", p[None], cell[None])
         found.append(names)
@@ -56,16 +57,33 @@ def test_replicas_keep_their_places_on_any_connection(how):
 def test_batches_of_two_systems_keep_their_places():
     places, cells = Places("x", 3 * 6), np.repeat(CELL[None], 3, axis=0)
     for structures in steps(start(6)):
+        places.release()
         one, two = (
             places.find("the connection", s, cells) for s in (structures[:3], structures[3:])
         )
         assert one + two == [f"x, place {bead}" for bead in range(6)]
 
 
+@pytest.mark.parametrize("connections", [1, 3, 6])
+def test_beads_that_begin_as_one_have_places_of_their_own(connections):
+    """In one batch or one by one, as long as they are asked for together."""
+    places, (one,) = Places("x", 3 * 6), start(1)
+    beads, cells = np.repeat(one[None], 6, axis=0), np.repeat(CELL[None], 6, axis=0)
+    expected = [f"x, place {bead}" for bead in range(6)]
+    for structures in steps(beads):
+        places.release()
+        found = [
+            places.find(f"connection {k}", part, cells[: len(part)])
+            for k, part in enumerate(np.split(structures, connections))
+        ]
+        assert sum(found, []) == expected
+
+
 def test_a_place_is_nearest_where_there_are_no_more_of_them():
     places, (first, second) = Places("x", 2), start(2)
     for structure in (first, second):
         places.find("a", structure[None], CELL[None])
+    places.release()
     jump = second.copy()
     jump[::2] += 0.5
     assert places.find("b", jump[None], CELL[None]) == ["x, place 1"]
