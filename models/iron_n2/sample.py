@@ -247,7 +247,13 @@ def label(atoms: Atoms, calculator: Calculator) -> Atoms:
 
 
 def teacher(name: str) -> Calculator:
-    """SevenNet-0, or CHGNet as a second opinion."""
+    """SevenNet-0, or CHGNet as a second opinion.
+
+    metatomic comes first: torch_geometric, which SevenNet brings, replaces functions of torch by
+    others that TorchScript cannot compile.
+    """
+    import metatomic.torch  # noqa: F401
+
     if name == "chgnet":
         from chgnet.model.dynamics import CHGNetCalculator
 

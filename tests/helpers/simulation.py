@@ -85,6 +85,8 @@ class Case:
         strides: ``nmts``, outermost first; the innermost step is 0.5 fs.
         mode: ``unix``, ``inet`` or ``shm``; ``None`` for i-PI's own ``ffdirect``.
         extra: further tags of each ``<ffsocket>``.
+        structure: to start from; that of the toy if ``None``.
+        parameters: further ones of each force field.
     """
 
     ensemble: str = "nve"
@@ -98,11 +100,13 @@ class Case:
     template: str = "init.xyz"
     extra: str = ""
     timeout_s: int = 60
+    structure: ase.Atoms | None = None
+    parameters: str = ""
 
 
 def write(folder: Path, case: Case) -> Path:
     """Write input.xml and init.xyz; the address is the folder's own."""
-    structure = atoms()
+    structure = atoms() if case.structure is None else case.structure
     structure.wrap()
     ase.io.write(folder / "init.xyz", structure)
     fields = [_field(folder, case, role, index) for index, role in enumerate(case.roles)]
@@ -134,7 +138,7 @@ def write(folder: Path, case: Case) -> Path:
 
 
 def _field(folder: Path, case: Case, role: str, index: int) -> str:
-    parameters = f"model: {case.model}, role: {role}, template: {case.template}"
+    parameters = f"model: {case.model}, role: {role}, template: {case.template}{case.parameters}"
     if case.mode is None:
         return DIRECT.format(name=role, pes=HELPERS / "toy_pes.py", parameters=parameters)
     inet = case.mode == "inet"

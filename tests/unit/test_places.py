@@ -76,7 +76,7 @@ def test_beads_that_begin_as_one_have_places_of_their_own(connections):
             places.find(f"connection {k}", part, cells[: len(part)])
             for k, part in enumerate(np.split(structures, connections))
         ]
-        assert sum(found, []) == expected
+        assert [name for names in found for name in names] == expected
 
 
 def test_a_place_is_nearest_where_there_are_no_more_of_them():
