@@ -75,7 +75,7 @@ def predict_drifts(
     """Predict the drift of each stride from dynamics that begin at some of the frames.
 
     Args:
-        frames: alike. The first is enough, unless it has few atoms.
+        frames: of any atoms. The first is enough, unless it has few.
         timestep_fs: inner step.
         strides: M.
         steps: from each start.
@@ -115,9 +115,10 @@ def heating(trajectories: Sequence[Trajectory], strides: Sequence[int]) -> dict[
     for stride in strides:
         outer_steps = max(4, round(WINDOW_STEPS / stride))
         if len(trajectories[0].power) > 2 * outer_steps * stride:
-            rates = np.array([_rates(t, stride, outer_steps) for t in trajectories])
+            rates = [_rates(trajectory, stride, outer_steps) for trajectory in trajectories]
             parts = [group.mean() for part in rates for group in _groups(part)]
-            mean = np.array([rates.mean(), np.std(parts, ddof=1) / np.sqrt(len(parts))])
+            value = np.concatenate([part.ravel() for part in rates]).mean()
+            mean = np.array([value, np.std(parts, ddof=1) / np.sqrt(len(parts))])
             drifts[stride] = Heating(*(mean / temperature_of(trajectories)).tolist())
     return drifts
 
