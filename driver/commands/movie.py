@@ -19,7 +19,9 @@ def movie(
     ] = "time",
     seconds: Annotated[float, typer.Option(help="Length of the film.", min=0.1)] = 8.0,
     fps: Annotated[float, typer.Option(help="Pictures per second.", min=0.1, max=50.0)] = 10.0,
-    rotation: Annotated[str, typer.Option(help="Of the structures, as ASE writes it.")] = "-80x,-10y",
+    rotation: Annotated[
+        str, typer.Option(help="Of the structures, as ASE writes it.")
+    ] = "-80x,-10y",
     size: Annotated[int, typer.Option(help="Width of a structure, pixels.", min=100)] = 300,
     labels: Annotated[str | None, typer.Option(help="Names of the runs: a,b,c.")] = None,
 ) -> None:

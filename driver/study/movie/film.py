@@ -4,26 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import cycle
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.plotting import GREY, PALETTE, RED, new_figure, style_axes, widen
+from ....models.plotting import PALETTE, RED, new_figure
 from .scene import Scene
 from .take import By, Take
+from .trace import Trace
 
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-
-__all__ = ["Film", "caption"]
+__all__ = ["Film", "caption", "duration"]
 
 DPI = 100
-TRACE_HEIGHT = 1.7  # inches
-TEXT_HEIGHT = 0.75  # inches, above and below a structure
-LEAST_RANGE = {"meV/atom": 1e-3, "K": 1.0}
-LINEAR = 1000.0  # meV/atom
-"""Beyond such a change the axis is logarithmic, but for a hundredth of it around zero."""
+TEXT_HEIGHT, TRACE_HEIGHT = 0.75, 1.7  # inches, of what stands above and below the structures
 MINUTE, HOUR = 60.0, 3600.0
 
 
@@ -33,7 +26,7 @@ class Film:
     Args:
         takes: the runs.
         by: the clock that they share.
-        frames: how many pictures there are.
+        frames: how many pictures there are, at least two.
         rotation: of all structures, as ASE writes it: ``-90x,10y``.
         size: width of a structure, pixels.
     """
@@ -42,96 +35,52 @@ class Film:
         self, takes: Sequence[Take], by: By, frames: int, rotation: str, size: int
     ) -> None:
         self._takes, self._by, self._frames = takes, by, frames
-        self._scenes = [Scene(take, rotation) for take in takes]
-        self._colors = [color for color, _ in zip(cycle(PALETTE), takes)]
         self._end = max(take.end(by) for take in takes)
+        self._scenes = [Scene(take, rotation) for take in takes]
+        colors = [color for color, _ in zip(cycle(PALETTE), takes, strict=False)]
         width = size / DPI
-        tallest = max(width * scene.aspect for scene in self._scenes)
-        columns = len(takes)
-        self._figure = new_figure(width * columns, tallest + TEXT_HEIGHT + TRACE_HEIGHT, DPI)
-        grid = self._figure.add_gridspec(
-            2, columns, height_ratios=[tallest + TEXT_HEIGHT, TRACE_HEIGHT]
-        )
-        self._panels = [self._figure.add_subplot(grid[0, k]) for k in range(columns)]
-        self._trace = self._figure.add_subplot(grid[1, :])
-        self._lines = self._draw_axes()
-        self.draw(0)
-        self._figure.set_layout_engine("none")  # nothing moves from here on
-
-    def now(self, index: int) -> float:
-        """What the clock shows in a picture: ps, or s of wall time."""
-        return self._end * index / max(self._frames - 1, 1)
-
-    def draw(self, index: int) -> NDArray[np.uint8]:
-        """Draw a picture, shape (height, width, 3)."""
-        now = self.now(index)
-        for take, scene, panel, (line, tip) in zip(
-            self._takes, self._scenes, self._panels, self._lines, strict=True
-        ):
-            scene.draw(panel, take.beads(now, self._by))
-            told, is_over = caption(take, now, self._by)
-            panel.set_xlabel(told, color=RED if is_over and take.has_failed else "0.15")
-            values = self._values(take)
-            if values is not None:
-                row = take.row(now, self._by)
-                line.set_data(take.times[: row + 1], values[: row + 1])
-                tip.set_data(take.times[row : row + 1], values[row : row + 1])
-        self._figure.canvas.draw()
-        return np.array(self._figure.canvas.buffer_rgba())[:, :, :3]
-
-    @property
-    def _traces_energy(self) -> bool:
-        return all(take.change is not None for take in self._takes)
-
-    def _values(self, take: Take) -> NDArray[np.float64] | None:
-        """What is traced of a run, shape (rows,)."""
-        return take.change if self._traces_energy else take.temperature
-
-    def _draw_axes(self):
-        for take, panel, color in zip(self._takes, self._panels, self._colors, strict=True):
+        height = TEXT_HEIGHT + width * max(scene.aspect for scene in self._scenes)
+        self._figure = new_figure(width * len(takes), height + TRACE_HEIGHT, DPI)
+        grid = self._figure.add_gridspec(2, len(takes), height_ratios=[height, TRACE_HEIGHT])
+        self._trace = Trace(self._figure.add_subplot(grid[1, :]), takes, colors)
+        self._panels = [self._figure.add_subplot(grid[0, k]) for k in range(len(takes))]
+        for panel, take, color in zip(self._panels, takes, colors, strict=True):
             panel.set_title(take.label, color=color, fontsize=11, fontweight="bold")
             panel.set(xticks=[], yticks=[], aspect="equal")
             panel.spines[:].set_visible(False)
             panel.xaxis.label.set(fontsize=10, linespacing=1.3)
-        axes = self._trace
-        lines = []
-        for color in self._colors:
-            (line,) = axes.plot([], [], color=color, linewidth=1.5)
-            (tip,) = axes.plot([], [], color=color, marker="o", markersize=4.5, clip_on=False)
-            lines.append((line, tip))
-        known = [v for take in self._takes if (v := self._values(take)) is not None]
-        drawn = np.concatenate(known) if known else np.zeros(1)
-        margin = 0.06 * np.ptp(drawn)
-        axes.set_ylim(drawn.min() - margin, drawn.max() + margin)
-        if self._traces_energy and np.abs(drawn).max() > LINEAR:
-            axes.set_yscale("symlog", linthresh=LINEAR / 100)
-        widen(axes, drawn, LEAST_RANGE["meV/atom" if self._traces_energy else "K"])
-        axes.set_xlim(0.0, max(take.times[-1] for take in self._takes))
-        axes.set_xlabel("time (ps)")
-        axes.set_ylabel("energy change\n(meV/atom)" if self._traces_energy else "temperature\n(K)")
-        style_axes(axes)
-        return lines
+        self.draw(0)
+        self._figure.set_layout_engine("none")  # nothing moves from here on
+
+    def draw(self, index: int) -> NDArray[np.uint8]:
+        """Draw a picture by its number, shape (height, width, 3)."""
+        now = self._end * index / (self._frames - 1)
+        for take, scene, panel in zip(self._takes, self._scenes, self._panels, strict=True):
+            scene.draw(panel, take.beads(now, self._by))
+            too_early = take.has_failed and take.is_over(now, self._by)
+            panel.set_xlabel(caption(take, now, self._by), color=RED if too_early else "0.15")
+        self._trace.draw([take.row(now, self._by) for take in self._takes])
+        self._figure.canvas.draw()
+        return np.array(self._figure.canvas.buffer_rgba())[:, :, :3]  # type: ignore[attr-defined]
 
 
-def caption(take: Take, now: float, by: By) -> tuple[str, bool]:
-    """What is written below a run, all of one row; and whether the run is over by then."""
+def caption(take: Take, now: float, by: By) -> str:
+    """What is written below a run when the clock shows ``now``: all of one row."""
     row = take.row(now, by)
-    told = [f"{take.times[row]:.3f} ps"]
+    times, state = [f"{take.times[row]:.3f} ps"], []
     if take.wall_s is not None:
-        told.append(f"after {duration(take.wall_s[row])}")
-    below = []
+        times.append(f"after {duration(take.wall_s[row])}")
     if take.temperature is not None:
-        below.append(f"{take.temperature[row]:,.0f} K".replace(",", "\u2009"))
-    is_over = bool(take.ending) and now >= take.end(by)
-    if is_over:
-        below.append(take.ending)
-    return "  ".join(told) + "\n" + "  ".join(below), is_over
+        state.append(f"{take.temperature[row]:.0f} K")
+    if take.is_over(now, by):
+        state.append(take.ending)
+    return "  ".join(times) + "\n" + "  ".join(state)
 
 
 def duration(seconds: float) -> str:
-    """It in words of two units at most."""
+    """It in its two largest units."""
     if seconds < MINUTE:
         return f"{seconds:.1f} s"
-    if seconds < HOUR:
-        return f"{seconds // MINUTE:.0f} min {seconds % MINUTE:02.0f} s"
-    return f"{seconds // HOUR:.0f} h {seconds % HOUR // MINUTE:02.0f} min"
+    unit, part, names = (MINUTE, 1.0, "min s") if seconds < HOUR else (HOUR, MINUTE, "h min")
+    large, small = names.split()
+    return f"{seconds // unit:.0f} {large} {seconds % unit // part:02.0f} {small}"

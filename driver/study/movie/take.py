@@ -60,6 +60,10 @@ class Take:
         """Where its clock stops: ps, or s of wall time."""
         return float(self._clock(by)[-1])
 
+    def is_over(self, now: float, by: By) -> bool:
+        """Whether it had ended when the clock showed ``now``."""
+        return bool(self.ending) and now >= self.end(by)
+
     def row(self, now: float, by: By) -> int:
         """The last row that was there when the clock showed ``now``."""
         return _last(self._clock(by), now)

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
 __all__ = ["check_suffix", "write"]
 
@@ -57,7 +61,7 @@ def _gif(path: Path, draw: Draw, frames: int, fps: float) -> None:
     from PIL import Image
 
     sample = np.concatenate([draw(k) for k in sorted({0, frames // 2, frames - 1})])
-    palette = Image.fromarray(sample).quantize(COLORS)
+    palette = _palette(sample)
     pictures = [
         Image.fromarray(draw(k)).quantize(palette=palette, dither=Image.Dither.NONE)
         for k in range(frames)
@@ -66,6 +70,18 @@ def _gif(path: Path, draw: Draw, frames: int, fps: float) -> None:
     pictures[0].save(
         path, save_all=True, append_images=pictures[1:], duration=shown_ms, loop=0, disposal=1
     )
+
+
+def _palette(sample: NDArray[np.uint8]) -> Image:
+    """An image with the colours that stand for all others."""
+    from PIL import Image
+
+    found = Image.fromarray(sample).quantize(COLORS)
+    colors = np.array(found.getpalette(), dtype=np.uint8).reshape(-1, 3)
+    colors[np.asarray(found)[0, 0]] = sample[0, 0]  # the background, not a mean of pale shades
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(colors.tobytes())
+    return palette
 
 
 def _mp4(path: Path, draw: Draw, frames: int, fps: float) -> None:
