@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from ...errors import InputError
 from .shapes import balls, bonds
 from .take import Take
 
@@ -120,7 +121,12 @@ class Scene:
         """What turns rows into those on the screen, shape (3, 3)."""
         from ase.utils import rotate
 
-        return rotate(self.rotation)
+        try:
+            return rotate(self.rotation)
+        except (ValueError, IndexError):
+            raise InputError(
+                f"expected a rotation as ASE writes it, got '{self.rotation}'; write -90x,10y"
+            ) from None
 
     def _fog(self, depth: NDArray[np.float64]) -> NDArray[np.float64]:
         """How pale things are, by their depth."""

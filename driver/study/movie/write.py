@@ -4,15 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import InputError
-
-if TYPE_CHECKING:
-    from PIL.Image import Image
 
 __all__ = ["check_suffix", "write"]
 
@@ -20,8 +16,8 @@ Draw = Callable[[int], NDArray[np.uint8]]
 """A picture by its number, shape (height, width, 3)."""
 
 HOLD_S = 1.5  # how long the last picture stays
-COLORS = 128
-"""Of a GIF: enough for pale shades of a few elements."""
+COLORS = 127
+"""Of a GIF, beside that of the background: enough for pale shades of a few elements."""
 
 
 def check_suffix(path: Path) -> None:
@@ -61,27 +57,24 @@ def _gif(path: Path, draw: Draw, frames: int, fps: float) -> None:
     from PIL import Image
 
     sample = np.concatenate([draw(k) for k in sorted({0, frames // 2, frames - 1})])
-    palette = _palette(sample)
-    pictures = [
-        Image.fromarray(draw(k)).quantize(palette=palette, dither=Image.Dither.NONE)
-        for k in range(frames)
-    ]
+    background = sample[0, 0]
+    found = Image.fromarray(sample).quantize(COLORS)
+    palette = np.array(found.getpalette(), dtype=np.uint8)[: 3 * COLORS]
+    palette = np.concatenate([palette, background])
+
+    def reduced(picture: NDArray[np.uint8]) -> Image.Image:
+        nearest = Image.fromarray(picture).quantize(palette=found, dither=Image.Dither.NONE)
+        indices = np.array(nearest)
+        indices[(picture == background).all(axis=2)] = COLORS  # itself, not a shade like it
+        image = Image.fromarray(indices)
+        image.putpalette(palette.tobytes())
+        return image
+
+    pictures = [reduced(draw(k)) for k in range(frames)]
     shown_ms = [1e3 / fps] * (frames - 1) + [1e3 * HOLD_S]
     pictures[0].save(
         path, save_all=True, append_images=pictures[1:], duration=shown_ms, loop=0, disposal=1
     )
-
-
-def _palette(sample: NDArray[np.uint8]) -> Image:
-    """An image with the colours that stand for all others."""
-    from PIL import Image
-
-    found = Image.fromarray(sample).quantize(COLORS)
-    colors = np.array(found.getpalette(), dtype=np.uint8).reshape(-1, 3)
-    colors[np.asarray(found)[0, 0]] = sample[0, 0]  # the background, not a mean of pale shades
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(colors.tobytes())
-    return palette
 
 
 def _mp4(path: Path, draw: Draw, frames: int, fps: float) -> None:
