@@ -22,7 +22,7 @@ def movie(
     rotation: Annotated[
         str, typer.Option(help="Of the structures, as ASE writes it.")
     ] = "-80x,-10y",
-    size: Annotated[int, typer.Option(help="Width of a structure, pixels.", min=100)] = 300,
+    size: Annotated[int, typer.Option(help="Width of a structure, pixels.", min=100)] = 260,
     labels: Annotated[str | None, typer.Option(help="Names of the runs: a,b,c.")] = None,
 ) -> None:
     """Draw runs side by side as a film, with their times, temperatures and energies."""
@@ -36,5 +36,5 @@ def movie(
     write(out, Film(takes, by, frames, rotation, size).draw, frames, fps)
     unknown = [take.label for take in takes if take.wall_s is None]
     if unknown:
-        print(f"no wall times in {', '.join(unknown)}: i-PI's log is not there")
+        print(f"no wall times in {', '.join(unknown)}: neither i-pi.log nor summary.json tells them")
     print(f"{out}: {frames} pictures, {out.stat().st_size / 1e6:.1f} MB")
