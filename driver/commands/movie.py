@@ -36,5 +36,7 @@ def movie(
     write(out, Film(takes, by, frames, rotation, size).draw, frames, fps)
     unknown = [take.label for take in takes if take.wall_s is None]
     if unknown:
-        print(f"no wall times in {', '.join(unknown)}: neither i-pi.log nor summary.json tells them")
+        print(
+            f"no wall times in {', '.join(unknown)}: neither i-pi.log nor summary.json tells them"
+        )
     print(f"{out}: {frames} pictures, {out.stat().st_size / 1e6:.1f} MB")
