@@ -18,6 +18,7 @@ from .commands.check import check
 from .commands.compare import compare
 from .commands.distill import distill
 from .commands.init import init
+from .commands.movie import movie
 from .commands.run import run
 from .commands.serve import serve
 from .commands.train import train
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 
 COMMANDS = (
-    *(init, adopt, run, serve, watch, analyze, compare),
+    *(init, adopt, run, serve, watch, analyze, compare, movie),
     *(check, tune, validate, bench, train, distill),
 )
 

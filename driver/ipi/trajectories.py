@@ -24,7 +24,7 @@ LABELS = "labels"
 
 
 def read_frames(path: Path) -> list[Atoms]:
-    """All frames of a trajectory, in ASE's units.
+    """All frames of a trajectory, in ASE's units; one that is being written is left out.
 
     Labels that are no elements stand in an array ``labels``, and the atoms are of the element that
     they are isotopes of: ``D`` is H.
@@ -32,16 +32,32 @@ def read_frames(path: Path) -> list[Atoms]:
     if path.suffix == ".extxyz":
         from ase.io import iread
 
-        return list(iread(path, ":", format="extxyz"))
+        text = _whole_frames(path)
+        return list(iread(io.StringIO(text), ":", format="extxyz")) if text else []
     from ipi.utils.io import read_file
 
     frames: list[Atoms] = []
-    with path.open() as file, redirect_stdout(io.StringIO()):  # it tells of unknown labels
+    file = io.StringIO(_whole_frames(path))
+    with redirect_stdout(io.StringIO()):  # it tells of unknown labels
         while True:
             try:
                 frames.append(_frame(read_file("xyz", file)))
             except EOFError:
                 return frames
+
+
+def _whole_frames(path: Path) -> str:
+    """The text of a file of kind xyz up to the end of its last whole frame."""
+    lines = path.read_text().splitlines(keepends=True)
+    end = 0
+    while end < len(lines):
+        if not lines[end].strip().isdigit():
+            return "".join(lines)  # the reader says what is wrong
+        after = end + 2 + int(lines[end])
+        if after > len(lines) or not lines[after - 1].endswith("\n"):
+            break
+        end = after
+    return "".join(lines[:end])
 
 
 def labels_of_frame(frame: Atoms) -> list[str]:
