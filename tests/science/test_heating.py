@@ -164,3 +164,13 @@ def test_heating_of_several_starts_is_their_mean_with_its_error():
     assert temperature_of(along) == pytest.approx(300.0)
     assert together.value == pytest.approx(np.mean([one.value for one in single]))
     assert together.error > 2.0 * max(one.error for one in single)  # they differ by more
+
+
+def test_heating_of_starts_with_different_atoms_weighs_atoms_alike():
+    rng = np.random.default_rng(2)
+    along = [
+        Trajectory(0.5, 1e-4 * rng.normal(size=(600, n)), csr_array(np.eye(n)), 300.0)
+        for n in (3, 30)
+    ]
+    few, many = (heating([one], (8,))[8].value for one in along)
+    assert heating(along, (8,))[8].value == pytest.approx((3 * few + 30 * many) / 33)
