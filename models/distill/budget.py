@@ -93,7 +93,11 @@ class Budget:
         needed = needed_s / (1.0 - LEAST_TRAINING) / 60.0
         costs = f"an evaluation takes the teacher {self.label_s:.2g} s"
         if missing > 0:
-            costs += f", the first {missing} frames take {sampling_s / 60.0:.2g} minutes"
+            more = "" if self._record.is_new else "more "
+            costs += (
+                f", the {missing} {more}frames that the first training needs "
+                f"{sampling_s / 60.0:.2g} minutes"
+            )
         if needed > self._options.minutes:
             others = ", or shorten --interval, or name a --surrogate or --labels"
             raise ModelError(

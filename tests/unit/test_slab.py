@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from ase.build import add_adsorbate, bulk, fcc111, molecule
+from surface import nitrogen_on_copper
 
 from halfkick.driver.ipi.system import System
 from halfkick.driver.run.systems import RunSystem
@@ -15,12 +16,6 @@ from halfkick.driver.study.analysis.run_data import Frames, Run
 from halfkick.driver.study.analysis.slab import empty_axes, find_slab
 
 RNG = np.random.default_rng(0)
-
-
-def nitrogen_on_copper(height=4.0, vacuum=7.0):
-    slab = fcc111("Cu", (2, 2, 4), vacuum=vacuum)
-    add_adsorbate(slab, molecule("N2"), height, "ontop")
-    return Atoms(slab.symbols, slab.positions, cell=slab.cell, pbc=True)
 
 
 def turned(atoms, order):
@@ -65,7 +60,7 @@ def test_slab_is_recognised_in_any_orientation(order, height):
         np.sort(np.abs(f.heights(a))) for f, a in ((slab, atoms), (other, turned(atoms, order)))
     ]
     np.testing.assert_allclose(*heights, atol=1e-6)
-    layers = np.array([0.5, 1.5]) * 3.61 / np.sqrt(3.0)  # of a lattice constant of 3.61 Å
+    layers = np.array([0.0, 1.0]) * 3.61 / np.sqrt(3.0)  # of a lattice constant of 3.61 Å
     np.testing.assert_allclose(np.unique(heights[0].round(4))[:2], layers, atol=1e-3)
 
 
@@ -84,7 +79,7 @@ def test_density_profile_holds_all_atoms_where_they_are():
     copper, nitrogen = profile.curves(run_of(shaken(atoms, 16)))
     assert (copper.name, nitrogen.name) == ("Cu", "N")
     area, width = find_slab(atoms).area(atoms), copper.x[1] - copper.x[0]
-    for curve, count in ((copper, 16), (nitrogen, 2)):
+    for curve, count in ((copper, 12), (nitrogen, 2)):
         assert curve.y.sum() * width * area == pytest.approx(count)
     for x in curve.x[curve.y > 0]:
         assert x > copper.x[copper.y > 0].max()  # on the one side
@@ -95,7 +90,7 @@ def test_density_profile_holds_all_atoms_where_they_are():
 def test_pair_distances_do_not_depend_on_the_vacuum_as_radial_distributions_do():
     edges = np.arange(0.0, 4.0, 0.1)
     near, far = nitrogen_on_copper(), nitrogen_on_copper(vacuum=14.0)
-    for pair, count in ((("N", "N"), 1), (("Cu", "Cu"), 12 * 16 / 2 - 2 * 4 * 3 / 2)):
+    for pair, count in ((("N", "N"), 1), (("Cu", "Cu"), 12 * 12 / 2 - 2 * 4 * 3 / 2)):
         found = [structure.pair_distances([a], pair, edges) for a in (near, far)]
         np.testing.assert_allclose(*found)
         assert found[0][edges[1:] < 3.0].sum() * 0.1 == pytest.approx(count)
