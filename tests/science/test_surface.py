@@ -67,7 +67,7 @@ def test_surface_keeps_its_energy_with_mts_and_not_with_direct_forces(study):
 
 
 def test_surface_is_analysed_as_one(study):
-    """With its periodicity, which i-PI's files do not tell; no radial distribution, no molecules."""
+    """With its periodicity, which i-PI's files do not tell; by pairs, without molecules."""
     plan, subject, _, reports = study
     report = reports["nve"]
     first = report.analyses[0].runs[0].positions()[0]
