@@ -74,6 +74,17 @@ def test_slab_is_what_the_template_leaves_open_and_bulk_is_none():
         assert empty_axes(other) == axes and find_slab(other) is None
 
 
+@pytest.mark.parametrize("across", [True, False])
+def test_slab_lets_a_molecule_fly_away_where_it_is_open(across):
+    """Where the vacuum is periodic, it comes back from below."""
+    atoms = nitrogen_on_copper(pbc=(True, True, across))
+    slab, before = find_slab(atoms), find_slab(atoms).heights(atoms)
+    atoms.positions[-2:, 2] += 6.0
+    moved = slab.heights(atoms) - before
+    np.testing.assert_allclose(moved[:-2], 0.0, atol=1e-9)
+    np.testing.assert_allclose(moved[-2:], 6.0 - across * atoms.cell[2, 2])
+
+
 def test_density_profile_holds_all_atoms_where_they_are():
     atoms = nitrogen_on_copper()
     copper, nitrogen = profile.curves(run_of(shaken(atoms, 16)))

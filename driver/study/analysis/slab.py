@@ -38,15 +38,24 @@ class Slab:
     others: tuple[str, ...]
 
     def heights(self, frame: Atoms) -> NDArray[np.float64]:
-        """Å along the normal of the surface, from the middle of the slab, shape (N,)."""
-        cell = frame.cell
-        fractions = np.linalg.solve(cell.array.T, frame.positions.T)[self.axis]
-        heights = (fractions - self.middle) % 1.0 * height_of(frame, self.axis)
-        return np.asarray(heights - heights[self.body].mean())
+        """Å along the normal of the surface, from the middle of the slab, shape (N,).
+
+        Where the frame is periodic across it, from amid the vacuum below it to that above.
+        """
+        heights = fractions_of(frame, self.axis) - self.middle
+        if frame.pbc[self.axis]:
+            heights %= 1.0
+        heights *= height_of(frame, self.axis)
+        return heights - heights[self.body].mean()
 
     def area(self, frame: Atoms) -> float:
         """Of the surface, Å²."""
         return float(frame.get_volume() / height_of(frame, self.axis))
+
+
+def fractions_of(frame: Atoms, axis: int) -> NDArray[np.float64]:
+    """Fractional coordinates along a cell vector, not wrapped, shape (N,)."""
+    return np.array(np.linalg.solve(frame.cell.array.T, frame.positions.T)[axis])
 
 
 def height_of(frame: Atoms, axis: int) -> float:
@@ -91,7 +100,7 @@ def _body(atoms: Atoms) -> NDArray[np.int_]:
 
 def _gap(atoms: Atoms, body: NDArray[np.int_], axis: int) -> tuple[float, float]:
     """The widest gap between atoms along a cell vector, Å, and the fraction where its middle is."""
-    fractions = np.sort(np.linalg.solve(atoms.cell.array.T, atoms.positions[body].T)[axis] % 1.0)
+    fractions = np.sort(fractions_of(atoms, axis)[body] % 1.0)
     gaps = np.diff(fractions, append=fractions[0] + 1.0)
     widest = int(gaps.argmax())
     middle = float(fractions[widest] + 0.5 * gaps[widest])

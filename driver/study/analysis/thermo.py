@@ -22,7 +22,7 @@ __all__ = ["as_heat", "curves", "drift", "scalars", "temperature_columns"]
 
 BINS = 40
 LEAST_FREE = 1e-6  # degrees of freedom; less is rounding
-LOOKS = 20  # at the frames of a run, whether molecules are still the same
+LOOKS = 10  # at the frames of a run, whether molecules are still the same
 SPECIES_TEMPERATURE = re.compile(r"temperature\((.*)\)")
 """i-PI's name of the column with the temperature of one species."""
 
