@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
+from ..errors import InputError
 from ..ipi.forces import force_field_without_energy
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket
 from ..ipi.start import StartAtoms, count_in_file
+from ..ipi.structures import read_structures
 from ..ipi.system import System
 
 __all__ = ["RunSystem", "names_of", "systems_of"]
@@ -72,6 +74,16 @@ class RunSystem:
         """Labels and masses as i-PI has them; ``None`` if they cannot be read any more."""
         return self.system.read_start(self.source.folder)
 
+    @cached_property
+    def periodic(self) -> tuple[bool, ...]:
+        """Directions that are periodic for its models, which i-PI does not know: by a template."""
+        for template in self._templates():
+            try:
+                return read_structures(template)[-1].periodic
+            except InputError as error:
+                log.info("cannot read template %s: %s", template, error)
+        return (True, True, True)
+
     @property
     def target_K(self) -> float | None:
         """What its temperature is held at, ``None`` if nothing does, or not at the same."""
@@ -99,14 +111,17 @@ class RunSystem:
         return f"{part:.0%} of it the target's: i-PI takes fixed coordinates to be at {target:g} K"
 
     def _atoms_in_template(self) -> int | None:
-        for socket in self.sockets:
-            template = self.source.folder / (socket.parameters or {}).get("template", "")
-            if template.is_file():
-                try:
-                    return count_in_file(template)
-                except Exception as error:  # readers raise anything; the driver will say so
-                    log.info("cannot read template %s: %s", template, error)
+        for template in self._templates():
+            try:
+                return count_in_file(template)
+            except Exception as error:  # readers raise anything; the driver will say so
+                log.info("cannot read template %s: %s", template, error)
         return None
+
+    def _templates(self) -> list[Path]:
+        """Those of its force fields that are there."""
+        named = [(s.parameters or {}).get("template", "") for s in self.sockets]
+        return [path for name in named if (path := self.source.folder / name).is_file()]
 
 
 def systems_of(source: IpiInput) -> list[RunSystem]:

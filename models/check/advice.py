@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from .cost import Cost, speed_up
 from .heating import Heating
-from .modes import Block, Vibration, stride_growth
+from .modes import Block, Vibration, stiff, stride_growth
 from .stability import strides_within
 
 __all__ = [
@@ -94,11 +94,15 @@ def advise(
     if rows[stride - 1].speed_up <= 1.0:
         worth = "no stride is faster than conservative forces at every inner step"
         return Advice(inner, 1, f"{worth}: do without direct forces"), rows
-    period = min(v.period_fs for v in vibrations)
-    reasons = [f"the fastest vibration has a period of {period:.1f} fs", *_limits(rows, bound)]
-    stiff = max(abs(v.gap_stiffness or 0.0) for v in vibrations)
-    if stiff > LARGE_GAP_STIFFNESS:
-        share = f"{100 * stiff:.0f} % of a stiff bond's stiffness"
+    fastest = min(vibrations, key=lambda v: v.period_fs)
+    of = f" ({fastest.movers})" if fastest.movers else ""
+    period = f"the fastest vibration{of} has a period of {fastest.period_fs:.1f} fs"
+    reasons = [period, *_limits(rows, bound)]
+    worst = max(stiff(vibrations), key=lambda v: abs(v.gap_stiffness or 0.0))
+    gap_stiffness = abs(worst.gap_stiffness or 0.0)
+    if gap_stiffness > LARGE_GAP_STIFFNESS:
+        bond = worst.movers or "a stiff bond"
+        share = f"{100 * gap_stiffness:.0f} % of the stiffness of {bond}"
         reasons.append(f"the gap has {share}: expect drift at shorter strides too")
     if stride < bound:
         gain = f"{100 * (WORTHWHILE_SPEED_UP - 1):.0f} %"

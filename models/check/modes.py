@@ -23,6 +23,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from ase.data import chemical_symbols
 from numpy.typing import NDArray
 from scipy.sparse.linalg import ArpackNoConvergence, LinearOperator, eigsh
 
@@ -31,7 +32,7 @@ from ..errors import ModelError
 from .probe import Probe
 from .stability import growth, period_fs
 
-__all__ = ["Block", "Vibration", "stiff_block", "stiffest", "stride_growth"]
+__all__ = ["Block", "Vibration", "stiff", "stiff_block", "stiffest", "stride_growth"]
 
 Block = tuple[NDArray[np.float64], NDArray[np.float64]]
 """Mass-weighted stiffness of gap and direct force among some atoms, (n, n), eV/Å²/amu."""
@@ -41,6 +42,8 @@ DENSE_SIZE = 18  # coordinates: Lanczos iteration needs more than there are mode
 BLOCK_ATOMS = 9  # around a stiff bond in a larger system
 FREQUENCY_SHIFT, FREQUENCY_POINTS = 0.1, 21  # how far frequencies wander, relative
 SOFT_STIFFNESS = 1.0 / 16.0  # of the greatest one: modes below it have a quarter of the frequency
+BOND_SHARE = 0.8  # of the kinetic energy of a mode, by two atoms: they are bonded
+MOVER_SHARE = 0.1  # of a species that is named
 
 
 @dataclass(frozen=True)
@@ -52,11 +55,13 @@ class Vibration:
         period_fs: of the oscillation.
         gap_stiffness: δk/k: how much stiffer the conservative force is than the direct one along
             the mode, relative; ``None`` without both.
+        movers: what moves: ``N-N`` where two atoms do nearly all of it, else species.
     """
 
     frequency_cm: float
     period_fs: float
     gap_stiffness: float | None
+    movers: str = ""
 
 
 def stiffest(probe: Probe, count: int = 4) -> tuple[list[Vibration], int]:
@@ -106,7 +111,30 @@ def _vibration(
         weighted = mode.reshape(probe.shape) * scale
         along = {r: -float((c * weighted).sum()) for r, c in probe.derivative(weighted).items()}
         gap = float((along[Role.CONSERVATIVE] - along[Role.DIRECT]) / stiffness)
-    return Vibration(1e4 / (0.299792458 * period), period, gap)
+    shares = (mode.reshape(probe.shape) ** 2).sum(axis=1)
+    movers = movers_of(probe.structure.numbers, shares)
+    return Vibration(1e4 / (0.299792458 * period), period, gap, movers)
+
+
+def movers_of(numbers: NDArray[np.int_], shares: NDArray[np.float64]) -> str:
+    """Name what moves in a mode.
+
+    Args:
+        numbers: atomic, shape (N,).
+        shares: of the atoms in its kinetic energy, shape (N,), of sum 1.
+    """
+    symbols = np.array([chemical_symbols[z] for z in numbers])
+    pair = np.argsort(-shares)[:2]
+    if len(pair) == 2 and shares[pair].sum() > BOND_SHARE and shares[pair].min() > 0.0:
+        return "-".join(sorted(symbols[pair].tolist()))
+    of_species = {s: float(shares[symbols == s].sum()) for s in sorted(set(symbols.tolist()))}
+    return ", ".join(s for s, share in of_species.items() if share > MOVER_SHARE)
+
+
+def stiff(vibrations: Sequence[Vibration]) -> list[Vibration]:
+    """Those that are about as stiff as the stiffest: the bonds, not the metal they stand on."""
+    longest = min(v.period_fs for v in vibrations) / np.sqrt(SOFT_STIFFNESS)
+    return [v for v in vibrations if v.period_fs < longest]
 
 
 def neighbourhood(probe: Probe, centre: int) -> NDArray[np.int_]:

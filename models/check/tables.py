@@ -83,10 +83,10 @@ def _jump(r: CheckReport, role: str) -> str:
 
 
 def _vibrations(r: CheckReport) -> Table:
-    table = _table("Stiffest vibrations", "1/cm", "period, fs", "gap δk/k, %")
+    table = _table("Stiffest vibrations", "atoms", "1/cm", "period, fs", "gap δk/k, %")
     for v in r.vibrations[:6]:
         gap = "" if v.gap_stiffness is None else f"{100 * v.gap_stiffness:+.2f}"
-        table.add_row(f"{v.frequency_cm:.0f}", f"{v.period_fs:.2f}", gap)
+        table.add_row(v.movers, f"{v.frequency_cm:.0f}", f"{v.period_fs:.2f}", gap)
     return table
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ class Record:
     Args:
         folder: made if it does not exist.
         lasting: what must be the same in each invocation.
+        clock: tells the time in seconds.
 
     Attributes:
         rounds: one dictionary for each round, in their order.
@@ -26,14 +28,19 @@ class Record:
         ModelError: if the folder belongs to another distillation.
     """
 
-    def __init__(self, folder: Path, lasting: dict[str, Any]) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        lasting: dict[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "rounds.json"
         self._lasting = lasting
         self.rounds: list[dict[str, Any]] = []
         self._before_s = 0.0
-        self._start = time.monotonic()
-        if self._path.is_file():
+        self._clock, self._start = clock, clock()
+        if not self.is_new:
             self._read()
 
     def _read(self) -> None:
@@ -49,9 +56,14 @@ class Record:
         self._before_s = before["seconds"]
 
     @property
+    def is_new(self) -> bool:
+        """Whether nothing has been saved yet."""
+        return not self._path.is_file()
+
+    @property
     def seconds(self) -> float:
         """Wall time of all invocations together, as far as they have saved it."""
-        return self._before_s + time.monotonic() - self._start
+        return self._before_s + self._clock() - self._start
 
     def round(self, index: int) -> dict[str, Any]:
         """What is known of a round, to be added to."""

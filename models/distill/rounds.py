@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import logging
-import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import ase.io
 import numpy as np
 from ase import Atoms
 
@@ -18,11 +15,12 @@ from ..base import ForceModel
 from ..errors import ModelError
 from ..frames import read_frames
 from ..gap import gap_statistics
+from .budget import Budget
 from .options import DistillOptions
-from .record import Record, write_atomically
+from .record import Record
 from .sample import ServedForce, Walker, run_segment
 from .select import pick
-from .store import SUPPLIED, Store, key, labelled
+from .store import SUPPLIED, Store, key, labelled, write_frames
 
 __all__ = ["Rounds", "Train"]
 
@@ -55,6 +53,7 @@ class Rounds:
         train: trains a student.
         load: opens a student.
         surrogate: samples instead of the teacher while there is no student.
+        least: frames without which nothing can be trained.
     """
 
     def __init__(
@@ -67,11 +66,14 @@ class Rounds:
         train: Train,
         load: Callable[[Path], ForceModel],
         surrogate: ServedForce | None = None,
+        least: int = 1,
     ) -> None:
         self._teacher, self._surrogate = teacher, surrogate
         self._walkers, self._folder = walkers, folder
         self._record, self._options = record, options
         self._train_student, self._load = train, load
+        self._least = least
+        self._budget = Budget(teacher, surrogate or teacher, walkers, options, record, least)
         self.labels = Store(folder / "labels.xyz")
         self._samples = Store(folder / "samples.xyz")  # of a surrogate, without labels
         self._visited: defaultdict[tuple[int, int, int], list[Atoms]] = defaultdict(list)
@@ -98,26 +100,20 @@ class Rounds:
         return best(self._record.rounds)
 
     def _sample(self, index: int, done: dict[str, Any]) -> None:
-        """Let all walkers go on by turns until there are frames enough or time is over."""
+        """Let walkers go on until there are frames enough, or until time is over; see the gap."""
         options, start = self._options, self._record.seconds
-        supplied = sum(SUPPLIED in atoms.info for atoms in self.labels.frames)
         wanted = 2 * options.frames if index < options.rounds else options.frames
-        if index == 0 and supplied >= options.frames:
-            wanted = 0
-        share = SAMPLING_SHARE * self._seconds_left() / (options.rounds - index + 1)
-        fast, slow = self._forces(index)
-        per_turn = len(self._walkers) * options.beads
-        failures = 0
-        for turn in range(-(-wanted // per_turn)):
-            if turn and self._record.seconds - start > share:
-                break
-            for walker in self._walkers:
-                failures += not self._advance(walker, index, turn, fast, slow)
+        if index == 0:
+            if len(self._supplied()) >= options.frames:
+                wanted = 0
+            self._budget.check(self._least - self._known(0))
+        failures = self._advance_all(index, -(-wanted // (len(self._walkers) * options.beads)))
         fresh = self._fresh(index)
-        if wanted and not fresh:
+        if wanted and not (fresh and self._enough(index)):
             raise ModelError(
-                "expected trajectories that hold, but all of them blew up; take a smaller --stride "
-                "or --timestep, or structures nearer to equilibrium"
+                f"expected trajectories that hold, but {failures} blew up and {len(fresh)} frames "
+                f"are left; take a smaller --stride or --timestep, or structures nearer to "
+                f"equilibrium"
             )
         done |= {
             "sampled": len(fresh),
@@ -131,6 +127,46 @@ class Rounds:
             text = format_gap(done["gap"])
             log.info("round %d: gap on %d fresh frames %s", index, len(fresh), text)
         self._record.save()
+
+    def _advance_all(self, index: int, turns: int) -> int:
+        """Let all walkers go on by turns; return how many blew up.
+
+        Where time is over the last turn is cut short. Turns therefore have orders by chance.
+        """
+        options, start = self._options, self._record.seconds
+        share = SAMPLING_SHARE * self._budget.left_s / (options.rounds - index + 1)
+        fast, slow = self._forces(index)
+        failures = 0
+        for turn in range(turns):
+            rng = np.random.default_rng([options.seed, index, turn])
+            for walker in rng.permutation(np.array(self._walkers, object)):
+                if self._record.seconds - start > share:
+                    if self._enough(index):
+                        return failures
+                    self._check_time(index)
+                failures += not self._advance(walker, index, turn, fast, slow)
+        return failures
+
+    def _check_time(self, index: int, least_s: float = 0.0) -> None:
+        """Raise ModelError if there is no more time left for the first training."""
+        if index == 0 and self._budget.training_s <= least_s:
+            self._record.save()
+            self._budget.check(self._least - self._known(0))
+
+    def _enough(self, index: int) -> bool:
+        """Whether there are frames to train the first student, or to tell the gap of another."""
+        return self._known(index) >= (self._budget.gap_frames if index else self._least)
+
+    def _known(self, index: int) -> int:
+        """How many frames there are of a round, those that came with labels among the first."""
+        return len(self._fresh(index)) + (0 if index else len(self._supplied()))
+
+    def _supplied(self) -> list[Atoms]:
+        """What came with its labels and can be trained on."""
+        return [a for a in self.labels.frames if SUPPLIED in a.info and self._is_calm(a)]
+
+    def _is_calm(self, atoms: Atoms) -> bool:
+        return bool(np.linalg.norm(atoms.get_forces(), axis=1).max() < self._options.max_force)
 
     def _forces(self, index: int) -> tuple[ServedForce, ServedForce | None]:
         """What moves the walkers of a round, and what corrects it."""
@@ -181,44 +217,55 @@ class Rounds:
             return "the gap falls no more"
         if index == self._options.rounds:
             return f"{index} rounds are done"
-        if index > 0 and self._seconds_left() < SHORTEST_TRAINING * 60.0 * self._options.minutes:
+        trained = "trained" in self._record.round(index)
+        if index > 0 and not trained and self._budget.training_s < self._shortest_s:
             return f"{self._options.minutes:g} minutes are over"
         return None
 
-    def _seconds_left(self) -> float:
-        return max(60.0 * self._options.minutes - self._record.seconds, 0.0)
+    @property
+    def _shortest_s(self) -> float:
+        return SHORTEST_TRAINING * 60.0 * self._options.minutes
 
     def _train(self, index: int, done: dict[str, Any]) -> None:
         """Pick and label frames, and train on them and all picked before."""
         data = self._folder / f"train-{index}.xyz"
         if not data.is_file():
-            write_frames(data, self._training_frames(index))
+            write_frames(data, self._training_frames(index, done))
         size = len(read_frames(data, ":"))
         start = None if index == 0 else self.student(index - 1).with_suffix(".ckpt")
         share = TRAINING_SHARE / (self._options.rounds - index)
-        minutes = done.setdefault("minutes", share * self._seconds_left() / 60.0)  # if it goes on
+        time_s = min(share * self._budget.left_s, self._budget.training_s)
+        if "minutes" not in done:
+            self._check_time(index, self._shortest_s)
+        minutes = done.setdefault("minutes", time_s / 60.0)  # if it goes on
         self._record.save()
         log.info("round %d: training on %d frames for %.1f minutes", index, size, minutes)
-        began = time.monotonic()
+        before = self._record.seconds
         work = self._folder / f"train-{index}"
         self._train_student(data, self.student(index), max(minutes, 0.05), start, work)
-        done |= {"taught": size, "trained": round(time.monotonic() - began, 1)}
+        done |= {"taught": size, "trained": round(self._record.seconds - before, 1)}
         self._record.save()
 
-    def _training_frames(self, index: int) -> list[Atoms]:
+    def _training_frames(self, index: int, done: dict[str, Any]) -> list[Atoms]:
         """The training set of the round before, or the supplied labels, and what is picked now."""
         if index > 0:
             training_set = read_frames(self._folder / f"train-{index - 1}.xyz", ":")
         else:
-            training_set = [a for a in self.labels.frames if SUPPLIED in a.info]
+            training_set = self._supplied()
         trained_on = {key(a) for a in training_set}
         fresh = [a for a in self._fresh(index) if key(a) not in trained_on]
-        picked = [self._label(a) for a in pick(fresh, training_set, self._options.frames)]
-        return [
-            a
-            for a in [*training_set, *picked]
-            if np.linalg.norm(a.get_forces(), axis=1).max() < self._options.max_force
-        ]
+        count = done.setdefault("picked", self._affordable(fresh, len(training_set)))
+        self._record.save()
+        picked = [self._label(a) for a in pick(fresh, training_set, count)]
+        return [*training_set, *(a for a in picked if self._is_calm(a))]
+
+    def _affordable(self, fresh: Sequence[Atoms], known: int) -> int:
+        """How many frames to pick: fewer if they have no labels yet and the teacher is dear."""
+        if all(a in self.labels for a in fresh):
+            return self._options.frames
+        time_s = SAMPLING_SHARE * self._budget.left_s
+        affordable = int(time_s / max(self._budget.label_s, 1e-9))
+        return min(self._options.frames, max(affordable, self._least - known), len(fresh))
 
     def _label(self, atoms: Atoms) -> Atoms:
         """The frame with the teacher's labels, which are computed unless they are known."""
@@ -245,18 +292,3 @@ def format_gap(gap: dict[str, dict[str, float]]) -> str:
     """A gap as it stands on a card, in words."""
     species = ", ".join(f"{k} {v['rmse']:.1f}" for k, v in gap.items() if k != "all")
     return f"{gap['all']['rmse']:.1f} meV/Å ({species}; 99.9 % below {gap['all']['p999']:.0f})"
-
-
-def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
-    """Write labelled frames for training, each with the name of its trajectory."""
-    plain = []
-    for atoms in frames:
-        frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-        frame.info["trajectory"] = atoms.info.get(
-            "trajectory", f"walker-{atoms.info.get('walker')}"
-        )
-        frame.calc = atoms.calc
-        plain.append(frame)
-    text = io.StringIO()
-    ase.io.write(text, plain, format="extxyz")
-    write_atomically(path, text.getvalue())

@@ -57,8 +57,9 @@ def distill(
     """
     if out.suffix != ".pt":
         raise ModelError(f"expected a model file NAME.pt to write, got '{out}'; change --out")
+    least = 1
     if train is None:
-        _check_training(options)
+        least = _check_training(options)
         train = partial(_train, options=options, device=device, threads=threads)
     starts = read_starts(structures, teacher)
     exact = _conservative(teacher, starts, device)
@@ -75,6 +76,7 @@ def distill(
         train,
         lambda path: load_model(str(path), device=device),
         cheap,
+        least,
     )
     if labels is not None:
         take_labels(labels, rounds.labels, exact, energy=options.conservative)
@@ -107,8 +109,8 @@ def _checked(force: ServedForce, starts: Sequence[Atoms]) -> ServedForce:
     return force
 
 
-def _check_training(options: DistillOptions) -> None:
-    """Raise ModelError for what would end a training, before hours of sampling."""
+def _check_training(options: DistillOptions) -> int:
+    """The frames that a training needs; ModelError for what would end it after hours."""
     from ..backends.pet.metatrain import import_pet
     from ..train.labels.check import MIN_FRAMES
 
@@ -118,6 +120,7 @@ def _check_training(options: DistillOptions) -> None:
             f"expected at least {MIN_FRAMES} frames in a round, got {options.frames}; "
             f"change --frames"
         )
+    return MIN_FRAMES
 
 
 def _train(

@@ -6,7 +6,7 @@ import hashlib
 import io
 import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import ase.io
@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..base import ForceResult
 from ..errors import DataError
+from .record import write_atomically
 
-__all__ = ["SUPPLIED", "Store", "key", "labelled", "rounded"]
+__all__ = ["SUPPLIED", "Store", "key", "labelled", "rounded", "write_frames"]
 
 log = logging.getLogger(__name__)
 
@@ -121,3 +122,18 @@ def read(path: Path) -> Iterator[Atoms]:
             yield from ase.io.read(io.StringIO(whole.decode()), ":", format="extxyz")
         except (ValueError, KeyError, ase.io.formats.UnknownFileTypeError) as error:
             raise DataError(f"expected extended xyz in '{path}', got {error}; mend it") from error
+
+
+def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
+    """Write labelled frames for training, each with the name of its trajectory."""
+    plain = []
+    for atoms in frames:
+        frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        frame.info["trajectory"] = atoms.info.get(
+            "trajectory", f"walker-{atoms.info.get('walker')}"
+        )
+        frame.calc = atoms.calc
+        plain.append(frame)
+    text = io.StringIO()
+    ase.io.write(text, plain, format="extxyz")
+    write_atomically(path, text.getvalue())

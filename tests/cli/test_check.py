@@ -10,6 +10,7 @@ import ase.io
 import finite
 import numpy as np
 import pytest
+import surface
 import toy
 from ase import units
 from ase.data import atomic_masses
@@ -17,7 +18,8 @@ from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
 from halfkick.models.check import modes, report
-from halfkick.models.check.cost import cost
+from halfkick.models.check.advice import advise
+from halfkick.models.check.cost import Cost, cost
 from halfkick.models.check.curl import curl, exact_curl, loop_work
 from halfkick.models.check.derivatives import force_error, jumps, virial_error
 from halfkick.models.check.gap import gap
@@ -194,6 +196,44 @@ def test_stiffest_mode_is_the_vibration_of_the_bond():
     slow, fast = modes.stiff_block(probe, atom)
     np.testing.assert_allclose(slow, [[(1 - softer) * stiffness]], rtol=1e-6)
     np.testing.assert_allclose(fast, [[softer * stiffness]], rtol=1e-6)
+
+
+def test_stiff_bond_of_an_adsorbate_is_told_from_the_metal_below():
+    """N₂ in which the gap is small, on a soft metal of which it is half: only the bond counts."""
+    conservative, direct = np.zeros((2, 12, 12))
+    conservative[:6, :6], direct[:6, :6] = bond(140.0), bond(0.98 * 140.0)
+    conservative[6:, 6:], direct[6:, 6:] = bond(3.0), bond(1.5)
+    probe = springs_probe(conservative, direct, numbers=(7, 7, 26, 26))
+    found, atom = modes.stiffest(probe, count=2)
+    assert [v.movers for v in found] == ["N-N", "Fe-Fe"] and atom in (0, 1)
+    assert [v.gap_stiffness for v in found] == pytest.approx([0.02, 0.5], rel=1e-4)
+    assert modes.stiff(found) == found[:1]
+    costs = {kind: Cost(ms, ms, ms, 1) for kind, ms in
+             (("conservative", 2.0), ("direct", 1.0), ("both", 2.1))}  # fmt: skip
+    advice, _ = advise(found, [modes.stiff_block(probe, atom)], costs)
+    assert "(N-N) has a period of 14.3 fs" in advice.reason
+    assert "stiffness of" not in advice.reason and advice.stride > 1
+    direct[:6, :6] = bond(0.9 * 140.0)
+    probe = springs_probe(conservative, direct, numbers=(7, 7, 26, 26))
+    found, atom = modes.stiffest(probe, count=2)
+    advice, _ = advise(found, [modes.stiff_block(probe, atom)], costs)
+    assert "10 % of the stiffness of N-N" in advice.reason
+
+
+@pytest.mark.parametrize("pbc", [(True, True, False), (True, True, True)])
+def test_check_of_a_slab_advises_by_the_bond_upon_it(pbc):
+    """In any periodicity; the virial only where it is one."""
+    atoms = surface.nitrogen_on_copper(pbc=pbc)
+    atoms.rattle(0.03, seed=1)
+    frame = finite.structure_of(atoms)
+    found = report.check(surface.surface(), [frame], probes=3, seconds=0.0, dynamics=60)
+    assert (found.virial is not None) is all(pbc)
+    assert found.force.agrees and found.gap.species["N"].rmse_meV_per_A > 0.0
+    first, *others = found.vibrations
+    assert first.movers == "N-N" and first.gap_stiffness == pytest.approx(0.02, rel=0.05)
+    assert all(v.period_fs > 2.0 * first.period_fs for v in others)
+    assert np.isfinite([row.drift.value for row in found.strides if row.drift]).all()
+    assert found.dynamics_K > 50.0 and found.advice.inner_fs == 2.0
 
 
 def test_cost_times_every_kind_of_evaluation(toy_probe):

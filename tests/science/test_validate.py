@@ -24,6 +24,7 @@ from halfkick.driver.study.validation.validate import (
     html,
     results,
     simulate,
+    subject_of,
     targets,
 )
 from halfkick.driver.study.validation.verdicts import verdicts
@@ -47,9 +48,9 @@ def test_water_boxes_of_other_sizes_are_refused(molecules):
         water_box(molecules)
 
 
-def test_validate_of_a_box_that_cannot_be_made_leaves_nothing(run, tmp_path):
+def test_validate_of_a_box_that_cannot_be_made_leaves_nothing(tmp_path):
     with pytest.raises(InputError, match="expected 32, 64"):
-        simulate(ValidationOptions(molecules=31), tmp_path / "out", run, str)
+        subject_of(ValidationOptions(molecules=31), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -138,14 +139,14 @@ def test_optimisation_by_direct_forces_misses_the_minimum(run, tmp_path):
     """They stall short of it; from there conservative ones finish the work."""
     start = Atoms("OHOH", np.random.default_rng(0).normal(scale=0.2, size=(4, 3)))
     start.positions[:, 0] += [0.0, 2.0, 4.0, 6.0]
-    pair = Pair({role: wells() for role in Role})
-    found = optimise({"four": start}, "python:wells:wells", pair, tmp_path, run, 60)
+    pair, models = Pair({role: wells() for role in Role}), dict.fromkeys(Role, "python:wells:wells")
+    found = optimise({"four": start}, models, pair, tmp_path, run, 60)
     conservative, direct, both = found
     assert [o.success for o in found] == [True, False, True]
     assert direct.force > 0.5 * STIFFNESS * OFFSET
     assert max(conservative.energy, both.energy) < 1e-3 < direct.energy
     assert both.steps > direct.steps and conservative.steps < 60
-    again = optimise({"four": start}, "python:wells:wells", pair, tmp_path, lambda xml: 0, 60)
+    again = optimise({"four": start}, models, pair, tmp_path, lambda xml: 0, 60)
     assert again == found
 
 
@@ -153,7 +154,8 @@ def test_validate_runs_three_forces_with_and_without_thermostat(run, tmp_path):
     """The toy on a box of water: what is judged of real models, and what has run stays."""
     plan = ValidationOptions("python:toy:toy", 32, 0.05, 0.02, 0, ("nve", "svr", "langevin"))
     said = []
-    places = simulate(plan, tmp_path, run, said.append)
+    subject = subject_of(plan, tmp_path)
+    places = simulate(plan, subject, tmp_path, run, said.append)
     assert said[:4] == ["equilibration", "nve_conservative", "nve_direct", "nve_mts"]
     reports = results(plan, places)
     drifts = [next(s for s in a.scalars if s.name == "drift") for a in reports["nve"].analyses]
@@ -164,9 +166,9 @@ def test_validate_runs_three_forces_with_and_without_thermostat(run, tmp_path):
     assert aims["svr"]["H"] < 299.9 < 300.1 < aims["svr"]["O"]
     found = verdicts(reports, aims)
     assert sum("is the target" in v.claim for v in found) == 4
-    page = html(plan, reports, found, [])
-    assert "direct forces alone heat" in page and page.count("data:image/png") >= 2
+    page = html(plan, subject, reports, found, [])
+    assert "direct forces alone drift" in page and page.count("data:image/png") >= 2
 
     before = {p: (p / "summary.json").stat().st_mtime_ns for p in places.values()}
-    simulate(plan, tmp_path, run, said.append)
+    simulate(plan, subject_of(plan, tmp_path), tmp_path, run, said.append)
     assert {p: (p / "summary.json").stat().st_mtime_ns for p in places.values()} == before

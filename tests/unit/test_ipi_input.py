@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.etree import ElementTree
 
+import ase.io
 import numpy as np
 import pytest
 from simulation import Case, write
@@ -17,7 +18,7 @@ from halfkick.driver.ipi.outputs import Output, Outputs
 from halfkick.driver.ipi.transport import TRANSPORTS
 from halfkick.driver.run.folder import RunFolder
 from halfkick.driver.study.bench.inputs import Base, Setup
-from halfkick.driver.study.validation.validate import ValidationOptions, scenario
+from halfkick.driver.study.validation.validate import ValidationOptions, subject_of
 
 INPUTS = Path(__file__).parents[2] / "ipi_inputs"
 SCENARIOS = sorted(path.parent.name for path in INPUTS.glob("*/input.xml"))
@@ -117,7 +118,9 @@ def test_tune_input_is_the_same_of_a_reformatted_scenario(tmp_path, name):
                 settings = RunSettings(
                     forces, 0.25, 0.01, stride=stride, ensemble=ensemble, every=2, gap=True
                 )
-                run = source.write(settings, tmp_path / "run", species=("H",))
+                start = path.with_name(source.source.systems[0].initials[0].value)
+                species = ase.io.read(start).get_chemical_symbols()[:1]
+                run = source.write(settings, tmp_path / "run", species=species)
                 text = run.read_text().replace(f"/{place}/", "/")
                 made.append((place, meaning(ElementTree.fromstring(text))))
         recommended = source.recommended(0.25, 6).write(tmp_path / "recommended.xml")
@@ -147,7 +150,7 @@ def test_validate_names_its_model_in_a_reformatted_scenario(tmp_path):
     """A scenario that was copied before and edited by hand is taken with the plan's model."""
     plan = ValidationOptions(model="python:toy:toy", molecules=32)
     reformatted(copied("water_nve_mts", tmp_path / "water_nve_mts"))
-    source = scenario(plan, tmp_path).source
+    source = subject_of(plan, tmp_path).source.source
     assert [s.parameters["model"] for s in source.sockets] == ["python:toy:toy"] * 2
     assert (source.nmts, source.timestep_fs) == ((1, 8), pytest.approx(4.0))
     written = IpiInput.read(tmp_path / "water_nve_mts" / "input.xml")

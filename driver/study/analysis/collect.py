@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import motion, structure, thermo
+from . import bonds, motion, profile, structure, thermo
 from .observables import Curve, Quantity, Scalar
 from .run_data import Run
 
@@ -59,8 +59,9 @@ def analyze_together(runs: Sequence[Run]) -> Analysis:
 
 
 def _analyze(run: Run) -> Analysis:
-    scalars = thermo.scalars(run) + motion.scalars(run)
-    curves = thermo.curves(run) + structure.curves(run) + motion.curves(run)
+    scalars = thermo.scalars(run) + bonds.scalars(run) + motion.scalars(run)
+    curves = thermo.curves(run) + structure.curves(run) + profile.curves(run)
+    curves += bonds.curves(run) + motion.curves(run)
     return Analysis(run.label, [run], scalars, curves)
 
 

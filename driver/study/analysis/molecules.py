@@ -13,23 +13,55 @@ from scipy.sparse.csgraph import connected_components
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["find_molecules", "split_kinetic"]
+__all__ = ["bonded_groups", "bonded_pairs", "find_molecules", "split_kinetic", "stays_molecules"]
 
 MAX_MOLECULE_ATOMS = 60  # what is larger is a network, not a molecule
 MAX_BOND_STRETCH = 1.2  # of the sum of covalent radii
+BROKEN_BOND_STRETCH = 1.5  # beyond which a bond is no more
+
+
+def bonded_pairs(atoms: Atoms, stretch: float = MAX_BOND_STRETCH) -> NDArray[np.int_]:
+    """Indices of two atoms nearer than a multiple of their covalent radii, shape (bonds, 2).
+
+    Each bond once; twice and more where it goes to several images.
+    """
+    from ase.neighborlist import natural_cutoffs, neighbor_list
+
+    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=stretch))
+    return np.stack([i, j], axis=1)[i <= j]
+
+
+def bonded_groups(atoms: Atoms, stretch: float = MAX_BOND_STRETCH) -> NDArray[np.int_]:
+    """The number of the group that each atom is bonded in, shape (N,)."""
+    i, j = bonded_pairs(atoms, stretch).T
+    n = len(atoms)
+    _, groups = connected_components(coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)), False)
+    return np.asarray(groups)
 
 
 def find_molecules(atoms: Atoms) -> list[NDArray[np.int_]]:
-    """Atoms of each molecule, indices of shape (n,); none if there is a network or no bond."""
-    from ase.neighborlist import natural_cutoffs, neighbor_list
+    """Atoms of each molecule, indices of shape (n,); none if there is a network or no bond.
 
-    i, j = neighbor_list("ij", atoms, natural_cutoffs(atoms, mult=MAX_BOND_STRETCH))
-    n = len(atoms)
-    count, labels = connected_components(coo_matrix((np.ones(len(i)), (i, j)), shape=(n, n)))
-    molecules = [np.flatnonzero(labels == k) for k in range(count)]
-    sizes = {len(m) for m in molecules}
-    network = count == 1 and atoms.pbc.any()
-    return molecules if 1 < max(sizes) <= MAX_MOLECULE_ATOMS and not network else []
+    A network goes on from cell to cell: in a cell twice as large it is not twice as many groups.
+    """
+    groups = bonded_groups(atoms)
+    count, sizes = int(groups.max()) + 1, np.bincount(groups)
+    if not 1 < sizes.max() <= MAX_MOLECULE_ATOMS:
+        return []
+    more = [2 if periodic else 1 for periodic in atoms.pbc]
+    if int(bonded_groups(atoms * more).max()) + 1 != count * np.prod(more):
+        return []
+    return [np.flatnonzero(groups == k) for k in range(count)]
+
+
+def stays_molecules(atoms: Atoms, molecules: Sequence[NDArray[np.int_]]) -> bool:
+    """Whether a later frame consists of the same molecules: none has broken, no two are bonded."""
+    own = np.empty(len(atoms), int)
+    for index, members in enumerate(molecules):
+        own[members] = index
+    groups, loose = bonded_groups(atoms), bonded_groups(atoms, BROKEN_BOND_STRETCH)
+    joined = any(np.ptp(own[groups == k]) for k in range(int(groups.max()) + 1))
+    return not joined and not any(np.ptp(loose[members]) for members in molecules)
 
 
 def split_kinetic(

@@ -9,6 +9,7 @@ from scipy.signal import periodogram
 from ...ipi.trajectories import labels_of_frame
 from .observables import BLOCKS, Curve, Scalar, blocked, parts
 from .run_data import Frames, Run
+from .slab import empty_axes
 
 __all__ = ["curves", "scalars"]
 
@@ -123,10 +124,11 @@ def scalars(run: Run) -> list[Scalar]:
     Its slope from 1 to 2 ps, in runs of 4 ps and more: what atoms do in their cages before does
     not count, and runs of different lengths compare. The error is that of groups of atoms, most
     of which are neighbours in the file and so of one molecule. Of finite boxes: the correction for
-    their size, which needs the viscosity, is not made.
+    their size, which needs the viscosity, is not made. Not with vacuum, where ways are not alike
+    in all directions.
     """
     frames = run.frames("x_centroid", "positions") if run.beads > 1 else run.frames("positions")
-    if frames is None or frames.beads[0][0].cell.rank < 3:
+    if frames is None or frames.beads[0][0].cell.rank < 3 or empty_axes(frames.beads[0][0]):
         return []
     if frames.times[-1] - frames.times[0] < 2 * FIT_PS[1]:
         return []

@@ -144,16 +144,17 @@ class Run:
         index = self.job.systems.index(self.system)
         return systems[index].atoms if index < len(systems) else None
 
-    def _with_masses(self, frames: list[Atoms]) -> list[Atoms]:
-        """The frames, of whose atoms i-PI writes no masses."""
-        if self.masses is not None:
-            for frame in frames:
-                if len(frame) == len(self.masses):
-                    frame.set_masses(self.masses)
+    def _completed(self, frames: list[Atoms]) -> list[Atoms]:
+        """The frames, of which i-PI writes neither masses nor what is not periodic."""
+        for frame in frames:
+            if self.masses is not None and len(frame) == len(self.masses):
+                frame.set_masses(self.masses)
+            if frame.pbc.all():
+                frame.pbc = self.system.periodic
         return frames
 
     def _read(self, paths: Sequence[Path]) -> Frames | None:
-        beads = [self._with_masses(read_frames(path)) for path in paths]
+        beads = [self._completed(read_frames(path)) for path in paths]
         complete = min(len(frames) for frames in beads)
         steps = [step_of(frame) for frame in beads[0][:complete]]
         times = np.array(steps) * self.timestep_ps

@@ -13,14 +13,16 @@ from scipy.stats import gamma
 
 from ...ipi.trajectories import labels_of_frame
 from ...statistics import mean, slope
-from .molecules import find_molecules, split_kinetic
+from .molecules import find_molecules, split_kinetic, stays_molecules
 from .observables import Curve, Quantity, Scalar, average, blocked
 from .run_data import Frames, Run
+from .slab import find_slab
 
 __all__ = ["as_heat", "curves", "drift", "scalars", "temperature_columns"]
 
 BINS = 40
 LEAST_FREE = 1e-6  # degrees of freedom; less is rounding
+LOOKS = 10  # at the frames of a run, whether molecules are still the same
 SPECIES_TEMPERATURE = re.compile(r"temperature\((.*)\)")
 """i-PI's name of the column with the temperature of one species."""
 
@@ -77,7 +79,10 @@ def temperature_columns(run: Run) -> dict[str, NDArray[np.float64]]:
 
 
 def by_species(run: Run) -> list[Scalar]:
-    """Kinetic temperature of each species, and of translation, rotation and vibration."""
+    """Kinetic temperature of each species, and of translation, rotation and vibration.
+
+    With a slab also of all its species together, and of all that are adsorbed.
+    """
     written = temperature_columns(run)
     values = [species_temperature(species, series) for species, series in written.items()]
     frames = run.frames("velocities") if run.beads == 1 else None
@@ -86,10 +91,17 @@ def by_species(run: Run) -> list[Scalar]:
     atoms = frames.beads[0][0]
     velocities, masses = frames.array("velocities"), atoms.get_masses()
     free = run.system.system.degrees_of_freedom(masses)
-    computed = _species_temperatures(velocities, masses, labels_of_frame(atoms), free)
+    labels = labels_of_frame(atoms)
+    computed = _species_temperatures(velocities, masses, labels, free)
     values += [scalar for scalar in computed if scalar.species not in written]
     positions = run.frames("positions")
-    return values if positions is None else values + _molecular(run, frames, positions)
+    if positions is None:
+        return values
+    if (slab := find_slab(positions.beads[0][0])) is not None:
+        apart = {s: "+".join(side) for side in (slab.surface, slab.others) for s in side}
+        sides = _species_temperatures(velocities, masses, [apart[x] for x in labels], free)
+        values += [scalar for scalar in sides if "+" in str(scalar.species)]
+    return values + _molecular(run, frames, positions)
 
 
 def species_temperature(species: str, series: NDArray[np.float64]) -> Scalar:
@@ -126,13 +138,17 @@ def _species_temperatures(
 def _molecular(run: Run, moving: Frames, positions: Frames) -> list[Scalar]:
     """Temperatures of the motions of molecules, at the times that have positions too.
 
-    Molecules with a fixed coordinate are left out: their motions are of no one kind.
+    Nothing where bonds come or go. Molecules with a fixed coordinate are left out: their motions
+    are of no one kind.
     """
     system = run.system.system
     if system.dynamics is not None and system.dynamics.holds_centroids:
         return []
     fixed = {coordinate // 3 for coordinate in system.fixed_coordinates}
-    found = find_molecules(positions.beads[0][0])
+    first, *later = positions.beads[0]
+    found = find_molecules(first)
+    if not all(stays_molecules(f, found) for f in later[:: max(1, len(later) // LOOKS)] if found):
+        return []
     molecules = [m for m in found if fixed.isdisjoint(m.tolist())]
     masses, at_rest = positions.beads[0][0].get_masses(), system.fixes_centre_of_mass
     at = {round(t, 9): frame for t, frame in zip(positions.times, positions.beads[0], strict=True)}

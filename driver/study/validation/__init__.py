@@ -1,1 +1,1 @@
-"""Validation on water: direct forces alone, and what multiple time stepping makes of them."""
+"""Validation: direct forces alone, and what multiple time stepping makes of them."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -74,14 +74,19 @@ class Optimised:
 
 
 def optimise(
-    structures: dict[str, Atoms], model: str, pair: Pair, folder: Path, run: Runner, steps: int
+    structures: dict[str, Atoms],
+    models: Mapping[Role, str],
+    pair: Pair,
+    folder: Path,
+    run: Runner,
+    steps: int,
 ) -> list[Optimised]:
     """Optimise each structure by each recipe.
 
     Args:
         structures: name -> start.
-        model: as in ``<parameters> model``, for i-PI's driver.
-        pair: the same model, to judge by.
+        models: of each role as in ``<parameters> model``, for i-PI's driver.
+        pair: the same models, to judge by.
         folder: for the runs.
         run: runs an input.
         steps: most steps of each phase.
@@ -91,11 +96,10 @@ def optimise(
     """
     found = []
     for name, atoms in structures.items():
-        phases = {role: _phase(atoms, model, role, folder / f"{name}_{role}", run, steps)
+        phases = {role: _phase(atoms, models[role], role, folder / f"{name}_{role}", run, steps)
                   for role in Role}  # fmt: skip
-        second = _phase(
-            phases[Role.DIRECT][0], model, Role.CONSERVATIVE, folder / f"{name}_both", run, steps
-        )
+        begun, last = phases[Role.DIRECT][0], Role.CONSERVATIVE
+        second = _phase(begun, models[last], last, folder / f"{name}_both", run, steps)
         outcomes = (
             phases[Role.CONSERVATIVE],
             phases[Role.DIRECT],

@@ -6,17 +6,14 @@ import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ....models.base import Role
 from ....models.pair import Pair
-from ....models.spec import ModelSpec
 from ...errors import InputError
-from ...ipi.input import IpiInput
-from ...ipi.mts_input import FORCES, MtsInput, RunSettings
-from ...run.folder import RunFolder
-from ...run.launch import copy_scenario
+from ...ipi.mts_input import FORCES, RunSettings
 from ...run.runner import Runner
 from ..analysis.forces import both_forces
 from ..analysis.html import page, section, table
@@ -26,12 +23,23 @@ from ..tuning.tune import equilibrate
 from .boxes import clusters, water_box
 from .equipartition import species_temperatures
 from .optimise import Optimised, optimise, rates
+from .subject import Subject, own_system, water
 from .verdicts import NEAR, Verdict, answer
 
-__all__ = ["ValidationOptions", "geometries", "html", "results", "simulate", "targets", "to_json"]
+if TYPE_CHECKING:
+    from ase import Atoms
 
-SCENARIO = "water_nve_mts"
-STRUCTURE = "init.xyz"
+__all__ = [
+    "ValidationOptions",
+    "geometries",
+    "html",
+    "results",
+    "simulate",
+    "subject_of",
+    "targets",
+    "to_json",
+]
+
 TAU_FS = {"nve": 0.0, "svr": 10.0, "langevin": 100.0}
 DIRECT_PS = 0.5  # at constant energy: longer, direct forces leave what the model knows
 CLUSTER_SIZES = (2, 3, 4, 5, 6, 8)
@@ -46,11 +54,12 @@ class ValidationOptions:
 
     Attributes:
         model: as in ``<parameters> model``; of water.
-        molecules: in the box.
+        molecules: of water in the box.
         length_ps: of each run; direct forces at constant energy are run for half a ps at most.
         equilibrate_ps: with corrected forces, before all of them.
         optimise_steps: most steps of an optimisation; 0 leaves optimisations out.
         ensembles: of ``nve``, ``svr`` and ``langevin``.
+        input: of another system than water, with its models; ``None`` for water.
     """
 
     model: str = "water"
@@ -59,6 +68,7 @@ class ValidationOptions:
     equilibrate_ps: float = 1.0
     optimise_steps: int = 200
     ensembles: Sequence[str] = tuple(TAU_FS)
+    input: Path | None = None
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.ensembles if name not in TAU_FS]
@@ -66,8 +76,19 @@ class ValidationOptions:
             raise InputError(f"expected --ensemble {', '.join(TAU_FS)}, got '{unknown[0]}'")
 
 
+def subject_of(plan: ValidationOptions, folder: Path) -> Subject:
+    """What the plan is about; of water the input is written to a folder.
+
+    Raises:
+        InputError: if there is no such box, or the input is another kind of calculation.
+    """
+    if plan.input is not None:
+        return own_system(plan.input)
+    return water(plan.model, plan.molecules, folder)
+
+
 def simulate(
-    plan: ValidationOptions, folder: Path, run: Runner, log: Callable[[str], None]
+    plan: ValidationOptions, subject: Subject, folder: Path, run: Runner, log: Callable[[str], None]
 ) -> dict[str, Path]:
     """Run three forces in three ensembles from one state; what has been run is not run again.
 
@@ -77,7 +98,7 @@ def simulate(
     Raises:
         RunError: if the equilibration fails.
     """
-    source = scenario(plan, folder)
+    source = subject.source
     step, stride = source.inner_fs, source.stride
     log("equilibration")
     first = RunSettings("mts", step, plan.equilibrate_ps, stride=stride, ensemble="langevin")
@@ -94,45 +115,45 @@ def simulate(
                 stride=m, ensemble=ensemble, tau_fs=TAU_FS[ensemble], seed=17,
                 every=max(1, round(FRAMES_FS[ensemble] / (m * step))),
             )  # fmt: skip
-            run(source.write(settings, folder / name, start=start, species=("H", "O")))
+            run(source.write(settings, folder / name, start=start, species=subject.species))
             places[name] = folder / name
     return places
 
 
-def scenario(plan: ValidationOptions, folder: Path) -> MtsInput:
-    """The scenario with the plan's model and box, copied to a folder."""
-    from ase.io import write
-
-    box = water_box(plan.molecules)
-    path = RunFolder(copy_scenario(SCENARIO, folder)).input
-    source = IpiInput.read(path)
-    model = str(ModelSpec.parse(plan.model).in_folder(Path.cwd()))
-    for socket in source.sockets:
-        parameters = (socket.parameters or {}) | {"model": model, "template": STRUCTURE}
-        source = source.replace_socket(socket.name, parameters=parameters)
-    write(source.folder / STRUCTURE, box)
-    source = source.replace(structure=STRUCTURE)
-    source.write(path)
-    return MtsInput(source)
-
-
 def geometries(
-    plan: ValidationOptions, folder: Path, pair: Pair, run: Runner, log: Callable[[str], None]
+    plan: ValidationOptions,
+    subject: Subject,
+    places: dict[str, Path],
+    folder: Path,
+    pair: Pair,
+    run: Runner,
+    log: Callable[[str], None],
 ) -> list[Optimised]:
-    """Optimise perturbed clusters and a perturbed box by each recipe."""
-    box = water_box(32)
-    rng = np.random.default_rng(1)
-    shaken = box.copy()
-    shaken.positions += rng.normal(scale=0.1, size=shaken.positions.shape)
-    cut = clusters(box, CLUSTER_SIZES, seed=2)
-    structures = {f"cluster{len(c) // 3}": c for c in cut} | {"box": shaken}
+    """Optimise by each recipe: clusters and a box of water, or an own system as it is at first.
+
+    An own system starts from where the runs do, amid its thermal motion.
+    """
+    if subject.is_water:
+        structures = _shaken_water()
+    else:
+        structures = {"start": open_run(next(iter(places.values()))).positions()[0]}
     found = []
     for name, atoms in structures.items():
         log(f"optimisation of {name}")
         found += optimise(
-            {name: atoms}, plan.model, pair, folder / "optimise", run, plan.optimise_steps
+            {name: atoms}, subject.models, pair, folder / "optimise", run, plan.optimise_steps
         )
     return found
+
+
+def _shaken_water() -> dict[str, Atoms]:
+    """Perturbed clusters and a perturbed box."""
+    box = water_box(32)
+    shaken = box.copy()
+    rng = np.random.default_rng(1)
+    shaken.positions += rng.normal(scale=0.1, size=shaken.positions.shape)
+    cut = clusters(box, CLUSTER_SIZES, seed=2)
+    return {f"cluster{len(c) // 3}": c for c in cut} | {"box": shaken}
 
 
 def results(plan: ValidationOptions, places: dict[str, Path]) -> dict[str, AnalysisReport]:
@@ -163,13 +184,14 @@ def targets(reports: dict[str, AnalysisReport], pair: Pair) -> dict[str, dict[st
 
 def html(
     plan: ValidationOptions,
+    subject: Subject,
     reports: dict[str, AnalysisReport],
     judged: Sequence[Verdict],
     optimised: Sequence[Optimised],
 ) -> str:
     """One page: what holds, optimisations, and all figures and pictures of each ensemble."""
     note = (
-        f"Model {plan.model}, {plan.molecules} molecules, {plan.length_ps:g} ps for each run. "
+        f"Of {subject.name}, {plan.length_ps:g} ps for each run. "
         f"± is one standard error; a claim of equality holds within {NEAR:g} of them. Under SVR, "
         "which holds the total kinetic energy only, the finite step makes atoms in stiff bonds "
         "colder and others hotter, whatever the forces: that is in the targets."
@@ -193,7 +215,7 @@ def to_json(
     """All of it as JSON."""
     return json.dumps(
         {
-            "plan": asdict(plan),
+            "plan": asdict(plan) | {"input": plan.input and str(plan.input)},
             "verdicts": [asdict(v) for v in judged],
             "optimised": [asdict(o) for o in done],
             "runs": {name: json.loads(report.to_json()) for name, report in reports.items()},

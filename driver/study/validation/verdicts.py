@@ -12,10 +12,12 @@ from ...statistics import with_error
 from ..analysis.collect import Analysis
 from ..analysis.observables import Quantity, Scalar, deviation, difference
 from ..analysis.report import AnalysisReport
+from ..analysis.structure import GROUPS
 from .optimise import RECIPES, Optimised, rates
 
 __all__ = ["NEAR", "Verdict", "answer", "verdicts"]
 
+SHAPES = (*GROUPS, "bond length", "density profile")
 NEAR = 2.0  # standard errors within which values are equal
 MAX_DEVIATION = 1.5  # RMS difference of two curves that are equal, in units of its error
 MIN_HEATING_RATIO = 100.0  # times the drift of MTS
@@ -74,7 +76,7 @@ def _thermal(ensemble: str, report: AnalysisReport, targets: Mapping[str, float]
         what = f"{ensemble}, MTS: {one.name}"
         judged.append(_near(f"{what} is the target", one, replace(one, value=kelvin, error=0.0)))
         judged.append(_near(f"{what} is that of conservative forces", one, other))
-    return judged + _alike(ensemble, report, "radial distribution")
+    return judged + [v for group in SHAPES for v in _alike(ensemble, report, group)]
 
 
 def _known(analysis: Analysis, quantity: Quantity, species: str | None = None) -> Scalar:
@@ -103,7 +105,7 @@ def _heats(direct: Scalar, mts: Scalar) -> Verdict:
     most = max(abs(mts.value), mts.error or 0.0)
     ratio = abs(direct.value) / most if most else float("inf")
     text = f"{with_error(direct.value, direct.error)} meV/atom/ps, {ratio:.0f} times MTS"
-    claim = f"nve: direct forces alone heat {MIN_HEATING_RATIO:g} times faster than MTS drifts"
+    claim = f"nve: direct forces alone drift {MIN_HEATING_RATIO:g} times faster than MTS"
     return Verdict(claim, text, ratio >= MIN_HEATING_RATIO)
 
 

@@ -11,7 +11,16 @@ from ....models.pair import Pair
 from ...run.processes import Machine
 from ...run.runner import quiet_runner
 from .optimise import Optimised
-from .validate import ValidationOptions, geometries, html, results, simulate, targets, to_json
+from .validate import (
+    ValidationOptions,
+    geometries,
+    html,
+    results,
+    simulate,
+    subject_of,
+    targets,
+    to_json,
+)
 from .verdicts import Verdict, verdicts
 
 __all__ = ["validate_model"]
@@ -23,7 +32,7 @@ def validate_model(
     machine: Machine,
     log: Callable[[str], None] = lambda _: None,
 ) -> list[Verdict]:
-    """Judge a model of water alone and corrected; what has been run in ``out`` is not run again.
+    """Judge direct forces alone and corrected; what has been run in ``out`` is not run again.
 
     Args:
         options: what to run.
@@ -32,19 +41,25 @@ def validate_model(
         log: told what is being done.
 
     Raises:
+        InputError: if the input is another kind of calculation.
         RunError: if a run that others need fails.
         ModelError: if the model cannot be used.
     """
-    model = load_model(options.model, device=machine.device, dtype=machine.dtype)
-    pair = Pair({role: model for role in Role})
+    subject = subject_of(options, out)
+    specs = {role: subject.models[role] for role in Role}
+    loaded = {
+        spec: load_model(spec, device=machine.device, dtype=machine.dtype)
+        for spec in dict.fromkeys(specs.values())
+    }
+    pair = Pair({role: loaded[spec] for role, spec in specs.items()})
     runner = quiet_runner(machine)
-    folders = simulate(options, out, runner, log)
+    folders = simulate(options, subject, out, runner, log)
     optimised: list[Optimised] = []
     if options.optimise_steps:
-        optimised = geometries(options, out, pair, runner, log)
+        optimised = geometries(options, subject, folders, out, pair, runner, log)
     reports = results(options, folders)
     judged = verdicts(reports, targets(reports, pair), optimised)
-    page = html(options, reports, judged, optimised)
+    page = html(options, subject, reports, judged, optimised)
     (out / "validate.html").write_text(page, encoding="utf-8")
     (out / "validate.json").write_text(to_json(options, reports, judged, optimised))
     return judged
