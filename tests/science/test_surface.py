@@ -86,7 +86,7 @@ def test_surface_is_analysed_as_one(study):
     assert json.loads(to_json(plan, reports, found, []))["plan"]["input"] == str(plan.input)
 
 
-def test_surface_forces_of_frames_are_those_of_its_periodicity(study):
+def test_surface_forces_of_frames_are_those_of_its_periodicity():
     """Of a cell so low that images across the open face would pull: the twin differs."""
     low = surface.nitrogen_on_copper(vacuum=1.5, pbc=OPEN)
     closed = low.copy()

@@ -21,13 +21,13 @@ __all__ = ["GROUPS", "curves", "pair_distances", "radial_distribution"]
 
 BIN_WIDTH = 0.05  # Å
 GROUPS = ("radial distribution", "pair distances")
-MAX_DISTANCE = 8.0  # Å, or half the smallest height of the cell
+MAX_DISTANCE = 8.0  # Å; of g(r) at most half the smallest height of the cell
 
 
 def curves(run: Run) -> list[Curve]:
     """One for each pair of species of a periodic system, all beads together.
 
-    With vacuum pairs are counted as they are: the density to compare with is no one's.
+    With vacuum pairs are counted as they are, with images: the density to compare with is no one's.
     """
     frames = run.frames("positions")
     if frames is None:
@@ -35,12 +35,14 @@ def curves(run: Run) -> list[Curve]:
     first = frames.beads[0][0]
     if first.cell.rank != 3:
         return []
-    reach = min(MAX_DISTANCE, *(0.5 * _height(frame) for frame in frames.beads[0]))
+    with_vacuum = bool(empty_axes(first))
+    reach = MAX_DISTANCE
+    if not with_vacuum:
+        reach = min(reach, *(0.5 * _height(frame) for frame in frames.beads[0]))
     edges = np.arange(0.0, reach, BIN_WIDTH)
     if len(edges) < 3:
         return []
     distributions = []
-    with_vacuum = bool(empty_axes(first))
     group, label = GROUPS[with_vacuum], "pairs (1/Å)" if with_vacuum else "g(r)"
     of_frames = pair_distances if with_vacuum else radial_distribution
     for a, b in combinations_with_replacement(sorted(set(labels_of_frame(first))), 2):

@@ -128,4 +128,4 @@ def _optimised(optimised: Sequence[Optimised]) -> list[Verdict]:
     claim = "optimisation by direct, then conservative forces succeeds as often as by the latter"
     text = f"{both} against {conservative}; direct forces alone {direct}"
     alone, _, after = (np.mean([o.success for o in optimised if o.recipe == r]) for r in RECIPES)
-    return [Verdict(claim, text, bool(after >= alone))]
+    return [Verdict(claim, text, bool(after >= alone) if alone else None)]
