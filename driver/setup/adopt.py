@@ -212,7 +212,7 @@ class _Adoption:
         """The models, seen from the input's folder."""
         folder = self._source.folder
         return choose_forces(
-            model, inner, self._start(template).numbers, self._source.needs_virial,
+            model, inner, self._start(template), self._source.needs_virial,
             lambda spec: self._load(spec.in_folder(folder)),
         )  # fmt: skip
 

@@ -5,10 +5,8 @@ from __future__ import annotations
 import contextlib
 import io
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
@@ -18,10 +16,11 @@ from ase.io import read, string2index
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ...models.charge import check_charge_and_spin
+from ...models.charge import check_inputs, untold
 from ...models.errors import DataError
-from ...models.frames import read_frames
+from ...models.frames import inputs_of, read_frames
 from ...models.labels import element
+from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.units import unit_factor
 from .cell import into_ipi_form
@@ -54,12 +53,12 @@ class Start:
     notes: list[str] = field(default_factory=list)
 
 
-def read_start(source: str, options: Mapping[str, Any] | None = None) -> Start:
+def read_start(source: str, model: ModelSpec) -> Start:
     """Read a structure.
 
     Args:
         source: ``FILE``, of which the last frame counts, or ``FILE@INDEX``.
-        options: of the model, which may say that it is charged.
+        model: what will compute it, if it is charged or magnetic.
 
     Raises:
         DataError: if there is no structure in it that a run could begin from.
@@ -75,7 +74,7 @@ def read_start(source: str, options: Mapping[str, Any] | None = None) -> Start:
     if fixed:
         notes.append(f"{len({c // 3 for c in fixed})} atoms are fixed, as in the file")
     _refuse_unusable(source, atoms)
-    check_charge_and_spin(source, list(atoms.symbols), atoms.info, atoms.arrays, options)
+    check_inputs(source, inputs_of(atoms), str(model), untold(model, Path()))
     atoms, more = into_ipi_form(atoms)
     return Start(atoms, masses, fixed, notes + more)
 
