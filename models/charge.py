@@ -199,7 +199,9 @@ def _first(given: Mapping[str, float | None], names: tuple[str, ...]) -> tuple[s
 
 
 def _number(value: object) -> float | None:
-    """A value as a number; ``None`` if it is none."""
+    """A value as a number; ``None`` if it is none, as the truth that ASE makes of a lone key."""
+    if isinstance(value, bool | np.bool_):
+        return None
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):
