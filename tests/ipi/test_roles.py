@@ -19,7 +19,7 @@ XML = """<simulation verbosity='low' floatformat='%24.16e' sockets_prefix='{pref
     <trajectory filename='f' format='ase' stride='1'> forces{{ase}} </trajectory>
     <checkpoint stride='1000'/>
   </output>
-  <total_steps> {steps} </total_steps>
+  <total_steps> {steps} </total_steps> <prng> <seed> 1 </seed> </prng>
   <ffsocket name='f' mode='unix' pbc='false'> <address> f </address> <latency> 1e-4 </latency>
     <timeout> 60 </timeout>
     <parameters> {{ template: init.xyz, {parameters} }} </parameters> </ffsocket>
