@@ -7,6 +7,7 @@ import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 from .base import ForceModel, Inputs, Structure
@@ -110,8 +111,8 @@ def inputs_of(atoms: Atoms) -> Inputs:
 
 def tell(atoms: Atoms, inputs: Inputs) -> Atoms:
     """Write inputs into a frame, as far as an extended xyz holds them; return it."""
-    plain = {key: v for key, v in inputs.info.items() if isinstance(v, str | int | float)}
-    atoms.info |= plain
+    kinds = str, int, float, np.integer, np.floating
+    atoms.info |= {key: v for key, v in inputs.info.items() if isinstance(v, kinds)}
     atoms.arrays.update({key: v for key, v in inputs.arrays.items() if v.ndim == 1})
     return atoms
 
