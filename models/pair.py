@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import replace
 
-from .base import Capabilities, ForceModel, ForceResult, Role, Structure
+import numpy as np
+from numpy.typing import NDArray
+
+from .base import Capabilities, ForceModel, ForceResult, Inputs, Role, Structure
 
 __all__ = ["AsDirect", "Pair"]
 
 
 class Pair(ForceModel):
-    """For each role the model that gives it, as one model."""
+    """For each role the model that gives it, as one model.
 
-    def __init__(self, models: Mapping[Role, ForceModel]) -> None:
+    Args:
+        models: for each role.
+        inputs: what each is told besides, in place of what the structures say.
+    """
+
+    def __init__(
+        self, models: Mapping[Role, ForceModel], inputs: Mapping[Role, Inputs] | None = None
+    ) -> None:
         self._models = dict(models)
+        self._inputs = dict(inputs or {})
         self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
         stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
         ranges = [m.capabilities.cutoff for m in self._models.values()]
@@ -24,14 +37,20 @@ class Pair(ForceModel):
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         """Ask each model for its roles, one that has all of them in one pass."""
-        for role in roles - self._models.keys():
-            self.check((), role)
+        groups: defaultdict[Hashable, set[Role]] = defaultdict(set)
+        for role in roles:
+            if role not in self._models:
+                self.check((), role)
+            told = self._inputs.get(role)
+            groups[self._models[role], told and told.key].add(role)
         results: list[dict[Role, ForceResult]] = [{} for _ in structures]
-        for model in {id(m): m for m in self._models.values()}.values():
-            asked = frozenset(role for role in roles if self._models[role] is model)
-            if asked:
-                for result, more in zip(results, model.evaluate(structures, asked), strict=True):
-                    result.update(more)
+        for asked in groups.values():
+            role = next(iter(asked))
+            told = self._inputs.get(role)
+            own = structures if told is None else [replace(s, inputs=told) for s in structures]
+            answers = self._models[role].evaluate(own, frozenset(asked))
+            for result, more in zip(results, answers, strict=True):
+                result.update(more)
         return [*results]
 
 
@@ -43,11 +62,28 @@ class AsDirect(ForceModel):
         self.name = model.name
         own = model.capabilities
         stress = frozenset({Role.DIRECT}) if Role.CONSERVATIVE in own.stress else frozenset[Role]()
-        self.capabilities = Capabilities(frozenset({Role.DIRECT}), stress, own.species, own.cutoff)
+        self.capabilities = replace(own, roles=frozenset({Role.DIRECT}), stress=stress)
+
+    @property
+    def needs_virial(self) -> bool:  # type: ignore[override]  # an attribute of the model's
+        """As of the model."""
+        return self._model.needs_virial
+
+    @needs_virial.setter
+    def needs_virial(self, value: bool) -> None:
+        """Set it for the model."""
+        self._model.needs_virial = value
+
+    def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
+        """Raise ModelError as the model does, and for conservative forces."""
+        super().check(numbers, role)
+        self._model.check(numbers, Role.CONSERVATIVE)
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         """Evaluate the conservative forces and call them direct."""
+        for role in roles:
+            self.check((), role)
         results = self._model.evaluate(structures, frozenset({Role.CONSERVATIVE}))
-        return [{Role.DIRECT: result[Role.CONSERVATIVE]} for result in results]
+        return [{Role.DIRECT: replace(r[Role.CONSERVATIVE], energy=0.0)} for r in results]
