@@ -30,6 +30,9 @@ class Connection:
     Args:
         address: where i-PI listens.
         slot: names the connection; its structures follow each other in time.
+
+    Attributes:
+        padding: structures that only fill up the last request's batch, or repeat its last one.
     """
 
     def __init__(self, address: Address, slot: str) -> None:
@@ -38,7 +41,7 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._memory: SharedBatch | None = None
-        self._padding = 0  # structures that only fill up the last request's batch
+        self.padding = 0
 
     def connect(self) -> bool:
         """Try once; False if nobody listens yet.
@@ -93,8 +96,8 @@ class Connection:
         with self._lock:
             if self._socket is None or self.protocol.state is not State.COMPUTING:
                 return
-            if self._padding:
-                answer = answer.padded(self._padding)
+            if self.padding:
+                answer = answer.padded(self.padding)
             self.protocol.answer(answer)
             if self._memory is not None:
                 self._memory.write(answer)
@@ -134,7 +137,7 @@ class Connection:
             event = self._memory.read(event.n_atoms)
         if isinstance(event, Request):
             request = event.without_padding()
-            self._padding = len(event.positions) - len(request.positions)
+            self.padding = len(event.positions) - len(request.positions)
             return request
         return event
 
