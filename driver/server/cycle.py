@@ -89,7 +89,7 @@ class Foreseen(NamedTuple):
 
     Attributes:
         cycle: of an outer step; ``None`` if it is not known.
-        start: how many structures it asks for at the start, by role; empty if that is not known.
+        start: how many structures it asks for at the start, by role, if not all for both forces.
     """
 
     cycle: Cycle | None = None
@@ -117,14 +117,15 @@ def foresee(systems: Sequence[System], roles: Mapping[str, Role]) -> Foreseen:
         for f in system.forces
         if f.forcefield in roles and f.weight != 0.0
     ]
-    if len(systems) == 1:
-        start: Counter[Role] = Counter()
-        for part in parts:
-            start[part.role] += part.beads
-        return Foreseen(outer_step(nmts, parts), start)
-    if len({part.beads for part in parts}) == 1:  # else a place may be of either kind
-        return Foreseen(outer_step(nmts, [part._replace(beads=1) for part in parts]))
-    return UNKNOWN
+    if len({part.beads for part in parts}) == 1:
+        beads = system.beads if len(systems) == 1 else 1
+        return Foreseen(outer_step(nmts, [part._replace(beads=beads) for part in parts]))
+    if len(systems) > 1:
+        return UNKNOWN  # a place may be a bead's or a contracted one's
+    start: Counter[Role] = Counter()
+    for part in parts:
+        start[part.role] += part.beads
+    return Foreseen(outer_step(nmts, parts), start)
 
 
 def outer_step(nmts: Sequence[int], parts: Sequence[Part]) -> Cycle | None:

@@ -21,9 +21,9 @@ some that are asked for one of its forces, then some for both. i-PI waits for al
 before it goes on. So it is enough to count new structures, by whichever force field, connection or
 batch they come, in which order the beads do, and whichever of the forces is asked first.
 
-**Where the cycle begins.** At the start, and after a restart, i-PI asks for everything once, in any
-order, and beads may coincide. There requests are counted: the cycle begins when all have come.
-Later on, a pair that was not expected says where a cycle ends: at the structures known so far.
+**Where the cycle begins.** A pair that was not expected says where a cycle ends: at the structures
+known so far. At the start, and after a restart, i-PI asks for everything once, in any order. Under
+contraction these are not only pairs: requests are counted, and the cycle begins after the last one.
 
 **Which cycle.** That of i-PI's input. Where there is none, or it was wrong, the last two cycles are
 taken for the next ones if they were equal.
@@ -100,21 +100,15 @@ class Predictor:
     def __contains__(self, key: Hashable) -> bool:
         return hash(key) in self._asked
 
-    def observe(self, key: Hashable, role: Role, times: int = 1) -> Other:
-        """Note a request for a structure.
-
-        Args:
-            key: of model and structure.
-            role: the forces that are asked for.
-            times: how often, where that cannot be told from padding.
-        """
+    def observe(self, key: Hashable, role: Role) -> Other:
+        """Note that forces are asked for; ``key`` is of model and structure."""
         asked = self._asked.get(hash(key)) or self._begin(hash(key))
         completed = not asked.is_pair
         asked.roles.add(role)
         completed &= asked.is_pair
         if completed and not (asked.pair_expected or self._start):
             self._place, self._surprised = 0, True
-        self._count_start(role, times)
+        self._count_start(role)
         if completed:
             return Other.ASKED
         expected = asked.pair_expected and not asked.is_pair
@@ -148,9 +142,9 @@ class Predictor:
             self._place = (self._place + 1) % sum(self._cycle)
         return asked
 
-    def _count_start(self, role: Role, times: int) -> None:
+    def _count_start(self, role: Role) -> None:
         if self._start:
-            self._start[role] = self._start.get(role, 0) - times
+            self._start[role] = self._start.get(role, 0) - 1
             if max(self._start.values()) <= 0:
                 self._start, self._place = {}, 0
 

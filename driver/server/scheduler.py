@@ -104,7 +104,7 @@ class Scheduler:
         Of those that were asked for both forces, ``hits`` were evaluated for both in one pass,
         ``misses`` in two. ``wasted`` were evaluated for both, and asked for one.
         """
-        predictors = [p for places in self._predictors.values() for p in places.values()]
+        predictors = {p for places in self._predictors.values() for p in places.values()}
         wasted = sum(predictor.wasted for predictor in predictors)
         return {"hits": self._counts["hits"], "misses": self._counts["misses"], "wasted": wasted}
 
@@ -143,18 +143,17 @@ class Scheduler:
                 evaluation = Evaluation(force_field.model, structure, set(), {})
                 evaluations[key] = evaluation
             if self._predict:
-                times = 1 + request.connection.padding * (structure is request.structures[-1])
-                self._use_predictions(evaluation, key, force_field.role, times)
+                self._use_predictions(evaluation, key, force_field.role, structure.slot)
             evaluation.roles |= force_field.roles - evaluation.results.keys()
             own.append(evaluation)
         return own
 
     def _use_predictions(
-        self, evaluation: Evaluation, key: tuple[Hashable, Hashable], role: Role, times: int
+        self, evaluation: Evaluation, key: tuple[Hashable, Hashable], role: Role, slot: Hashable
     ) -> None:
         """Add the other role where it is predicted, and use what was kept from before."""
-        predictor = self._predictor(key, evaluation.structure.slot)
-        other = predictor.observe(key, role, times)
+        predictor = self._predictor(key, role, slot)
+        other = predictor.observe(key, role)
         kept = predictor.take(key)
         if kept is not None:
             evaluation.results = kept
@@ -164,14 +163,19 @@ class Scheduler:
         elif other is Other.ASKED:
             self._counts["hits" if evaluation.roles or kept else "misses"] += 1
 
-    def _predictor(self, key: tuple[Hashable, Hashable], slot: Hashable) -> Predictor:
+    def _predictor(self, key: tuple[Hashable, Hashable], role: Role, slot: Hashable) -> Predictor:
         """The predictor of a model's requests, or of those for one of its places."""
         identity, _ = key
         known = self._predictors[identity]
         if not self._by_place:
             slot = None
-        elif slot not in known or key not in known[slot]:  # other forces have other places
-            slot = next((other for other in known if key in known[other]), slot)
+        elif slot not in known or key not in known[slot]:
+            # places are those of a force field: the other one's is found by a structure of both
+            for predictor in known.values():
+                if key in predictor:
+                    if role is Role.CONSERVATIVE:
+                        known[slot] = predictor
+                    return predictor
         if slot not in known:
             known[slot] = Predictor(self._foreseen.get(identity, UNKNOWN))
         return known[slot]

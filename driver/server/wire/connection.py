@@ -30,9 +30,6 @@ class Connection:
     Args:
         address: where i-PI listens.
         slot: names the connection; its structures follow each other in time.
-
-    Attributes:
-        padding: structures that only fill up the last request's batch, or repeat its last one.
     """
 
     def __init__(self, address: Address, slot: str) -> None:
@@ -41,7 +38,7 @@ class Connection:
         self._lock = threading.Lock()
         self._socket: socket.socket | None = None
         self._memory: SharedBatch | None = None
-        self.padding = 0
+        self._padding = 0  # structures that only fill up the last request's batch
 
     def connect(self) -> bool:
         """Try once; False if nobody listens yet.
@@ -96,8 +93,8 @@ class Connection:
         with self._lock:
             if self._socket is None or self.protocol.state is not State.COMPUTING:
                 return
-            if self.padding:
-                answer = answer.padded(self.padding)
+            if self._padding:
+                answer = answer.padded(self._padding)
             self.protocol.answer(answer)
             if self._memory is not None:
                 self._memory.write(answer)
@@ -137,7 +134,7 @@ class Connection:
             event = self._memory.read(event.n_atoms)
         if isinstance(event, Request):
             request = event.without_padding()
-            self.padding = len(event.positions) - len(request.positions)
+            self._padding = len(event.positions) - len(request.positions)
             return request
         return event
 
