@@ -27,14 +27,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import groupby, islice
 from math import prod
 from typing import NamedTuple
 
 from ...models.base import Role
 from ..ipi.system import System
 
-__all__ = ["UNKNOWN", "Cycle", "Foreseen", "foresee", "runs_of"]
+__all__ = ["UNKNOWN", "Cycle", "Foreseen", "foresee"]
 
 
 class Cycle(NamedTuple):
@@ -49,39 +49,27 @@ class Cycle(NamedTuple):
     paired: int
 
     @classmethod
-    def of(cls, runs: Sequence[tuple[bool, int]], repeats: int = 1) -> Cycle | None:
-        """The cycle that repeats itself at least so many times; ``None`` if there is none.
-
-        Args:
-            runs: of structures that were asked for both forces, or not, and how many they were.
-            repeats: that are needed.
-        """
-        match runs:
-            case [(True, count)] if count >= repeats:
-                return cls(0, count)
-            case [(False, alone), (True, paired), *_] if len(runs) >= 2 * repeats:
-                if [*runs] == [(False, alone), (True, paired)] * (len(runs) // 2):
-                    return cls(alone, paired)
+    def of(cls, both: Iterable[bool]) -> Cycle | None:
+        """The cycle of structures that are asked for both forces, or not; ``None`` if none fits."""
+        match runs := [*_runs(both)]:
+            case [(True, paired)]:
+                return cls(0, paired)
+            case [(False, alone), (True, paired), *_] if runs == runs[:2] * (len(runs) // 2):
+                return cls(alone, paired)
         return None
 
+    @classmethod
+    def last(cls, both: Iterable[bool]) -> Cycle | None:
+        """The cycle that came twice in a row just now; ``None`` if none did.
 
-def runs_of(both: Iterable[bool]) -> Iterator[tuple[bool, int]]:
-    """How often each value follows itself."""
-    return ((value, len(list(run))) for value, run in groupby(both))
-
-
-class Part(NamedTuple):
-    """A part of the force on a system.
-
-    Attributes:
-        role: of the forces.
-        beads: on which it is evaluated.
-        mts_weights: at each level of multiple time stepping, the outermost first.
-    """
-
-    role: Role
-    beads: int
-    mts_weights: tuple[float, ...]
+        Args:
+            both: whether both forces were asked for, the newest structure first.
+        """
+        runs = [*islice(_runs(both), 4)]
+        match runs:
+            case [(True, paired), (False, alone), *before] if before == runs[:2]:
+                return cls(alone, paired)
+        return None
 
 
 class Foreseen(NamedTuple):
@@ -121,7 +109,7 @@ def foresee(systems: Sequence[System], roles: Mapping[str, Role]) -> Foreseen:
         beads = system.beads if len(systems) == 1 else 1
         return Foreseen(outer_step(nmts, [part._replace(beads=beads) for part in parts]))
     if len(systems) > 1:
-        return UNKNOWN  # a place may be a bead's or a contracted one's
+        return Foreseen(Cycle(0, 1))  # of contracted beads; what is of others is learned
     start: Counter[Role] = Counter()
     for part in parts:
         start[part.role] += part.beads
@@ -145,4 +133,9 @@ def outer_step(nmts: Sequence[int], parts: Sequence[Part]) -> Cycle | None:
                         asked[part.beads].add(part.role)
         for beads, roles in asked.items():
             both += [len(roles) == len(Role)] * beads
-    return Cycle.of([*runs_of(both)])
+    return Cycle.of(both)
+
+
+def _runs(both: Iterable[bool]) -> Iterator[tuple[bool, int]]:
+    """How often each value follows itself."""
+    return ((value, len(list(run))) for value, run in groupby(both))

@@ -40,10 +40,9 @@ from collections import OrderedDict
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
-from itertools import islice
 
 from ...models.base import ForceResult, Role
-from .cycle import UNKNOWN, Cycle, Foreseen, runs_of
+from .cycle import UNKNOWN, Cycle, Foreseen
 
 __all__ = ["Other", "Predictor"]
 
@@ -103,36 +102,30 @@ class Predictor:
     def observe(self, key: Hashable, role: Role) -> Other:
         """Note that forces are asked for; ``key`` is of model and structure."""
         asked = self._asked.get(hash(key)) or self._begin(hash(key))
-        completed = not asked.is_pair
+        was_pair = asked.is_pair
         asked.roles.add(role)
-        completed &= asked.is_pair
+        completed = asked.is_pair and not was_pair
         if completed and not (asked.pair_expected or self._start):
             self._place, self._surprised = 0, True
         self._count_start(role)
         if completed:
             return Other.ASKED
-        expected = asked.pair_expected and not asked.is_pair
-        return Other.EXPECTED if expected else Other.UNEXPECTED
+        return Other.EXPECTED if asked.pair_expected and not was_pair else Other.UNEXPECTED
 
     def keep(self, key: Hashable, results: Mapping[Role, ForceResult]) -> None:
-        """Keep results until they are asked for, or a whole cycle has come after them."""
+        """Keep the results for a structure until a whole cycle has come after it."""
         if self._cycle is not None:
             self._kept[key] = self._begun + sum(self._cycle), results
 
-    def take(self, key: Hashable) -> Mapping[Role, ForceResult] | None:
-        """The results for exactly this structure, if they were kept."""
-        return self._kept.pop(key, (0, None))[1]
+    def kept(self, key: Hashable) -> Mapping[Role, ForceResult]:
+        """The results for exactly this structure; empty if none were kept."""
+        return self._kept[key][1] if key in self._kept else {}
 
     def _begin(self, key: int) -> Asked:
         """A new structure."""
         if self._surprised:
             self._learn()
-        late = [k for k, (last, _) in self._kept.items() if self._begun >= last]
-        for k in late:
-            del self._kept[k]
-        if late:
-            self.wasted += len(late)
-            self._place = None
+        self._forget()
         self._begun += 1
         asked = self._asked[key] = Asked(False)
         if len(self._asked) > MAX_STRUCTURES:
@@ -141,6 +134,15 @@ class Predictor:
             asked.pair_expected = self._place >= self._cycle.alone
             self._place = (self._place + 1) % sum(self._cycle)
         return asked
+
+    def _forget(self) -> None:
+        """Give up what was kept for a cycle; where it was in vain, the place in the cycle, too."""
+        for key in [k for k, (last, _) in self._kept.items() if self._begun >= last]:
+            del self._kept[key]
+            asked = self._asked.get(hash(key))
+            if asked is None or not asked.is_pair:
+                self.wasted += 1
+                self._place = None
 
     def _count_start(self, role: Role) -> None:
         if self._start:
@@ -151,5 +153,5 @@ class Predictor:
     def _learn(self) -> None:
         """Take the last two cycles for the next ones, if they were equal."""
         self._surprised = False
-        newest = runs_of(asked.is_pair for asked in reversed(self._asked.values()))
-        self._cycle = Cycle.of([*islice(newest, 4)][::-1], repeats=2) or self._cycle
+        newest_first = (asked.is_pair for asked in reversed(self._asked.values()))
+        self._cycle = Cycle.last(newest_first) or self._cycle

@@ -154,14 +154,12 @@ class Scheduler:
         """Add the other role where it is predicted, and use what was kept from before."""
         predictor = self._predictor(key, role, slot)
         other = predictor.observe(key, role)
-        kept = predictor.take(key)
-        if kept is not None:
-            evaluation.results = kept
-        evaluation.predictor = predictor if other is Other.EXPECTED else None
+        evaluation.results = {**evaluation.results, **predictor.kept(key)}
         if other is Other.EXPECTED:
+            evaluation.predictor = predictor
             evaluation.roles |= set(Role) - evaluation.results.keys()
         elif other is Other.ASKED:
-            self._counts["hits" if evaluation.roles or kept else "misses"] += 1
+            self._counts["hits" if evaluation.roles or evaluation.results else "misses"] += 1
 
     def _predictor(self, key: tuple[Hashable, Hashable], role: Role, slot: Hashable) -> Predictor:
         """The predictor of a model's requests, or of those for one of its places."""
