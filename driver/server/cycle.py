@@ -72,6 +72,20 @@ class Cycle(NamedTuple):
         return None
 
 
+class Part(NamedTuple):
+    """A part of the force on a system.
+
+    Attributes:
+        role: of the forces.
+        beads: on which it is evaluated.
+        mts_weights: at each level of multiple time stepping, the outermost first.
+    """
+
+    role: Role
+    beads: int
+    mts_weights: tuple[float, ...]
+
+
 class Foreseen(NamedTuple):
     """What i-PI's input says of the requests for the two forces of a model.
 
