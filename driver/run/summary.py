@@ -91,8 +91,8 @@ class Summary:
         drivers: started in this run; what follows up to the gaps is of the last one, since a
             driver that is killed takes its counts along.
         evaluations: structures evaluated: direct, conservative, both in one pass.
-        predictions: conservative requests that were predicted (hits), that were not (misses), and
-            forces that were made in vain (wasted).
+        predictions: structures that were asked for both forces and evaluated in one pass (hits) or
+            in two (misses), and those evaluated for both in vain (wasted).
         gaps: of each fast and slow force field that were asked for the same structures: their
             names, the gap and the one on the model's card.
         systems: what each comes to, by the prefix of its outputs, or by its number; in the file

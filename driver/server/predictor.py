@@ -1,7 +1,7 @@
-"""Predicts which direct requests will be followed by a conservative one at the same positions.
+"""Predicts at which structures i-PI will ask for both forces of a model.
 
-Under multiple time stepping with stride M the conservative force corrects the direct one every
-M-th step. This is one outer step on the wire, for one bead:
+One pass that gives both costs little more than one for the conservative forces alone. So it pays to
+know that the other ones will be asked for, too:
 
 .. code-block:: text
 
@@ -9,136 +9,149 @@ M-th step. This is one outer step on the wire, for one bead:
        │                                     │                                │
        ├── D1 ──────────────────────────────►├── direct ─────────────────────►│
        │◄────────────────── direct forces ───┤◄───────────────────────────────┤
-       │   inner step: half-kick, drift      │                                │
-       ├── D2 ──────────────────────────────►├── direct ─────────────────────►│
-       │◄────────────────── direct forces ───┤◄───────────────────────────────┤
-       ⋮                                     ⋮                                ⋮
-       ├── DM ──────────────────────────────►├── direct + conservative ──────►│  CM is predicted:
-       │◄────────────────── direct forces ───┤◄───────────────────────────────┤  one pass for both
+       ⋮   inner steps                       ⋮                                ⋮
+       ├── DM ──────────────────────────────►├── direct + conservative ──────►│  both expected:
+       │◄────────────────── direct forces ───┤◄───────────────────────────────┤  one pass
        ├── CM, the bytes of DM ─────────────►│                                │
        │◄──────────── conservative forces ───┤◄───────────────────────────────┤  a hit
        │   outer half-kicks by F_c − F_d     │                                │
-       ├── DM+1 ────────────────────────────►├── direct ─────────────────────►│  the next outer step
 
-**What is asked.** i-PI asks M times for direct forces and once for conservative ones. It keeps the
-direct forces of DM, so that F_c − F_d costs no request more. CM comes after DM was answered, with
-the same positions and cell to the last bit, at constant energy, temperature or pressure, and with
-nested strides, too. One pass that gives both forces costs little more than the conservative one,
-and saves the direct one. So it pays to know at DM that CM will come.
+**The model.** The structures of a model come in a cycle (:mod:`halfkick.driver.server.cycle`):
+some that are asked for one of its forces, then some for both. i-PI waits for all forces of a level
+before it goes on. So it is enough to count new structures, by whichever force field, connection or
+batch they come, in which order the beads do, and whichever of the forces is asked first.
 
-**Start of a run.** i-PI asks D0 and C0 for the start, both at once, and either may come first. Then
-D1 begins the first outer step. If C0 came first, the scheduler remembers it, and says so at D0.
+**Where the cycle begins.** A pair that was not expected says where a cycle ends: at the structures
+known so far. At the start, and after a restart, i-PI asks for everything once, in any order. Under
+contraction these are not only pairs: requests are counted, and the cycle begins after the last one.
 
-**Beads.** With P beads (of all systems) an outer step is M·P direct structures, and the last P of
-them are corrected. With ``<batch_size>`` they come P to a request, or fewer in short batches; else
-one by one over several connections, and the conservative ones need not come in the order of the
-direct ones. The predictor sees neither requests nor connections: it counts distinct structures in
-the order in which they come. Where i-PI's input is at hand, :func:`mts_pattern` is predicted from
-the first step on.
+**Which cycle.** That of i-PI's input. Where there is none, or it was wrong, the last two cycles are
+taken for the next ones if they were equal.
 
-**What is learned.** The predictor notes at which of the direct structures a conservative request
-came: the pattern of the outer step. When two outer steps in a row have shown the same pattern, the
-next one is predicted to follow it, whatever it is. An outer step ends with the first new direct
-structure after a conservative request at one of its structures. A step that is longer than
-predicted breaks the pattern, and all is learned anew. The pattern of the input is given up then,
-or when a prediction was in vain.
-
-**What a wrong prediction costs.** A conservative request that was not predicted is evaluated when
-it comes (a miss): the time of one direct pass is lost. A predicted one that never comes (wasted)
-has cost the difference between both forces and the direct ones. Neither changes an answer: results
-are kept by all bytes of the structure, and given to a request for exactly these.
+**What a wrong prediction costs.** Forces that were not expected are made when they are asked for (a
+miss): a pass more. Forces that nobody asks for have cost time in vain (wasted), and nothing more is
+predicted until the next pair. Neither changes an answer: results are kept by all bytes of the
+structure, and given to a request for exactly these.
 """
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Hashable, Mapping
-from typing import NamedTuple
+from dataclasses import dataclass, field
+from enum import Enum, auto
 
 from ...models.base import ForceResult, Role
+from .cycle import UNKNOWN, Cycle, Foreseen
 
-__all__ = ["Pattern", "Predictor", "mts_pattern"]
+__all__ = ["Other", "Predictor"]
 
-MAX_PATTERN_LENGTH = 1 << 14
-"""Direct structures without a conservative request, after which an outer step is taken to end."""
+MAX_STRUCTURES = 1 << 13
+"""Structures whose requests are remembered; a cycle is learned if it comes twice among them."""
 
 
-class Pattern(NamedTuple):
-    """The shape of an outer step.
+class Other(Enum):
+    """What is known of the other forces of a structure that is asked for."""
+
+    UNEXPECTED = auto()
+    EXPECTED = auto()
+    ASKED = auto()
+
+
+@dataclass(slots=True)
+class Asked:
+    """What was asked at one structure.
 
     Attributes:
-        length: the number of direct structures.
-        corrected: which of them, counted from 0, a conservative request follows.
+        pair_expected: whether it is predicted to be asked for both forces.
+        roles: asked so far.
     """
 
-    length: int
-    corrected: frozenset[int]
+    pair_expected: bool
+    roles: set[Role] = field(default_factory=set)
 
-
-def mts_pattern(inner_steps: int, replicas: int) -> Pattern:
-    """The pattern of plain multiple time stepping: the last inner step of all beads."""
-    length = inner_steps * replicas
-    return Pattern(length, frozenset(range(length - replicas, length)))
+    @property
+    def is_pair(self) -> bool:
+        return len(self.roles) == len(Role)
 
 
 class Predictor:
-    """The pattern of one direct force field, and the conservative forces kept in view of it.
-
-    An outer step is the direct requests between two runs of conservative ones.
+    """The cycle of one model's requests, and the forces kept in view of it.
 
     Args:
-        initial: the pattern to predict as long as none was learned.
+        foreseen: what is known beforehand.
 
     Attributes:
-        wasted: results that were kept and never asked for.
+        wasted: structures whose other forces were made and not asked for.
     """
 
-    def __init__(self, initial: Pattern | None = None) -> None:
+    def __init__(self, foreseen: Foreseen = UNKNOWN) -> None:
         self.wasted = 0
-        self._initial = initial
-        self._kept: dict[Hashable, Mapping[Role, ForceResult]] = {}
-        self._indices: dict[int, int] = {}  # by hash: a collision costs time, nothing else
-        self._corrected: set[int] = set()
-        self._last: Pattern | None = None
-        self._predicted = initial
+        self._cycle = foreseen.cycle
+        self._start = dict(foreseen.start)  # requests that are still to come
+        self._place: int | None = None if self._start else 0  # in the cycle, of the next structure
+        self._surprised = False
+        # by hash: a collision costs time, nothing else
+        self._asked: OrderedDict[int, Asked] = OrderedDict()
+        self._begun = 0
+        self._kept: dict[Hashable, tuple[int, Mapping[Role, ForceResult]]] = {}
 
-    def observe_direct(self, key: Hashable) -> bool:
-        """Note a direct request; True if a conservative one is predicted at the same structure."""
-        index = self._indices.get(hash(key))
-        if index is None:
-            if self._corrected or len(self._indices) > MAX_PATTERN_LENGTH:
-                self._begin_outer_step()
-            index = self._indices[hash(key)] = len(self._indices)
-        if self._predicted is None:
-            return False
-        length, corrected = self._predicted
-        if index >= length:  # the pattern is broken
-            self._predicted = self._last = self._initial = None
-            return False
-        return index in corrected
+    def __contains__(self, key: Hashable) -> bool:
+        return hash(key) in self._asked
 
-    def observe_conservative(self, key: Hashable) -> bool:
-        """Note a conservative request; True if a direct one came before it."""
-        index = self._indices.get(hash(key))
-        if index is not None:
-            self._corrected.add(index)
-        return index is not None
+    def observe(self, key: Hashable, role: Role) -> Other:
+        """Note that forces are asked for; ``key`` is of model and structure."""
+        asked = self._asked.get(hash(key)) or self._begin(hash(key))
+        was_pair = asked.is_pair
+        asked.roles.add(role)
+        completed = asked.is_pair and not was_pair
+        if completed and not (asked.pair_expected or self._start):
+            self._place, self._surprised = 0, True
+        self._count_start(role)
+        if completed:
+            return Other.ASKED
+        return Other.EXPECTED if asked.pair_expected and not was_pair else Other.UNEXPECTED
 
     def keep(self, key: Hashable, results: Mapping[Role, ForceResult]) -> None:
-        """Keep results until they are asked for or the next outer step begins."""
-        self._kept[key] = results
+        """Keep the results for a structure until a whole cycle has come after it."""
+        if self._cycle is not None:
+            self._kept[key] = self._begun + sum(self._cycle), results
 
-    def take(self, key: Hashable) -> Mapping[Role, ForceResult] | None:
-        """The results for exactly this structure, if they were kept."""
-        return self._kept.pop(key, None)
+    def kept(self, key: Hashable) -> Mapping[Role, ForceResult]:
+        """The results for exactly this structure; empty if none were kept."""
+        return self._kept[key][1] if key in self._kept else {}
 
-    def _begin_outer_step(self) -> None:
-        """Learn from the outer step that has ended."""
-        pattern = Pattern(len(self._indices), frozenset(self._corrected))
-        if self._kept:  # in vain
-            self._initial = None
-        self._predicted = pattern if pattern == self._last else self._initial
-        self._last = pattern
-        self._indices.clear()
-        self._corrected.clear()
-        self.wasted += len(self._kept)
-        self._kept.clear()
+    def _begin(self, key: int) -> Asked:
+        """A new structure."""
+        if self._surprised:
+            self._learn()
+        self._forget()
+        self._begun += 1
+        asked = self._asked[key] = Asked(False)
+        if len(self._asked) > MAX_STRUCTURES:
+            self._asked.popitem(last=False)
+        if self._cycle is not None and self._place is not None:
+            asked.pair_expected = self._place >= self._cycle.alone
+            self._place = (self._place + 1) % sum(self._cycle)
+        return asked
+
+    def _forget(self) -> None:
+        """Give up what was kept for a cycle; where it was in vain, the place in the cycle, too."""
+        for key in [k for k, (last, _) in self._kept.items() if self._begun >= last]:
+            del self._kept[key]
+            asked = self._asked.get(hash(key))
+            if asked is None or not asked.is_pair:
+                self.wasted += 1
+                self._place = None
+
+    def _count_start(self, role: Role) -> None:
+        if self._start:
+            self._start[role] = self._start.get(role, 0) - 1
+            if max(self._start.values()) <= 0:
+                self._start, self._place = {}, 0
+
+    def _learn(self) -> None:
+        """Take the last two cycles for the next ones, if they were equal."""
+        self._surprised = False
+        newest_first = (asked.is_pair for asked in reversed(self._asked.values()))
+        self._cycle = Cycle.last(newest_first) or self._cycle

@@ -6,32 +6,30 @@
     of all connections          distinct (model, structure)        same model and roles
 
     direct: a, b, b ──────────► a {direct} ──────────────────────► {direct}: a, c
-    direct: c ────────────────► b {direct, conservative} ────────► {direct, conservative}: b
+    direct: c ────────────────► b {direct, conservative} ────────► {direct, conservative}: b, e
     conservative: b ──────────► c {direct}                         (short ones first)
     conservative: d ──────────► d {}, known since it was predicted
+    conservative: e ──────────► e {direct, conservative}, as the direct ones are predicted
 
 A request is answered as soon as all its structures have the roles it asked for: i-PI goes on with
-the direct forces of b while the conservative ones are still being made. What an outer step looks
-like, and how the conservative role of a structure is predicted, stands in
+the direct forces of b while the conservative ones are still being made. What i-PI will ask is drawn
+in :mod:`halfkick.driver.server.cycle`, how it is predicted in
 :mod:`halfkick.driver.server.predictor`.
 """
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict, deque
-from collections.abc import Container, Hashable, Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from ...models.base import ForceModel, ForceResult, Role, Structure
-from ..ipi.transport import Address
+from .cycle import UNKNOWN, Foreseen
 from .force_field import ForceField
-from .predictor import Pattern, Predictor
+from .predictor import Other, Predictor
 from .wire.connection import Connection
 
 __all__ = ["PendingRequest", "Scheduler"]
-
-MAX_EARLY_REQUESTS = 64
-"""Conservative requests to remember: at the start they may come before the direct ones."""
 
 
 @dataclass(eq=False)
@@ -58,7 +56,7 @@ class Evaluation:
         structure: in eV and Å.
         roles: still to evaluate.
         results: known so far.
-        predictor: the one that added the conservative role; ``None`` if it was asked for.
+        predictor: the one that expects a request for the other role; ``None`` if none does.
     """
 
     model: ForceModel
@@ -76,26 +74,23 @@ class Scheduler:
     always for exactly the bytes that were asked.
 
     Args:
-        pattern: what is known beforehand of an outer step; ``None`` to learn it.
-        corrected: identities of force fields whose conservative forces are served, too: where
-            another model corrects the direct forces, nothing is predicted.
+        foreseen: what is known beforehand of the requests for a model, by the identity of its force
+            fields.
         predict: whether to predict requests at all.
         by_place: whether each place has outer steps of its own, as where systems go their own ways.
     """
 
     def __init__(
         self,
-        pattern: Pattern | None = None,
-        corrected: Container[Hashable] = (),
+        foreseen: Mapping[Hashable, Foreseen] | None = None,
         *,
         predict: bool = True,
         by_place: bool = False,
     ) -> None:
         self._predict, self._by_place = predict, by_place
-        self._pattern, self._corrected = pattern, corrected
+        self._foreseen = foreseen or {}
         self._counts: Counter[str] = Counter()
-        self._predictors: dict[tuple[Address, Hashable], Predictor] = {}
-        self._early: deque[int] = deque(maxlen=MAX_EARLY_REQUESTS)
+        self._predictors: defaultdict[Hashable, dict[Hashable, Predictor]] = defaultdict(dict)
 
     @property
     def evaluations(self) -> dict[str, int]:
@@ -104,12 +99,13 @@ class Scheduler:
 
     @property
     def predictions(self) -> dict[str, int]:
-        """How predictions did.
+        """How predictions did, in structures.
 
-        ``hits`` were ready when asked for, ``misses`` followed a direct request unpredicted, and
-        ``wasted`` were never asked for.
+        Of those that were asked for both forces, ``hits`` were evaluated for both in one pass,
+        ``misses`` in two. ``wasted`` were evaluated for both, and asked for one.
         """
-        wasted = sum(predictor.wasted for predictor in self._predictors.values())
+        predictors = {p for places in self._predictors.values() for p in places.values()}
+        wasted = sum(predictor.wasted for predictor in predictors)
         return {"hits": self._counts["hits"], "misses": self._counts["misses"], "wasted": wasted}
 
     def evaluate(
@@ -146,45 +142,41 @@ class Scheduler:
             if evaluation is None:
                 evaluation = Evaluation(force_field.model, structure, set(), {})
                 evaluations[key] = evaluation
-            evaluation.roles |= force_field.roles
             if self._predict:
-                self._use_predictions(evaluation, key, request)
+                self._use_predictions(evaluation, key, force_field.role, structure.slot)
+            evaluation.roles |= force_field.roles - evaluation.results.keys()
             own.append(evaluation)
         return own
 
     def _use_predictions(
-        self, evaluation: Evaluation, key: Hashable, request: PendingRequest
+        self, evaluation: Evaluation, key: tuple[Hashable, Hashable], role: Role, slot: Hashable
     ) -> None:
-        """Add the conservative role where it is predicted, and use what was kept from before."""
-        if request.force_field.role is Role.DIRECT:
-            if Role.CONSERVATIVE in evaluation.model.capabilities.roles:
-                predictor = self._predictor(request, evaluation.structure.slot)
-                if predictor.observe_direct(key):
-                    evaluation.roles.add(Role.CONSERVATIVE)
-                    evaluation.predictor = predictor
-                if hash(key) in self._early:
-                    predictor.observe_conservative(key)
-            return
-        followed = False
-        for predictor in self._predictors.values():
-            followed |= predictor.observe_conservative(key)
-            kept = predictor.take(key)
-            if kept is not None:
-                evaluation.results = kept
-                evaluation.roles -= kept.keys()
-                self._counts["hits"] += 1
-                return
-        self._counts["misses"] += followed
-        if not followed:
-            self._early.append(hash(key))
+        """Add the other role where it is predicted, and use what was kept from before."""
+        predictor = self._predictor(key, role, slot)
+        other = predictor.observe(key, role)
+        evaluation.results = {**evaluation.results, **predictor.kept(key)}
+        if other is Other.EXPECTED:
+            evaluation.predictor = predictor
+            evaluation.roles |= set(Role) - evaluation.results.keys()
+        elif other is Other.ASKED:
+            self._counts["hits" if evaluation.roles or evaluation.results else "misses"] += 1
 
-    def _predictor(self, request: PendingRequest, slot: Hashable) -> Predictor:
-        """The predictor of the force field, or of its place, that a request is for."""
-        key = request.connection.address, slot if self._by_place else None
-        if key not in self._predictors:
-            known = request.force_field.identity in self._corrected
-            self._predictors[key] = Predictor(self._pattern if known else None)
-        return self._predictors[key]
+    def _predictor(self, key: tuple[Hashable, Hashable], role: Role, slot: Hashable) -> Predictor:
+        """The predictor of a model's requests, or of those for one of its places."""
+        identity, _ = key
+        known = self._predictors[identity]
+        if not self._by_place:
+            slot = None
+        elif slot not in known or key not in known[slot]:
+            # places are those of a force field: the other one's is found by a structure of both
+            for predictor in known.values():
+                if key in predictor:
+                    if role is Role.CONSERVATIVE:
+                        known[slot] = predictor
+                    return predictor
+        if slot not in known:
+            known[slot] = Predictor(self._foreseen.get(identity, UNKNOWN))
+        return known[slot]
 
     def _compute(self, evaluations: Mapping[Hashable, Evaluation]) -> Iterator[None]:
         """Evaluate together what has the same model and roles; yield whenever more is known."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty
@@ -15,13 +16,13 @@ from weakref import WeakKeyDictionary
 from ...models.base import ForceModel, Role
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
+from .cycle import Foreseen, foresee
 from .force_field import ForceField, ServedForces
 from .guards.energy import EnergyTest
 from .guards.guard import Guard
 from .journal import Journal
 from .limits import max_norm, usual_max_move
 from .places import Places
-from .predictor import mts_pattern
 from .scheduler import PendingRequest, Scheduler
 from .trust import Trust
 from .wire.connection import Connection
@@ -90,9 +91,7 @@ class Server:
         self._models: dict[str, ForceModel] = {}
         self._force_fields: WeakKeyDictionary[Connection, ForceField] = WeakKeyDictionary()
         self._known: dict[tuple[tuple[str, str], ...], ForceField] = {}
-        for socket in sockets:
-            if socket.parameters is not None:
-                self._force_field(socket.parameters)
+        foreseen = self._foreseen(sockets)
         inputs = [socket.parameters or {} for socket in sockets]
         self._trust = Trust(
             models={p["model"] for p in inputs if "model" in p},
@@ -100,11 +99,8 @@ class Server:
             allow_outside=options.allow_outside,
             allow_code=options.allow_code,
         )
-        served = {f.identity for f in self._known.values() if f.role is Role.CONSERVATIVE}
         several = len(source.systems) > 1  # which i-PI moves side by side
-        beads = 1 if several else source.replicas
-        pattern = mts_pattern(source.inner_steps, beads) if known else None
-        self.scheduler = Scheduler(pattern, served, by_place=several)
+        self.scheduler = Scheduler(foreseen, by_place=several)
         self._reader = Reader(
             [
                 Connection(socket.address, f"{socket.address}, connection {index}")
@@ -114,6 +110,16 @@ class Server:
             options.wait_s,
             options.journal,
         )
+
+    def _foreseen(self, sockets: Sequence[Socket]) -> dict[Hashable, Foreseen]:
+        """What the input says of the requests for each model, by the identity of force fields."""
+        roles: defaultdict[Hashable, dict[str, Role]] = defaultdict(dict)
+        for socket in sockets:
+            if socket.parameters is not None:
+                force_field = self._force_field(socket.parameters)
+                roles[force_field.identity][socket.forcefield] = force_field.role
+        systems = self.options.source.systems
+        return {identity: foresee(systems, fields) for identity, fields in roles.items()}
 
     def run(self) -> None:
         """Serve until every connection has ended.

@@ -270,7 +270,7 @@ def test_input_of_the_front_page_runs(tmp_path):
     counts = summary["evaluations"]
     assert counts["direct"] + counts["both"] == 1 + 3 * 6  # one of the start
     assert counts["conservative"] + counts["both"] == 1 + 3
-    assert summary["predictions"]["hits"] == 3
+    assert 3 <= summary["predictions"]["hits"] <= 4  # one of the start, if both come at once
 
 
 def test_model_of_the_guide_passes_the_contract():

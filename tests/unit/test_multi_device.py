@@ -97,4 +97,5 @@ def test_multi_device_serves_beads(tmp_path):
     inside.mkdir()
     simulate(inside, Case("pile", beads=4, steps=20, mode=None))
     assert np.abs(last_positions(tmp_path) - last_positions(inside)).max() < 1e-10
-    assert json.loads((tmp_path / "r.json").read_text())["predictions"]["hits"] == 80
+    hits = json.loads((tmp_path / "r.json").read_text())["predictions"]["hits"]
+    assert 80 <= hits <= 81  # at the start all beads coincide, and both forces may come at once
