@@ -16,7 +16,7 @@ from .run_data import Run
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["curves", "radial_distribution"]
+__all__ = ["curves", "radial_distributions"]
 
 BIN_WIDTH = 0.05  # Å
 MAX_DISTANCE = 8.0  # Å, or half the smallest height of the cell
@@ -34,25 +34,19 @@ def curves(run: Run) -> list[Curve]:
     edges = np.arange(0.0, reach, BIN_WIDTH)
     if len(edges) < 3:
         return []
-    distributions = []
-    labels = ("distance (Å)", "g(r)")
-    for a, b in combinations_with_replacement(sorted(set(labels_of_frame(first))), 2):
-
-        def measure(part: slice, pair: tuple[str, str] = (a, b)) -> NDArray[np.float64]:
-            """Of shape (bins,)."""
-            chosen = [frame for bead in frames.beads for frame in bead[part]]
-            return radial_distribution(chosen, pair, edges)
-
-        y, error = blocked(len(frames.times), measure)
-        x = 0.5 * (edges[1:] + edges[:-1])
-        distributions.append(Curve("radial distribution", f"{a}-{b}", *labels, x, y, error))
-    return distributions
+    x = 0.5 * (edges[1:] + edges[:-1])
+    found = []
+    for (a, b), g in radial_distributions(frames.beads, edges).items():
+        y, error = blocked(len(g), lambda part, g=g: g[part].mean(axis=0))  # type: ignore[misc]
+        labels = ("radial distribution", f"{a}-{b}", "distance (Å)", "g(r)")
+        found.append(Curve(*labels, x, y, error))
+    return found
 
 
-def radial_distribution(
-    frames: Sequence[Atoms], pair: tuple[str, str], edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """``g(r)`` between two species, averaged over frames.
+def radial_distributions(
+    beads: Sequence[Sequence[Atoms]], edges: NDArray[np.float64]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """``g(r)`` between each two species in each frame, the mean over beads.
 
     ``g(r) = V n(r) / (N_pairs · 4π/3 [r₊³ − r₋³])``: 1 where nothing is ordered.
 
@@ -63,25 +57,28 @@ def radial_distribution(
     ==========================  ===============================================
 
     Args:
-        frames: periodic in all directions.
-        pair: labels.
+        beads: for each bead its frames, periodic in all directions.
         edges: r₋ and r₊ of the bins, Å, shape (bins + 1,).
 
     Returns:
-        Shape (bins,).
+        Labels of two species -> shape (frames, bins).
     """
     from vesin import ase_neighbor_list
 
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    result = np.zeros(len(edges) - 1)
-    for frame in frames:
-        symbols = np.array(labels_of_frame(frame))
-        first, second = symbols == pair[0], symbols == pair[1]
-        i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
-        counts = np.histogram(d[first[i] & second[j]], edges)[0]
-        pairs = first.sum() * (second.sum() - (pair[0] == pair[1]))
-        result += counts / max(pairs, 1) * frame.get_volume() / shells
-    return result / len(frames)
+    species = sorted(set(labels_of_frame(beads[0][0])))
+    shape = (len(beads[0]), len(shells))
+    found = {pair: np.zeros(shape) for pair in combinations_with_replacement(species, 2)}
+    for frames in beads:
+        for index, frame in enumerate(frames):
+            i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
+            labels = np.array(labels_of_frame(frame))
+            of = {label: labels == label for label in species}
+            for (a, b), g in found.items():
+                counts = np.histogram(d[of[a][i] & of[b][j]], edges)[0]
+                pairs = of[a].sum() * (of[b].sum() - (a == b))
+                g[index] += counts / max(pairs, 1) * frame.get_volume() / shells / len(beads)
+    return found
 
 
 def _height(atoms: Atoms) -> float:
