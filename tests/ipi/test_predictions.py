@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
+from simulation import HALFKICK, PROMPT_IPI, Case, last_positions, simulate, start, write
 
 from halfkick.driver.server.predictor import Predictor, mts_pattern
 from halfkick.models.base import ForceResult
@@ -81,7 +81,7 @@ def test_predictor_keeps_a_result_for_its_structure_and_one_outer_step():
 
 def report(folder, case):
     write(folder, case)
-    ipi = start([*IPI, "input.xml"], folder, "i-pi.log")
+    ipi = start([*PROMPT_IPI, "input.xml"], folder, "i-pi.log")
     driver = start([*HALFKICK, "serve", "input.xml", "--report", "r.json"], folder, "driver.log")
     try:
         assert [ipi.wait(120), driver.wait(120)] == [0, 0]

@@ -52,7 +52,7 @@ def test_run_is_the_same_as_two_terminals(tmp_path):
         (tmp_path / name).mkdir()
         write(tmp_path / name, Case("svr", strides=(1, 2), steps=30))
     assert run(tmp_path / "one")[0] == 0
-    simulate(tmp_path / "two", Case("svr", strides=(1, 2), steps=30))
+    simulate(tmp_path / "two", Case("svr", strides=(1, 2), steps=30), ipi_command=IPI)
     outputs = sorted(path.name for path in (tmp_path / "two").glob("simulation.*"))
     assert outputs == sorted(path.name for path in (tmp_path / "one").glob("simulation.*"))
     for name in outputs:
