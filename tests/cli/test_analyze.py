@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from ase import Atoms, units
 from commands import halfkick
+from scipy.stats import gamma
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
 from halfkick.driver.ipi.system import System
@@ -125,6 +126,13 @@ def test_kinetic_energy_spread_is_that_of_the_ensemble():
     found = thermo.spread(isolated, free)
     assert found.value == pytest.approx(0.5, abs=0.05)
     assert abs(found.value - 1.0) > 8.0 * found.error
+
+
+def test_canonical_temperatures_have_the_density_of_scipy():
+    kelvin, free = np.linspace(150.0, 500.0, 30), 81
+    found = thermo.gamma_density(kelvin, free / 2, 600.0 / free)
+    np.testing.assert_allclose(found, gamma.pdf(kelvin, free / 2, scale=600.0 / free), rtol=1e-9)
+    assert kelvin @ found / found.sum() == pytest.approx(300.0, rel=0.02)
 
 
 def gas(rng, n=150, edge=11.0):

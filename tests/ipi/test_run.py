@@ -122,7 +122,7 @@ def test_run_can_start_the_driver_alone(tmp_path):
     write(tmp_path, Case(steps=4))
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     try:
-        code, _, _ = run(tmp_path, "--driver-only")
+        code, _, _ = finish(halfkick(tmp_path, "run", "input.xml", "--driver-only"))
         assert code == 0
         assert ipi.wait(DEADLINE) == 0
     finally:
