@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,10 +28,12 @@ def halfkick(folder: Path, *words: str) -> CompletedProcess[str]:
     out, err = io.StringIO(), io.StringIO()
     with (
         left_as_found(),
+        warnings.catch_warnings(),
         pytest.MonkeyPatch.context() as here,
         patch.dict(os.environ, ENVIRONMENT),
         pytest.raises(SystemExit) as ended,
     ):
+        warnings.simplefilter("default")  # as in a process of its own: no errors
         here.chdir(folder)
         here.setattr(sys, "argv", ["halfkick", *words])
         here.setattr(sys, "stdout", out)
