@@ -33,7 +33,7 @@ from halfkick.models.train.worker.stage import stages_of
 from halfkick.models.train.worker.training import Training
 
 EPOCHS = 50
-ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "6", "--threads", "1",
+ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "10", "--threads", "1",
              "--cutoff", "3", "--temperature", "100"]  # fmt: skip
 
 
@@ -41,7 +41,7 @@ ARGUMENTS = ["--size", "xs", "--epochs", str(EPOCHS), "--batch-size", "6", "--th
 def folder(tmp_path_factory):
     """Data, and what a hybrid training left, killed amid its second stage and resumed."""
     path = tmp_path_factory.mktemp("train")
-    labelled.write(path / "data.xyz", labelled.frames(30))
+    labelled.write(path / "data.xyz", labelled.frames(50))
     labelled.write(path / "test.xyz", labelled.frames(30, seed=9))
     command = [*HALFKICK, "train", "data.xyz", "--test", "test.xyz", "--work", "work", *ARGUMENTS]
     process = subprocess.Popen(command, cwd=path, env=ENVIRONMENT, stdout=subprocess.DEVNULL)
@@ -85,8 +85,8 @@ def test_train_lessens_the_errors_of_the_card(folder):
 def test_train_card_tells_data_errors_and_command(folder):
     card = TrainCard.read(folder / "model.card.json")
     assert card.command.startswith("halfkick train data.xyz")
-    assert sum(card.data["frames"].values()) == 60 and card.data["frames"]["test"] == 30
-    assert card.data["atoms"] == {"H": 120, "O": 60}
+    assert sum(card.data["frames"].values()) == 80 and card.data["frames"]["test"] == 30
+    assert card.data["atoms"] == {"H": 160, "O": 80}
     assert [s["name"] for s in card.stages] == ["direct", "conservative", "alignment"]
     assert sum(s["epochs"] for s in card.stages) == pytest.approx(EPOCHS, rel=0.1)
     assert all(s["seconds_per_epoch"] > 0 for s in card.stages)
