@@ -11,12 +11,17 @@ import pytest
 for folder in ("helpers", "tools"):
     sys.path.insert(0, str(Path(__file__).parent / folder))
 
-# before torch is imported: threads of two workers on two cores would wait for each other
+# before torch is imported: threads of three workers on two cores would wait for each other
 os.environ["OMP_NUM_THREADS"] = "1"
 
 
-def pytest_configure() -> None:
-    """Take the signals that the shell (a job in the background) or nohup left ignored."""
+def pytest_configure(config) -> None:
+    """Take the signals that the shell (a job in the background) or nohup left ignored.
+
+    Files run in their order, those of ``unit`` last, which are short: xdist would begin with those
+    of many tests, and in the end wait for a long one.
+    """
+    config.option.loadscopereorder = False
     for number, usual in (
         (signal.SIGINT, signal.default_int_handler),
         (signal.SIGHUP, signal.SIG_DFL),

@@ -16,6 +16,7 @@ from pathlib import Path
 from ..errors import InputError
 from .die_with_parent import wrap_command
 from .folder import RunFolder
+from .prompt_ipi import wrap_ipi
 
 __all__ = ["Child", "Machine", "driver_command", "environment", "ipi_command"]
 
@@ -166,7 +167,7 @@ def ipi_command(xml: Path, folder: Path) -> list[str]:
     found = str(script) if script.exists() else shutil.which("i-pi")
     if found is None:
         raise InputError("expected i-PI's command 'i-pi', found none; pip install ipi")
-    return [sys.executable, found, os.path.relpath(xml, folder)]
+    return wrap_ipi([found, os.path.relpath(xml, folder)])
 
 
 def driver_command(xml: Path, folder: Path, machine: Machine) -> list[str]:

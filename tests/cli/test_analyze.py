@@ -9,6 +9,8 @@ from itertools import product
 import numpy as np
 import pytest
 from ase import Atoms, units
+from commands import halfkick
+from scipy.stats import gamma
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
 from halfkick.driver.ipi.system import System
@@ -18,7 +20,7 @@ from halfkick.driver.study.analysis.molecules import find_molecules, split_kinet
 from halfkick.driver.study.analysis.observables import Scalar, blocked
 from halfkick.driver.study.analysis.report import AnalysisReport
 from halfkick.driver.study.analysis.run_data import open_run
-from halfkick.driver.study.analysis.structure import radial_distribution
+from halfkick.driver.study.analysis.structure import radial_distributions
 
 WATER = np.array([[0.0, 0.0, 0.0], [0.76, 0.59, 0.0], [-0.76, 0.59, 0.0]])
 
@@ -126,6 +128,13 @@ def test_kinetic_energy_spread_is_that_of_the_ensemble():
     assert abs(found.value - 1.0) > 8.0 * found.error
 
 
+def test_canonical_temperatures_have_the_density_of_scipy():
+    kelvin, free = np.linspace(150.0, 500.0, 30), 81
+    found = thermo.gamma_density(kelvin, free / 2, 600.0 / free)
+    np.testing.assert_allclose(found, gamma.pdf(kelvin, free / 2, scale=600.0 / free), rtol=1e-9)
+    assert kelvin @ found / found.sum() == pytest.approx(300.0, rel=0.02)
+
+
 def gas(rng, n=150, edge=11.0):
     return Atoms(f"Ne{n}", rng.uniform(0, edge, size=(n, 3)), cell=[edge] * 3, pbc=True)
 
@@ -134,12 +143,13 @@ def test_radial_distribution_of_an_ideal_gas_is_one():
     rng = np.random.default_rng(3)
     frames = [gas(rng) for _ in range(30)]
     edges = np.arange(0.0, 5.01, 0.5)
-    y, error = blocked(30, lambda part: radial_distribution(frames[part], ("Ne", "Ne"), edges))
+    g = radial_distributions([frames[:15], frames[15:]], edges)["Ne", "Ne"]  # of two beads
+    y, error = blocked(15, lambda part: g[part].mean(axis=0))
     assert np.abs(y[1:] - 1.0).max() < 0.1
     assert np.sqrt(np.mean(((y - 1.0) / error)[1:] ** 2)) < 2.5
     for frame in frames:  # the twin: pairs
         frame.positions[1::2] = frame.positions[::2] + np.array([1.25, 0, 0])
-    paired = radial_distribution(frames, ("Ne", "Ne"), edges)
+    paired = radial_distributions([frames], edges)["Ne", "Ne"].mean(axis=0)
     assert paired[2] - 1.0 > 20 * error[2]
 
 
@@ -152,8 +162,9 @@ def test_radial_distribution_of_a_crystal_has_its_shells():
     shells = 4 / 3 * np.pi * np.diff(edges**3)
     middle = 0.5 * (edges[1:] + edges[:-1])
     density = 0.5 * len(atoms) / atoms.get_volume()
-    for pair, count, place in ((("Na", "Cl"), 6, 2.8), (("Na", "Na"), 12, 5.6 / np.sqrt(2))):
-        g = radial_distribution([atoms], pair, edges)
+    found = radial_distributions([[atoms]], edges)
+    for pair, count, place in ((("Cl", "Na"), 6, 2.8), (("Na", "Na"), 12, 5.6 / np.sqrt(2))):
+        (g,) = found[pair]
         assert (g * shells * density)[abs(middle - place) < 0.2].sum() == pytest.approx(
             count, rel=0.01
         )
@@ -226,17 +237,11 @@ def count(symbols):
     return zip(*np.unique(symbols, return_counts=True), strict=True)
 
 
-def analyze(folder, *arguments):
-    return subprocess.run(
-        [*HALFKICK, "analyze", *arguments],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-
-
 def test_analyze_tells_direct_forces_apart(runs):
-    done = analyze(
-        runs, "mts", "direct", "--out", "report.html", "--json", "found.json", "--frames", "3",
-        "--pictures", "drawn",
+    words = ["mts", "direct", "--out", "report.html", "--json", "found.json", "--frames", "3"]
+    done = subprocess.run(
+        [*HALFKICK, "analyze", *words, "--pictures", "drawn"],
+        cwd=runs, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     mts, direct = json.loads((runs / "found.json").read_text())
@@ -256,10 +261,17 @@ def test_analyze_tells_direct_forces_apart(runs):
         assert name in done.stdout and name in page
 
 
-def test_analyze_takes_runs_of_one_kind_together(runs):
-    done = analyze(runs, "mts+direct", "mts", "--json", "both.json", "--frames", "0")
+@pytest.fixture(scope="module")
+def groups(runs):
+    """Figures of runs taken together and alone, from one call of the command."""
+    words = ["mts+direct", "mts+beads", "mts", "beads", "--json", "four.json", "--frames", "0"]
+    done = halfkick(runs, "analyze", *words)
     assert done.returncode == 0, done.stderr
-    both, mts = json.loads((runs / "both.json").read_text())
+    return json.loads((runs / "four.json").read_text())
+
+
+def test_analyze_takes_runs_of_one_kind_together(runs, groups):
+    both, _, mts, _ = groups
     assert len(both["runs"]) == 2 and len(mts["runs"]) == 1
     found, one = both["figures"]["drift"], mts["figures"]["drift"]
     assert found["value"] > 5 * abs(one["value"])  # of the mean of both, half of the direct run's
@@ -267,11 +279,8 @@ def test_analyze_takes_runs_of_one_kind_together(runs):
     assert "mts+direct" in (runs / "analysis.html").read_text(encoding="utf-8")
 
 
-def test_analyze_weighs_the_longer_run_more(runs):
-    done = analyze(runs, "mts+beads", "mts", "beads", "--json", "three.json", "--frames", "0")
-    assert done.returncode == 0, done.stderr
-    read = json.loads((runs / "three.json").read_text())
-    both, mts, beads = (r["figures"]["temperature"]["value"] for r in read)
+def test_analyze_weighs_the_longer_run_more(runs, groups):
+    both, mts, beads = (group["figures"]["temperature"]["value"] for group in groups[1:])
     long, short = (open_run(runs / name).columns["time"][-1] for name in ("mts", "beads"))
     assert long > 5 * short
     assert both == pytest.approx((long * mts + short * beads) / (long + short))
@@ -280,7 +289,8 @@ def test_analyze_weighs_the_longer_run_more(runs):
 
 def test_analyze_refuses_what_it_cannot_read(runs, tmp_path):
     for what, message in (("nowhere", "expected an i-PI input file"), ("mts", "smaller --skip")):
-        done = analyze(runs, what, "--skip", "99", "--out", str(tmp_path / "none.html"))
+        words = [what, "--skip", "99", "--out", str(tmp_path / "none.html")]
+        done = halfkick(runs, "analyze", *words)
         assert done.returncode == 2
         assert message in done.stderr and "Traceback" not in done.stderr
         assert not (tmp_path / "none.html").exists()

@@ -14,6 +14,7 @@ import surface
 import toy
 from ase import units
 from ase.data import atomic_masses
+from commands import halfkick
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.models.base import Capabilities, ForceModel, ForceResult, Role, Structure
@@ -289,16 +290,12 @@ def test_check_follows_small_systems_from_several_frames():
     assert evenly_spaced(range(100), 3) == [0, 49, 99] and evenly_spaced(range(9), 1) == [0]
 
 
-def check(folder, *arguments):
-    return subprocess.run(
-        [*HALFKICK, "check", *arguments],
-        cwd=folder, env=ENVIRONMENT, capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
-
-
 def test_check_command_advises_a_stride(tmp_path):
     ase.io.write(tmp_path / "init.xyz", toy.atoms())
-    done = check(tmp_path, "python:toy:toy", "init.xyz", "--json", "found.json", "--probes", "8")
+    words = ["check", "python:toy:toy", "init.xyz", "--json", "found.json", "--probes", "8"]
+    done = subprocess.run(
+        [*HALFKICK, *words], cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True
+    )
     assert done.returncode == 0, done.stderr
     found = json.loads((tmp_path / "found.json").read_text())
     assert found["advice"]["stride"] >= 1
@@ -308,11 +305,13 @@ def test_check_command_advises_a_stride(tmp_path):
     drifts = [row["drift"] for row in found["strides"]]
     assert all(drift["value"] >= 0.0 for drift in drifts) and drifts[7]["value"] > 0.0
     assert found["dynamics_K"] > 0 and "will scatter by" in " ".join(done.stdout.split())
-    still = check(tmp_path, "python:toy:toy", "init.xyz", "--dynamics", "0", "--json", "still.json")
+    words = ["check", "python:toy:toy", "init.xyz", "--dynamics", "0", "--json", "still.json"]
+    still = halfkick(tmp_path, *words)
     assert still.returncode == 0 and "will scatter by" not in still.stdout
     rows = json.loads((tmp_path / "still.json").read_text())["strides"]
     assert [row["drift"] for row in rows] == [None] * 16
-    one = check(tmp_path, "python:toy:toy?direct=False", "init.xyz", "--json", "one.json")
+    words = ["check", "python:toy:toy?direct=False", "init.xyz", "--json", "one.json"]
+    one = halfkick(tmp_path, *words)
     assert one.returncode == 0, one.stderr
     found = json.loads((tmp_path / "one.json").read_text())
     assert (found["gap"], found["advice"], found["roles"]) == (None, None, ["conservative"])
@@ -326,6 +325,6 @@ def test_check_refuses_what_it_cannot_evaluate(tmp_path):
         (("python:toy:toy", "words.md"), "words.md', got StopIteration; name another file"),
         (("python:toy:toy", "gold.xyz"), "expected species that model 'toy' knows"),
     ):
-        done = check(tmp_path, *arguments)
+        done = halfkick(tmp_path, "check", *arguments)
         assert done.returncode == 2
         assert message in done.stderr and "Traceback" not in done.stderr

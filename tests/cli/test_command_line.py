@@ -1,14 +1,10 @@
 """A command line that cannot be right: one line on standard error, and nothing done."""
 
 import subprocess
-import sys
 
 import pytest
-
-
-def halfkick(folder, *words):
-    command = [sys.executable, "-m", "halfkick.driver", *words]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True)
+from commands import halfkick
+from simulation import HALFKICK
 
 
 @pytest.mark.parametrize(
@@ -41,7 +37,11 @@ def test_command_line_without_words_shows_the_commands(tmp_path):
     assert "distill" in ended.stdout
 
 
-def test_command_line_that_is_right_says_no_error(tmp_path):
-    ended = halfkick(tmp_path, "--version")
-    assert (ended.returncode, ended.stderr) == (0, "")
-    assert ended.stdout.startswith("halfkick ")
+@pytest.mark.parametrize("words", [["--version"], ["compare", "nowhere"]])
+def test_command_line_in_a_process_is_that_of_the_tests(words, tmp_path):
+    """Which run most commands in their own process."""
+    command = [*HALFKICK, *words]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+    here = halfkick(tmp_path, *words)
+    assert (ended.returncode, ended.stdout) == (here.returncode, here.stdout)
+    assert ended.stderr == here.stderr

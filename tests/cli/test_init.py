@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from ase.units import kB
 from running import finish, halfkick
-from simulation import HALFKICK, IPI, start
+from simulation import HALFKICK, PROMPT_IPI, start
 from structures import STRUCTURES
 
 from halfkick.driver.commands.init import init
@@ -51,7 +51,7 @@ def made(folder, kind, **options):
 def ran(folder):
     """The folder, after i-PI and the driver have run in it."""
     children = [
-        start([*IPI, "input.xml"], folder, "i-pi.log"),
+        start([*PROMPT_IPI, "input.xml"], folder, "i-pi.log"),
         start([*HALFKICK, "serve", "input.xml"], folder, "driver.log"),
     ]
     try:

@@ -14,6 +14,7 @@ import ase.io
 import pytest
 import toy
 import typer.main
+from commands import halfkick
 from simulation import ENVIRONMENT, HALFKICK
 
 from halfkick.driver.cli import COMMANDS, app
@@ -39,14 +40,6 @@ OPTIONS = {
 """Of each command, as the command line takes them."""
 
 each_page = pytest.mark.parametrize("page", PAGES)
-
-
-def help_of(command: str) -> str:
-    environment = ENVIRONMENT | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    done = subprocess.run(
-        [*HALFKICK, command, "--help"], env=environment, capture_output=True, text=True, check=True
-    )
-    return done.stdout
 
 
 def rows_of(page: str, command: str) -> list[str]:
@@ -81,8 +74,9 @@ def anchors(text: str) -> set[str]:
 
 
 @pytest.mark.parametrize("command", [command.__name__ for command in COMMANDS])
-def test_readme_names_every_command_with_options_that_exist(command):
-    text = help_of(command)
+def test_readme_names_every_command_with_options_that_exist(command, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    text = halfkick(tmp_path, command, "--help").stdout
     assert len(rows_of("README.md", command)) == 1
     rows = rows_of("driver/README.md", command)
     assert len(rows) == 1
@@ -107,10 +101,10 @@ def test_readme_of_the_driver_leaves_no_option_out():
         assert not {option for option in options if option.startswith("--")} - named, command
 
 
-def test_version_is_that_of_the_package():
-    done = subprocess.run([*HALFKICK, "--version"], capture_output=True, text=True, check=True)
+def test_version_is_that_of_the_package(tmp_path):
+    done = halfkick(tmp_path, "--version")
     version = re.search(r'^version = "(.+)"$', (ROOT / "pyproject.toml").read_text(), re.MULTILINE)
-    assert done.stdout == f"halfkick {version[1]}\n"
+    assert (done.stdout, done.stderr) == (f"halfkick {version[1]}\n", "")
 
 
 @each_page

@@ -6,7 +6,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -17,8 +16,11 @@ import labelled
 import numpy as np
 import pytest
 import torch
+import typer.main
+from commands import halfkick
 from simulation import ENVIRONMENT, HALFKICK
 
+from halfkick.driver.cli import app
 from halfkick.models.backends.metatomic import MetatomicModel
 from halfkick.models.backends.pet import metatrain
 from halfkick.models.base import Role, Structure
@@ -83,10 +85,7 @@ def test_train_lessens_the_errors_of_the_card(folder):
 def test_train_card_tells_data_errors_and_command(folder):
     card = TrainCard.read(folder / "model.card.json")
     assert card.command.startswith("halfkick train data.xyz")
-    assert (
-        card.data["frames"] == {"train": 40, "validation": 5, "test": 30}
-        or sum(card.data["frames"].values()) == 80
-    )
+    assert sum(card.data["frames"].values()) == 80 and card.data["frames"]["test"] == 30
     assert card.data["atoms"] == {"H": 160, "O": 80}
     assert [s["name"] for s in card.stages] == ["direct", "conservative", "alignment"]
     assert sum(s["epochs"] for s in card.stages) == pytest.approx(EPOCHS, rel=0.1)
@@ -263,8 +262,7 @@ def test_train_stage_shares_add_up_to_one():
 
 def test_train_command_refuses_too_few_frames(tmp_path):
     path = labelled.write(tmp_path / "data.xyz", labelled.frames(10))
-    command = [sys.executable, "-m", "halfkick.driver", "train", str(path)]
-    done = subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True)
+    done = halfkick(tmp_path, "train", str(path))
     assert done.returncode == 2
     assert done.stderr.startswith("halfkick: error: expected at least 20 frames")
     assert done.stderr.count("\n") == 1
@@ -275,7 +273,5 @@ def test_train_readme_names_options_that_exist():
     page = (Path(__file__).parents[2] / "models" / "train" / "README.md").read_text()
     named = set(re.findall(r"--[a-z][a-z-]*", page.partition("\n## Measured")[0]))
     assert {"--recipe", "--minutes", "--start"} <= named
-    environment = ENVIRONMENT | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
-    command = [*HALFKICK, "train", "--help"]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    assert not {option for option in named - {"--out"} if option not in done.stdout}
+    command = typer.main.get_command(app).commands["train"]
+    assert not named - {option for parameter in command.params for option in parameter.opts}

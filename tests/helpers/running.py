@@ -1,4 +1,4 @@
-"""``halfkick run`` as a process: what the tests start, wait for, and find left."""
+"""``halfkick run``: what the tests start, wait for, and find left."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import commands
 from simulation import ENVIRONMENT, HALFKICK, Case
 
 LONG = Case("svr", strides=(1, 2), steps=100000)
@@ -35,7 +36,9 @@ def finish(process: subprocess.Popen) -> tuple[int, str, str]:
 
 
 def run(folder: Path, *arguments: str) -> tuple[int, str, str]:
-    return finish(halfkick(folder, "run", "input.xml", *arguments))
+    """To its end, with the supervisor in this process: exit code, output and messages."""
+    done = commands.halfkick(folder, "run", "input.xml", *arguments)
+    return done.returncode, done.stdout, done.stderr
 
 
 def wait_for_row(folder: Path, step: int) -> None:

@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +16,8 @@ import ase.io
 import numpy as np
 from toy import atoms
 
+from halfkick.driver.run.prompt_ipi import wrap_ipi
+
 HELPERS = Path(__file__).parent
 ENVIRONMENT = {
     **os.environ,
@@ -23,7 +25,10 @@ ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
     "PYTHONUNBUFFERED": "1",
 }
-IPI = [sys.executable, str(Path(sys.executable).with_name("i-pi"))]
+SCRIPT = str(Path(sys.executable).with_name("i-pi"))
+IPI = [sys.executable, SCRIPT]
+PROMPT_IPI = wrap_ipi([SCRIPT])
+"""The same, with an end that does not wait up to a second, as ``halfkick run`` starts it."""
 HALFKICK = [sys.executable, "-m", "halfkick.driver"]
 PORTS = iter(range(20_000 + os.getpid() * 101 % 12_000, 32_768))
 
@@ -180,11 +185,12 @@ def simulate(
     case: Case,
     timeout_s: float = 120.0,
     edit: Callable[[str], str] = lambda xml: xml,
+    ipi_command: Sequence[str] = PROMPT_IPI,
 ) -> Path:
     """Run a case, its input edited, to its end; both processes must end well."""
     path = write(folder, case)
     path.write_text(edit(path.read_text()))
-    ipi = start([*IPI, "input.xml"], folder, "i-pi.log")
+    ipi = start([*ipi_command, "input.xml"], folder, "i-pi.log")
     children = [ipi]
     try:
         if case.mode is not None:

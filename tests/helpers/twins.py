@@ -22,7 +22,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from running import children
 from same_numbers import Comparison, compare_runs
-from simulation import ENVIRONMENT, HALFKICK, HELPERS, IPI, free_port
+from simulation import ENVIRONMENT, HALFKICK, HELPERS, PROMPT_IPI, free_port
 
 SOCKETS = ("ffsocket", "ffcavphsocket")
 PES = HELPERS / "toy_pes.py"
@@ -86,7 +86,7 @@ class Twins:
     def run_theirs(self, timeout_s: float, xml: Path | None = None) -> Ended:
         """i-PI, and its Python driver where sockets are left."""
         xml = xml or self.theirs
-        commands = [[*IPI, xml.name]]
+        commands = [[*PROMPT_IPI, xml.name]]
         if list(sockets_of(ElementTree.parse(xml).getroot())):
             commands.append([sys.executable, str(HELPERS / "bare_driver.py"), xml.name])
         return _run(xml, commands, timeout_s)

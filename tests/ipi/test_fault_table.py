@@ -155,8 +155,12 @@ def test_exit_file_ends_the_run_with_restart(tmp_path):
 
 def test_driver_that_is_there_first_changes_nothing(tmp_path, undisturbed):
     write(tmp_path, CASE)
-    driver = start([*HALFKICK, "serve", "input.xml"], tmp_path, "driver.log")
-    time.sleep(2.0)
+    command = [*HALFKICK, "serve", "input.xml", "--journal", "journal.jsonl"]
+    driver = start(command, tmp_path, "driver.log")
+    deadline = time.monotonic() + DEADLINE
+    while not (tmp_path / "journal.jsonl").exists():  # from then on it knocks
+        assert time.monotonic() < deadline, (tmp_path / "driver.log").read_text()
+        time.sleep(0.02)
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     assert [ipi.wait(DEADLINE), driver.wait(DEADLINE)] == [0, 0]
     assert same(tmp_path, undisturbed)

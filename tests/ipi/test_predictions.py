@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
+from simulation import HALFKICK, PROMPT_IPI, Case, last_positions, simulate, start, write
 
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.server.cycle import Cycle, Foreseen, foresee
@@ -170,7 +170,7 @@ def test_predictor_keeps_a_result_for_its_structure_and_one_cycle():
 
 def serve(folder, name="input.xml"):
     """Run i-PI on an input in a folder; what the driver counted."""
-    ipi = start([*IPI, name], folder, "i-pi.log")
+    ipi = start([*PROMPT_IPI, name], folder, "i-pi.log")
     driver = start([*HALFKICK, "serve", name, "--report", "r.json"], folder, "driver.log")
     try:
         assert [ipi.wait(120), driver.wait(120)] == [0, 0]

@@ -52,7 +52,7 @@ def test_run_is_the_same_as_two_terminals(tmp_path):
         (tmp_path / name).mkdir()
         write(tmp_path / name, Case("svr", strides=(1, 2), steps=30))
     assert run(tmp_path / "one")[0] == 0
-    simulate(tmp_path / "two", Case("svr", strides=(1, 2), steps=30))
+    simulate(tmp_path / "two", Case("svr", strides=(1, 2), steps=30), ipi_command=IPI)
     outputs = sorted(path.name for path in (tmp_path / "two").glob("simulation.*"))
     assert outputs == sorted(path.name for path in (tmp_path / "one").glob("simulation.*"))
     for name in outputs:
@@ -122,7 +122,7 @@ def test_run_can_start_the_driver_alone(tmp_path):
     write(tmp_path, Case(steps=4))
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     try:
-        code, _, _ = run(tmp_path, "--driver-only")
+        code, _, _ = finish(halfkick(tmp_path, "run", "input.xml", "--driver-only"))
         assert code == 0
         assert ipi.wait(DEADLINE) == 0
     finally:

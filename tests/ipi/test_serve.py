@@ -12,7 +12,8 @@ from pathlib import Path
 import ase.io
 import numpy as np
 import pytest
-from simulation import ENVIRONMENT, HALFKICK, IPI, Case, last_positions, simulate, start, write
+from commands import halfkick
+from simulation import HALFKICK, IPI, Case, last_positions, simulate, start, write
 
 LONG = Case("svr", strides=(1, 4), steps=400)
 
@@ -78,9 +79,9 @@ def test_serve_without_the_xml_takes_parameters_from_ipi(tmp_path, undisturbed):
     write(tmp_path, LONG)
     driver = serve(
         tmp_path, "--unix", "direct", "--unix", "conservative", "--prefix", f"{tmp_path}/",
-        "--report", "report.json", "--allow-code",
+        "--report", "report.json", "--allow-code", "--journal", "journal.jsonl",
     )  # fmt: skip
-    time.sleep(0.5)  # i-PI comes later
+    wait_for((tmp_path / "journal.jsonl").exists)  # it knocks already: i-PI comes later
     ipi = start([*IPI, "input.xml"], tmp_path, "i-pi.log")
     assert end(ipi, driver) == [0, 0]
     assert np.array_equal(last_positions(tmp_path), undisturbed)
@@ -155,7 +156,7 @@ def test_serve_shares_force_fields_between_two_systems(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--unix", "nobody", "--wait", "0.5"], "nobody came within 0.5 s"),
+        (["--unix", "nobody", "--wait", "0.2"], "nobody came within 0.2 s"),
         (["--inet", "localhost"], "expected --inet HOST:PORT, got 'localhost'"),
         (["--inet", "no.such.host.invalid:31415", "--wait", "1"], "cannot connect"),
         (["missing.xml"], "cannot read 'missing.xml'"),
@@ -163,10 +164,7 @@ def test_serve_shares_force_fields_between_two_systems(tmp_path):
     ],
 )
 def test_serve_refuses_wrong_addresses(tmp_path, arguments, message):
-    done = subprocess.run(
-        [*HALFKICK, "serve", *arguments],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = halfkick(tmp_path, "serve", *arguments)
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
     assert "Traceback" not in done.stderr
@@ -191,10 +189,7 @@ def test_serve_refuses_wrong_inputs(tmp_path, change, message):
     text = path.read_text()
     assert change[0] in text
     path.write_text(text.replace(*change))
-    done = subprocess.run(
-        [*HALFKICK, "serve", "input.xml", "--wait", "1"],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = halfkick(tmp_path, "serve", "input.xml", "--wait", "0.2")
     assert done.returncode == 2
     assert message in done.stderr.splitlines()[-1]
 
@@ -202,15 +197,9 @@ def test_serve_refuses_wrong_inputs(tmp_path, change, message):
 def test_serve_refuses_a_barostat_without_direct_virial(tmp_path):
     case = Case("npt", model="python:toy:toy?direct_stress=False")
     write(tmp_path, case)
-    done = subprocess.run(
-        [*HALFKICK, "serve", "input.xml", "--wait", "1"],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = halfkick(tmp_path, "serve", "input.xml", "--wait", "0.2")
     assert done.returncode == 2
     assert "expected a model with direct stress" in done.stderr
     write(tmp_path, Case("nve", model=case.model))
-    done = subprocess.run(
-        [*HALFKICK, "serve", "input.xml", "--wait", "0.2"],
-        cwd=tmp_path, env=ENVIRONMENT, capture_output=True, text=True, timeout=60,
-    )  # fmt: skip
+    done = halfkick(tmp_path, "serve", "input.xml", "--wait", "0.2")
     assert "nobody came" in done.stderr  # no complaint about the model

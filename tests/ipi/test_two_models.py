@@ -11,7 +11,17 @@ import ase.io
 import numpy as np
 import pytest
 from pairfit import PairFit, teach
-from simulation import DIRECT, ENSEMBLES, HALFKICK, HELPERS, IPI, SOCKET, XML, last_positions, start
+from simulation import (
+    DIRECT,
+    ENSEMBLES,
+    HALFKICK,
+    HELPERS,
+    PROMPT_IPI,
+    SOCKET,
+    XML,
+    last_positions,
+    start,
+)
 from toy import Toy, atoms
 
 from halfkick.models.base import Role
@@ -109,7 +119,7 @@ def write(folder: Path, run: Run, inside: bool) -> None:
 def simulate(folder: Path, run: Run, inside: bool = False) -> Path:
     """Run i-PI and, unless it computes itself, the driver; both must end well."""
     write(folder, run, inside)
-    children = [start([*IPI, "input.xml"], folder, "i-pi.log")]
+    children = [start([*PROMPT_IPI, "input.xml"], folder, "i-pi.log")]
     try:
         if not inside:
             command = [*HALFKICK, "serve", "input.xml", "--report", "driver.json"]

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from simulation import HALFKICK, IPI, Case, last_positions, start, write
+from simulation import HALFKICK, PROMPT_IPI, Case, last_positions, start, write
 
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.server.cycle import foresee
@@ -27,7 +27,7 @@ def run(folder, case, edit):
     text = path.read_text()
     assert edit[0] in text
     path.write_text(text.replace(*edit))
-    processes = [start([*IPI, "input.xml"], folder, "i-pi.log")]
+    processes = [start([*PROMPT_IPI, "input.xml"], folder, "i-pi.log")]
     if case.mode is not None:
         command = [*HALFKICK, "serve", "input.xml", "--report", "r.json"]
         processes.append(start(command, folder, "driver.log"))

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from ase import Atoms
+from scipy.signal import periodogram
 
 from halfkick.driver.study.analysis import motion
 from halfkick.driver.study.analysis.run_data import Frames
@@ -47,6 +48,18 @@ def test_spectrum_is_none_of_frames_too_far_apart(step_fs, found):
     trajectory = Frames(step * np.arange(n), [frames])
     curves = motion.curves(SimpleNamespace(beads=1, frames=lambda *kinds: trajectory))
     assert [c.group for c in curves] == ["vibrations"] * found + ["autocorrelation"]
+
+
+@pytest.mark.parametrize("n", [24, 25])
+def test_spectrum_is_that_of_scipy(n):
+    """Of what is no vibration: noise, of an even and of an odd number of frames."""
+    noise = np.random.default_rng(6).normal(size=(n, 6))
+    _, expected = periodogram(noise, window="hann", axis=0, detrend=False)
+    found = motion.density_of_states(noise, 1.0)
+    total = expected.sum()
+    assert found / found.sum() == pytest.approx(expected.sum(axis=1) / total)
+    _, other = periodogram(noise, window="boxcar", axis=0, detrend=False)
+    assert found / found.sum() != pytest.approx(other.sum(axis=1) / other.sum(), rel=0.1)
 
 
 def test_diffusion_of_a_random_walk():

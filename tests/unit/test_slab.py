@@ -102,10 +102,10 @@ def test_pair_distances_do_not_depend_on_the_vacuum_as_radial_distributions_do()
     edges = np.arange(0.0, 4.0, 0.1)
     near, far = nitrogen_on_copper(), nitrogen_on_copper(vacuum=14.0)
     for pair, count in ((("N", "N"), 1), (("Cu", "Cu"), 12 * 12 / 2 - 2 * 4 * 3 / 2)):
-        found = [structure.pair_distances([a], pair, edges) for a in (near, far)]
+        found = [structure.pair_distances([[a]], edges)[pair][0] for a in (near, far)]
         np.testing.assert_allclose(*found)
         assert found[0][edges[1:] < 3.0].sum() * 0.1 == pytest.approx(count)
-        g = [structure.radial_distribution([a], pair, edges).max() for a in (near, far)]
+        g = [structure.radial_distributions([[a]], edges)[pair].max() for a in (near, far)]
         assert g[1] > 1.4 * g[0]
     groups = {c.group for c in structure.curves(run_of(shaken(near, 4)))}
     assert groups == {"pair distances"}

@@ -1,4 +1,4 @@
-"""What is read from i-PI's outputs, estimated, cut and drawn."""
+"""What a run says of itself while it goes and in the end: summary, progress, plot."""
 
 from __future__ import annotations
 
@@ -6,105 +6,18 @@ import json
 
 import numpy as np
 import pytest
-from ipi.utils.units import unit_to_internal
+from properties_file import HEADER, ROWS
 
 from halfkick.driver.commands.compare import compare
 from halfkick.driver.errors import RunError
 from halfkick.driver.ipi.input import IpiInput
-from halfkick.driver.ipi.properties import Properties, read_last, read_properties
-from halfkick.driver.ipi.truncate import truncate
+from halfkick.driver.ipi.properties import Properties, read_properties
 from halfkick.driver.run.gaps import describe_gaps
 from halfkick.driver.run.job import prepare
 from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.summary import summarize
-from halfkick.driver.server.units import HARTREE
-from halfkick.driver.statistics import _line, mean, slope, with_error
 from halfkick.driver.study.analysis.run_data import open_run
-
-HEADER = """# column   1     --> step : The current simulation time step.
-# column   2     --> time{femtosecond} : The elapsed simulation time.
-# column   3     --> conserved : The value of the conserved energy quantity.
-# cols.    4-5   --> cell_abcABC : Two numbers of one property.
-# column   6     --> temperature{kelvin} : The current temperature.
-"""
-ROWS = ["  0  0.0  1.0  7 7  300\n", "  2  4.0  1.5  7 7  310\n", "  4  8.0  2.0  7 7  290\n"]
-
-
-def correlated(rng: np.random.Generator, n: int, memory: float) -> np.ndarray:
-    """An AR(1) series of unit variance."""
-    values = np.empty(n)
-    values[0] = rng.normal()
-    kicks = rng.normal(size=n) * np.sqrt(1 - memory**2)
-    for i in range(1, n):
-        values[i] = memory * values[i - 1] + kicks[i]
-    return values
-
-
-@pytest.mark.parametrize("memory", [0.0, 0.9])
-def test_statistics_errors_are_the_spread_of_repetitions(memory):
-    rng = np.random.default_rng(1)
-    x = np.linspace(0.0, 5.0, 2000)
-    series = [correlated(rng, len(x), memory) for _ in range(200)]
-    values, errors = np.array([mean(y) for y in series]).T
-    assert 0.75 < np.median(errors) / values.std() < 1.35
-    values, errors = np.array([slope(x, 0.3 * x + y) for y in series]).T
-    assert values.mean() == pytest.approx(0.3, abs=4 * values.std() / 200**0.5)
-    assert 0.9 < np.median(errors) / values.std() < 2.5  # it cannot be sure that nothing walks
-
-
-@pytest.mark.parametrize("scatter", [0.0, 3.0])
-def test_slope_error_knows_of_a_walk(scatter):
-    """Of a quantity that goes up by chance kicks; the twin, a fitted line, is far too certain."""
-    rng = np.random.default_rng(3)
-    x = np.linspace(0.0, 5.0, 1000)
-    walks = np.cumsum(rng.normal(size=(200, len(x))), axis=1)
-    series = walks + scatter * rng.normal(size=walks.shape)
-    values, errors = np.array([slope(x, y) for y in series]).T
-    assert 0.7 < np.median(errors) / values.std() < 1.35
-    values, errors = np.array([_line(x, y) for y in series]).T
-    assert np.median(errors) / values.std() < 0.4
-
-
-def test_statistics_twin_without_correlation_is_too_certain():
-    """The twin: taken as independent, correlated values seem several times more certain."""
-    rng = np.random.default_rng(2)
-    values = np.array([correlated(rng, 2000, 0.9) for _ in range(200)])
-    naive = values.std(axis=1) / np.sqrt(2000)
-    assert np.median(naive) / values.mean(axis=1).std() < 0.3
-
-
-def test_slope_is_the_fitted_one():
-    x, y = np.array([0.0, 1.0, 3.0, 4.0]), np.array([1.0, 2.0, 2.5, 5.0])
-    assert slope(x, y)[0] == pytest.approx(np.polyfit(x, y, 1)[0])
-
-
-@pytest.mark.parametrize(
-    ("value", "error", "text"),
-    [
-        (-0.00742, 0.0064, "-0.0074 ± 0.0064"),
-        (301.23, 12.3, "301 ± 12"),
-        (958.826517, 5.1e-14, "959"),
-        (958.826517, 0.0, "959"),
-        (958.826517, None, "959"),
-        (12345.678, float("nan"), "12346"),
-        (0.0, 0.0, "0"),
-        (0.0, 3e-7, "0.00000000 ± 0.00000030"),
-    ],
-)
-def test_digits_are_those_that_the_error_bears(value, error, text):
-    assert with_error(value, error) == text
-
-
-@pytest.mark.parametrize("value", [0.0, 958.826517, -1e-300, -2081.1234567890123])
-@pytest.mark.parametrize("n", [3, 10, 1000])
-def test_statistics_of_what_is_constant_have_no_error(value, n):
-    """The twin: as soon as it moves by more than rounding, it has one."""
-    x, y = np.linspace(0.0, 1.0, n), np.full(n, value) * (1.0 + 1e-15 * np.arange(n) % 2e-15)
-    assert mean(y) == (pytest.approx(value), 0.0)
-    assert slope(x, y) == (0.0, 0.0)
-    moving = y + 1e-6 * np.sin(7.0 * np.arange(n))
-    assert mean(moving)[1] > 0.0 and slope(x, moving)[1] > 0.0
 
 
 @pytest.mark.parametrize(("wave", "digits"), [(0.0, 6), (1e-7, 6), (3.0, 4)])
@@ -121,84 +34,10 @@ def test_plot_axes_need_few_digits(wave, digits):
     assert max(len(label.get_text()) for label in axes.get_yticklabels()) <= digits
 
 
-@pytest.mark.parametrize("n", [0, 1, 2])
-def test_statistics_of_few_rows_determine_little(n):
-    values = np.arange(n, dtype=float)
-    assert mean(values) == ((None, None) if n == 0 else (values.mean(), None))
-    assert slope(values, values) == ((1.0, None) if n == 2 else (None, None))
-
-
-@pytest.mark.parametrize("n", range(4))
-def test_properties_have_columns_and_units(tmp_path, n):
-    path = tmp_path / "out"
-    path.write_text(HEADER + "".join(ROWS[:n]))
-    rows = read_properties(path)
-    assert len(rows) == n
-    assert rows.potential is None
-    if n:
-        assert rows.step.tolist() == [0, 2, 4][:n]
-        np.testing.assert_allclose(rows.time, [0.0, 0.004, 0.008][:n])
-        np.testing.assert_allclose(rows.conserved, np.array([1, 1.5, 2])[:n] * HARTREE)
-        last = read_last(path)
-        assert (last.step[0], last.temperature[0]) == (rows.step[-1], rows.temperature[-1])
-
-
-@pytest.mark.parametrize("unit", ["kilocal/mol", "millielectronvolt", "electronvolt", ""])
-def test_properties_units_are_those_of_ipi(tmp_path, unit):
-    """Whatever the header says; those that the scenarios write are known without i-PI."""
-    header = f"# column   1     --> potential{f'{{{unit}}}' * bool(unit)} : In some unit.\n"
-    (tmp_path / "out").write_text(header + " 1.5\n")
-    (values,) = read_properties(tmp_path / "out").potential
-    expected = 1.5 * unit_to_internal("energy", unit, 1.0) * HARTREE
-    assert values == pytest.approx(expected, rel=1e-12)
-
-
-def test_properties_leave_a_line_that_is_being_written(tmp_path):
-    path = tmp_path / "out"
-    for end in range(len(HEADER), len(HEADER) + len(ROWS[0] + ROWS[1])):
-        text = (HEADER + ROWS[0] + ROWS[1])[:end]
-        path.write_text(text)
-        complete = text.count("\n") - HEADER.count("\n")
-        assert len(read_properties(path)) == complete
-        assert len(read_last(path)) == min(complete, 1)
-
-
-def test_properties_without_a_file_have_no_rows(tmp_path):
-    assert len(read_properties(tmp_path / "nothing")) == len(read_last(None)) == 0
-
-
-def test_truncate_cuts_properties_at_a_step(tmp_path):
-    path = tmp_path / "out"
-    for torn in ("", "  6  12"):
-        path.write_text(HEADER + "".join(ROWS) + torn)
-        truncate(path, 2)
-        assert path.read_text() == HEADER + "".join(ROWS[:2])
-    truncate(path, 2)
-    assert path.read_text() == HEADER + "".join(ROWS[:2])
-
-
-def test_truncate_cuts_trajectories_at_a_step(tmp_path):
-    path = tmp_path / "positions_0.extxyz"
-    frames = [f'2\nipi_comment="Step:  {step}  Bead: 0"\nH 0 0 0\nH 0 0 1\n' for step in (0, 5, 10)]
-    for torn in ("", "2\nStep: 15", "2\nStep: 15\nH 0 0 0\nH 0"):
-        path.write_text("".join(frames) + torn)
-        truncate(path, 9)
-        assert path.read_text() == "".join(frames[:2])
-
-
-def test_truncate_leaves_what_cannot_be_cut(tmp_path):
-    path = tmp_path / "out"
-    for text in ("# column   1     --> potential : Without a step.\n 1.0\n 2.0\n", "anything", ""):
-        path.write_text(text)
-        assert truncate(path, 0) == (not text)
-        assert path.read_text() == text
-
-
 XML = """<simulation><output prefix='o'><properties filename='md'> [potential] </properties>
 <properties filename='p'> [step, conserved] </properties></output>
 <total_steps> 9 </total_steps><ffsocket name='f' mode='unix'><address>a</address></ffsocket>
 <system><motion><dynamics><nmts> [1, 2, 3] </nmts></dynamics></motion></system></simulation>"""
-
 
 FORCE = """<parameters> {role: %s} </parameters></ffsocket>
 <system><forces> <force forcefield='f'/> </forces></system>"""

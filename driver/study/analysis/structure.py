@@ -17,10 +17,11 @@ from .slab import empty_axes, height_of
 if TYPE_CHECKING:
     from ase import Atoms
 
-__all__ = ["GROUPS", "curves", "pair_distances", "radial_distribution"]
+__all__ = ["GROUPS", "curves", "pair_distances", "radial_distributions"]
 
 BIN_WIDTH = 0.05  # Å
 GROUPS = ("radial distribution", "pair distances")
+LABELS = ("g(r)", "pairs (1/Å)")
 MAX_DISTANCE = 8.0  # Å; of g(r) at most half the smallest height of the cell
 
 
@@ -42,82 +43,83 @@ def curves(run: Run) -> list[Curve]:
     edges = np.arange(0.0, reach, BIN_WIDTH)
     if len(edges) < 3:
         return []
-    distributions = []
-    group, label = GROUPS[with_vacuum], "pairs (1/Å)" if with_vacuum else "g(r)"
-    of_frames = pair_distances if with_vacuum else radial_distribution
-    for a, b in combinations_with_replacement(sorted(set(labels_of_frame(first))), 2):
-
-        def measure(part: slice, pair: tuple[str, str] = (a, b)) -> NDArray[np.float64]:
-            """Of shape (bins,)."""
-            chosen = [frame for bead in frames.beads for frame in bead[part]]
-            return of_frames(chosen, pair, edges)
-
-        y, error = blocked(len(frames.times), measure)
-        x = 0.5 * (edges[1:] + edges[:-1])
-        distributions.append(Curve(group, f"{a}-{b}", "distance (Å)", label, x, y, error))
-    return distributions
+    of_frames = pair_distances if with_vacuum else radial_distributions
+    x = 0.5 * (edges[1:] + edges[:-1])
+    found = []
+    for (a, b), values in of_frames(frames.beads, edges).items():
+        y, error = blocked(len(values), lambda part, v=values: v[part].mean(axis=0))  # type: ignore[misc]
+        labels = (GROUPS[with_vacuum], f"{a}-{b}", "distance (Å)", LABELS[with_vacuum])
+        found.append(Curve(*labels, x, y, error))
+    return found
 
 
-def radial_distribution(
-    frames: Sequence[Atoms], pair: tuple[str, str], edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """``g(r)`` between two species, averaged over frames.
+def radial_distributions(
+    beads: Sequence[Sequence[Atoms]], edges: NDArray[np.float64]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """``g(r)`` between each two species in each frame, the mean over beads.
 
     ``g(r) = V n(r) / (N_pairs · 4π/3 [r₊³ − r₋³])``: 1 where nothing is ordered.
 
-    ==========================  ===============================================
-    n(r)                        ``counts``: ordered pairs in a bin
-    N_pairs                     ``pairs``: N_a N_b, or N_a (N_a − 1) if alike
-    4π/3 [r₊³ − r₋³]            ``shells``, Å³
-    ==========================  ===============================================
+    =========  ====================================================
+    symbol     variable
+    =========  ====================================================
+    n          ordered pairs in a bin, images included
+    N_pairs    number of ordered pairs of atoms, without itself
+    =========  ====================================================
 
     Args:
-        frames: periodic in all directions.
-        pair: labels.
+        beads: frames of each, periodic in three directions.
         edges: r₋ and r₊ of the bins, Å, shape (bins + 1,).
 
     Returns:
-        Shape (bins,).
+        Labels of two species -> shape (frames, bins).
     """
     shells = 4.0 / 3.0 * np.pi * np.diff(edges**3)
-    result = np.zeros(len(edges) - 1)
-    for frame in frames:
-        symbols = np.array(labels_of_frame(frame))
-        first, second = symbols == pair[0], symbols == pair[1]
-        pairs = first.sum() * (second.sum() - (pair[0] == pair[1]))
-        counts = _counts(frame, pair, edges)
-        result += counts / max(pairs, 1) * frame.get_volume() / shells
-    return result / len(frames)
+    counts, numbers = _count(beads, edges)
+    volumes = np.mean([[frame.get_volume() for frame in frames] for frames in beads], axis=0)
+    return {
+        (a, b): found / max(numbers[a] * (numbers[b] - (a == b)), 1) * volumes[:, None] / shells
+        for (a, b), found in counts.items()
+    }
 
 
 def pair_distances(
-    frames: Sequence[Atoms], pair: tuple[str, str], edges: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """Pairs of two species by their distance, 1/Å, averaged over frames, each pair once.
+    beads: Sequence[Sequence[Atoms]], edges: NDArray[np.float64]
+) -> dict[tuple[str, str], NDArray[np.float64]]:
+    """Pairs of each two species by their distance in each frame, 1/Å, each pair once.
 
-    The area below a part of it is how many are so far apart.
+    The area below a part of it is how many are so far apart, in the mean over beads.
 
     Args:
-        frames: periodic in any directions.
-        pair: labels.
+        beads: frames of each, periodic in any directions.
         edges: of the bins, Å, shape (bins + 1,).
 
     Returns:
-        Shape (bins,).
+        Labels of two species -> shape (frames, bins).
     """
-    twice = 2.0 if pair[0] == pair[1] else 1.0
-    counts = np.mean([_counts(frame, pair, edges) for frame in frames], axis=0)
-    return np.asarray(counts / (twice * np.diff(edges)))
+    counts, _ = _count(beads, edges)
+    return {
+        (a, b): found / ((2.0 if a == b else 1.0) * np.diff(edges))
+        for (a, b), found in counts.items()
+    }
 
 
-def _counts(frame: Atoms, pair: tuple[str, str], edges: NDArray[np.float64]) -> NDArray[np.int_]:
-    """Ordered pairs of two species in each bin, shape (bins,)."""
+def _count(
+    beads: Sequence[Sequence[Atoms]], edges: NDArray[np.float64]
+) -> tuple[dict[tuple[str, str], NDArray[np.float64]], dict[str, int]]:
+    """Ordered pairs in each bin, shape (frames, bins), the mean over beads; atoms by label."""
     from vesin import ase_neighbor_list
 
-    symbols = np.array(labels_of_frame(frame))
-    i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
-    chosen = (symbols[i] == pair[0]) & (symbols[j] == pair[1])
-    return np.histogram(d[chosen], edges)[0]
+    labels = np.array(labels_of_frame(beads[0][0]))
+    of = {str(label): labels == label for label in np.unique(labels)}
+    shape = (len(beads[0]), len(edges) - 1)
+    found = {pair: np.zeros(shape) for pair in combinations_with_replacement(of, 2)}
+    for frames in beads:
+        for index, frame in enumerate(frames):
+            i, j, d = ase_neighbor_list("ijd", frame, float(edges[-1]))
+            for (a, b), counts in found.items():
+                counts[index] += np.histogram(d[of[a][i] & of[b][j]], edges)[0] / len(beads)
+    return found, {label: int(chosen.sum()) for label, chosen in of.items()}
 
 
 def _height(atoms: Atoms) -> float:

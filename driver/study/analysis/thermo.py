@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,6 @@ from dataclasses import replace
 import numpy as np
 from ase.units import kB
 from numpy.typing import NDArray
-from scipy.stats import gamma
 
 from ...ipi.trajectories import labels_of_frame
 from ...statistics import mean, slope
@@ -241,6 +241,18 @@ def curves(run: Run) -> list[Curve]:
         return counts / (max(len(values[part]), 1) * size)
 
     y, error = blocked(len(values), density)
-    canonical = gamma.pdf(x, free / 2.0, scale=2.0 * target / free) if has_target else None
+    canonical = gamma_density(x, free / 2.0, 2.0 * target / free) if has_target else None
     labels = ("temperature (K)", "probability density (1/K)")
     return [Curve("kinetic energy", "found", *labels, x, y, error, only=True, theory=canonical)]
+
+
+def gamma_density(x: NDArray[np.float64], shape: float, scale: float) -> NDArray[np.float64]:
+    """Density of the Gamma distribution, ``x^(k − 1) exp(−x / θ) / (Γ(k) θ^k)``.
+
+    Args:
+        x: above zero, of any shape.
+        shape: k.
+        scale: θ, in the unit of ``x``.
+    """
+    u = x / scale
+    return np.exp((shape - 1.0) * np.log(u) - u - math.lgamma(shape)) / scale
