@@ -6,6 +6,7 @@ what to do. What i-PI does in each case was seen with i-PI 3.3.1.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -29,6 +30,9 @@ __all__ = ["check_input"]
 
 TRIANGULAR = 1e-6
 """Up to this part of the largest number in it, a cell counts as upper triangular."""
+UNSEEN_UNIT = re.compile(r"(?:velocities|momenta)\{[^}]*[^A-Za-z_}][^}]*\}")
+"""i-PI 3.3.1 does not see such a unit in the comment of an xyz file, and takes atomic ones."""
+
 TAKEN_FOR_VELOCITIES = ("momenta", "velocities", "velo")
 
 
@@ -117,6 +121,13 @@ def _check_velocities(system: System, start: Start) -> None:
     for initial, frames in start.frames:
         if initial.tag not in ("velocities", "momenta") or initial.mode == "chk":
             continue
+        unseen = UNSEEN_UNIT.search(frames[0].comment) if initial.mode == "xyz" else None
+        if unseen is not None and not initial.units:
+            raise InputError(
+                f"expected units that i-PI reads in the comment of '{initial.value}', got "
+                f"{unseen[0]}, for which it takes atomic units; write them as units= in "
+                f"<{initial.tag}>"
+            )
         named = {column for frame in frames for column in frame.columns}
         ase = initial.mode == "ase" and named & set(TAKEN_FOR_VELOCITIES)
         if ase or initial.value in positions:

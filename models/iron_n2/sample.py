@@ -23,6 +23,7 @@ from pathlib import Path
 
 import ase.build
 import ase.io
+import ase.units
 import numpy as np
 import torch
 from ase import Atoms
@@ -43,7 +44,7 @@ VACUUM = 14.0  # Å, between a surface and its image
 BOND = 1.115  # Å, of SevenNet-0's N2
 OVER = np.array([-4.0, -4.0, 4.5])  # Å, a molecule from the last corner of the slab
 N_MASS = 14.007
-M_PER_S = 1e5  # of one Å/fs
+ATOMIC_VELOCITY = ase.units.Bohr / (ase.units._aut * 1e15)  # Å/fs
 MAX_FORCE = 20.0  # eV/Å
 CLOSEST = {"Fe": 1.45, "N": 0.85}  # Å, of a nitrogen atom to others
 TIMESTEP_FS, RELAXATION_FS = 0.5, 100.0
@@ -228,8 +229,8 @@ def write_start(options: argparse.Namespace) -> None:
     start.wrap()
     ase.io.write(options.out, start, format="extxyz", columns=["symbols", "positions"])
     lines = [f"{s} {x:.10e} {y:.10e} {z:.10e}" for s, (x, y, z) in
-             zip(start.symbols, velocities * M_PER_S, strict=True)]  # fmt: skip
-    lines = [str(len(start)), "# velocities{m/s}", *lines]
+             zip(start.symbols, velocities / ATOMIC_VELOCITY, strict=True)]  # fmt: skip
+    lines = [str(len(start)), "# velocities{atomic_unit}", *lines]
     options.out.with_name("velocities.xyz").write_text("\n".join(lines) + "\n")
 
 

@@ -39,6 +39,16 @@ def test_positions_are_not_taken_for_velocities(tmp_path):
         accepts(given(tmp_path, start, start=file))
 
 
+def test_units_of_velocities_that_ipi_does_not_see_are_refused(tmp_path):
+    """It looks for letters between the braces."""
+    comment = "2\n# velocities{m/s}\nH 0 0 0\nH 0 0 1\n"
+    (tmp_path / "velocities.xyz").write_text(comment)
+    file = STANDARD["start"] + " <velocities mode='xyz'%s> velocities.xyz </velocities>"
+    start = crystal(UPRIGHT)
+    refuses(given(tmp_path, start, start=file % ""), "velocities{m/s}", "units=")
+    accepts(given(tmp_path, start, start=file % " units='m/s'"))
+
+
 @pytest.mark.parametrize("other", ["H2O", "OHH2", "HOH", "COH"])
 def test_template_has_the_atoms_that_ipi_starts_from(tmp_path, other):
     source = given(tmp_path, molecule("OH2"), template=molecule(other))
