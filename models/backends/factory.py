@@ -12,7 +12,7 @@ from typing import Any
 from ..errors import ModelError
 from ..registry import extra_with
 
-__all__ = ["find_factory", "with_device_and_dtype"]
+__all__ = ["find_factory", "find_object", "with_device_and_dtype"]
 
 
 def find_factory(target: str) -> Callable[..., Any]:
@@ -20,6 +20,22 @@ def find_factory(target: str) -> Callable[..., Any]:
 
     Raises:
         ModelError: if there is no such module or nothing to call in it.
+    """
+    factory = find_object(target)
+    if not callable(factory):
+        module_name, _, name = target.partition(":")
+        raise ModelError(
+            f"expected a function or class '{name}' in module '{module_name}', got "
+            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
+        )
+    return factory
+
+
+def find_object(target: str) -> Any:
+    """Import ``module:name``; ``None`` if the module has nothing of that name.
+
+    Raises:
+        ModelError: if there is no such module.
     """
     module_name, _, name = target.partition(":")
     if not (module_name and name):
@@ -37,13 +53,7 @@ def find_factory(target: str) -> Callable[..., Any]:
             f"expected module '{module_name}' to be importable, got {type(error).__name__}: "
             f"{error}; mend the module"
         ) from error
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        raise ModelError(
-            f"expected a function or class '{name}' in module '{module_name}', got "
-            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
-        )
-    return factory
+    return getattr(module, name, None)
 
 
 def _remedy(module_name: str) -> str:
