@@ -33,7 +33,7 @@ def test_sevennet_keeps_the_contract():
 @pytest.mark.extra("sevenn", "chgnet")
 @pytest.mark.parametrize("spec", ["7net?dtype=float64", "chgnet?dtype=float64"])
 def test_families_of_single_precision_refuse_another(spec):
-    with pytest.raises(ModelError, match="expected dtype float32 for .*, got float64"):
+    with pytest.raises(ModelError, match=r"expected dtype float32 for .*, got float64"):
         load_model(spec)
 
 
