@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from functools import cache
 from math import isfinite
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +25,7 @@ __all__ = [
     "ExpectedGap",
     "ForceModel",
     "ForceResult",
+    "Inputs",
     "Role",
     "Structure",
     "all_finite",
@@ -44,6 +46,37 @@ class Role(str, Enum):
 
 
 @dataclass(frozen=True, eq=False)
+class Inputs:
+    """What belongs to a structure besides species, positions and cell, as far as it is said.
+
+    Attributes:
+        charge: of all atoms together, e; ``None`` where nothing is said.
+        spin: the multiplicity, 2S + 1; ``None`` where nothing is said.
+        info: what else its file says of the structure, by the file's own names.
+        arrays: of its atoms, shape (N, …): ``initial_charges`` in e, ``initial_magmoms`` in Bohr
+            magnetons, ``tags``.
+    """
+
+    charge: float | None = None
+    spin: int | None = None
+    info: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for inputs that say the same."""
+        more = [sorted((k, np.asarray(v).tolist()) for k, v in of.items()) for of in self._mappings]
+        return repr((self.charge, self.spin, more))
+
+    @property
+    def _mappings(self) -> tuple[Mapping[str, Any], ...]:
+        return self.info, self.arrays
+
+
+NO_INPUTS = Inputs()
+
+
+@dataclass(frozen=True, eq=False)
 class Structure:
     """One configuration to evaluate.
 
@@ -55,6 +88,8 @@ class Structure:
         slot: names the place this structure comes from (force field, system, bead). Structures
             of one slot follow each other in time, so a model may keep a neighbour list for it.
             ``None`` keeps nothing.
+        inputs: charge, spin and what else its file says; the same object for all structures of a
+            force field.
     """
 
     numbers: NDArray[np.int_]
@@ -62,6 +97,7 @@ class Structure:
     cell: NDArray[np.float64]
     pbc: NDArray[np.bool_]
     slot: Hashable = None
+    inputs: Inputs = NO_INPUTS
 
     @property
     def key(self) -> Hashable:
@@ -113,12 +149,20 @@ class Capabilities:
         stress: the roles that come with a virial.
         species: atomic numbers it knows; ``None`` if any.
         cutoff: interaction range in Å, ``None`` if not known.
+        inputs: what it computes with of :class:`Inputs`: ``charge``, ``spin``, names of arrays and
+            of ``info``. A structure whose charge or spin it would not compute with is refused.
+        charges: total charges that it computes without being told, where it is not told: one whose
+            options name it, or those that a student was trained for.
+        spins: likewise, multiplicities.
     """
 
     roles: frozenset[Role]
     stress: frozenset[Role] = field(default_factory=frozenset)
     species: frozenset[int] | None = None
     cutoff: float | None = None
+    inputs: frozenset[str] = field(default_factory=frozenset)
+    charges: frozenset[int] = frozenset({0})
+    spins: frozenset[int] = frozenset({1})
 
 
 @dataclass(frozen=True)

@@ -1,108 +1,164 @@
-"""What a structure's file says of charge and spin, which no model is told.
+"""Charge and spin: what a structure's file says of them, and whether a model computes with it.
 
-A model computes neutral structures of closed shells, unless its own options say otherwise. A file
-that says otherwise is refused: the numbers would be those of another system.
+Files spell both in many ways, and one file may spell them twice. What is read is made one total
+charge and one multiplicity, 2S + 1. A model that is told of neither computes the charge and the
+multiplicity it was made for, by default a neutral structure of closed shells: a file that says
+otherwise is refused, because the numbers would be those of another system.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from .base import Capabilities, Inputs
 from .errors import DataError
 from .labels import element
 
-__all__ = ["check_charge_and_spin"]
+__all__ = ["check_inputs", "read_inputs"]
 
 log = logging.getLogger(__name__)
 
 CHARGES = ("charge", "total_charge", "net_charge")
 MULTIPLICITIES = ("multiplicity", "spin_multiplicity")
-UNPAIRED = ("num_unpaired_electrons", "unpaired_electrons", "uhf", "total_spin")
+UNPAIRED = ("num_unpaired_electrons", "unpaired_electrons", "uhf")
+SPIN = "spin"
+"""Some programs write the multiplicity under this name, others the number of unpaired electrons."""
+TOTAL_SPIN = "total_spin"  # S
+ARRAYS = ("initial_charges", "initial_magmoms", "tags")
 ROUNDING = 0.1
 """Elementary charges, or Bohr magnetons: what rounded numbers of all atoms may sum up to."""
 
 
-def check_charge_and_spin(
-    where: str,
+def read_inputs(
     labels: Sequence[str],
     info: Mapping[str, Any],
     arrays: Mapping[str, ArrayLike],
-    options: Mapping[str, Any] | None = None,
-) -> None:
-    """Refuse a structure that is charged or has unpaired spins; log what else is not used.
+    *,
+    charge: float | None = None,
+    spin: int | None = None,
+) -> Inputs:
+    """What a file says of charge, spin and whatever else calculators read.
+
+    Args:
+        labels: of the atoms.
+        info: what the file says of the structure: ``charge``, ``spin`` and so on.
+        arrays: of atoms, shape (N, …); ``initial_charges`` in e, ``initial_magmoms`` in Bohr
+            magnetons and ``tags`` count.
+        charge: counts instead of the file's, e.
+        spin: counts instead of the file's, 2S + 1.
+    """
+    given = _lower(info)
+    kept = {name: np.asarray(arrays[name]) for name in ARRAYS if name in arrays}
+    if charge is None:
+        charge = _charge(given, kept)
+    if spin is None:
+        spin = _spin(given, kept, labels, charge or 0.0)
+    return Inputs(charge, spin, dict(info), kept)
+
+
+def check_inputs(where: str, inputs: Inputs, name: str, model: Capabilities) -> None:
+    """Refuse a charge or a spin that a model would not compute with; log what else it does not use.
 
     Args:
         where: the file, for messages.
-        labels: of the atoms.
-        info: what the file says of the structure: ``charge``, ``spin`` and so on.
-        arrays: of atoms, shape (N,): ``initial_charges`` in e, ``initial_magmoms`` in Bohr
-            magnetons, ``tags``.
-        options: those of the model, whose ``charge`` and ``multiplicity`` count.
+        inputs: of the structure.
+        name: of the model.
+        model: what it can do.
 
     Raises:
-        DataError: if it is charged or has unpaired spins, and the model's options do not say so.
+        DataError: if the structure has another charge or spin than the model would compute.
     """
-    told = options or {}
-    given = {str(key).lower(): _number(value) for key, value in info.items()}
-    charge = _first(given, CHARGES)
-    if charge is None and "initial_charges" in arrays:
-        total = float(np.sum(np.asarray(arrays["initial_charges"], np.float64)))
-        charge = "initial_charges", total if abs(total) > ROUNDING else 0.0
-    if charge is not None and abs(charge[1] - (_number(told.get("charge")) or 0.0)) > ROUNDING:
-        name, value = charge
-        how = f"{name} of {value:+.6g} in all" if name in arrays else f"{name}={value:g}"
-        raise _refusal(where, how, f"charge={value:g}")
-    if "multiplicity" not in told:
-        spin = _spin(given, arrays, labels, round(charge[1]) if charge else 0)
-        if spin is not None:
-            raise _refusal(where, *spin)
-    unused = [key for key in ("initial_charges", "initial_magmoms", "tags") if key in arrays]
+    charge, spin = inputs.charge, inputs.spin
+    if charge is not None and "charge" not in model.inputs and not _is_in(charge, model.charges):
+        raise _refusal(where, _told_charge(inputs), name, f"charge={charge:g}")
+    if spin is not None and "spin" not in model.inputs and not _is_in(spin, model.spins):
+        raise _refusal(where, _told_spin(inputs), name, f"multiplicity={spin}")
+    moments = np.abs(np.asarray(inputs.arrays.get("initial_magmoms", 0.0), np.float64))
+    of_spin = {"spin", "initial_magmoms"}
+    if not of_spin & model.inputs and model.spins == {1} and moments.max(initial=0.0) > ROUNDING:
+        raise _refusal(where, _told_spin(inputs), name, f"multiplicity={spin or '…'}")
+    unused = [key for key in inputs.arrays if key not in model.inputs]
     if unused:
-        log.info("%s: its %s are not used", where, ", ".join(unused))
+        log.info("%s: %s does not use its %s", where, name, ", ".join(unused))
+
+
+def _charge(given: Mapping[str, float | None], arrays: Mapping[str, ArrayLike]) -> float | None:
+    found = _first(given, CHARGES)
+    if found is not None:
+        return found[1]
+    if "initial_charges" not in arrays:
+        return None
+    total = float(np.sum(np.asarray(arrays["initial_charges"], np.float64)))
+    return float(round(total, 3)) if abs(total) > ROUNDING else 0.0
 
 
 def _spin(
     given: Mapping[str, float | None],
     arrays: Mapping[str, ArrayLike],
     labels: Sequence[str],
-    charge: int,
-) -> tuple[str, str] | None:
-    """What says that spins are unpaired, and the option that would; ``None`` if nothing does."""
-    multiplicity = _first(given, MULTIPLICITIES)
-    if multiplicity is not None and multiplicity[1] > 1:
-        return f"{multiplicity[0]}={multiplicity[1]:g}", f"multiplicity={multiplicity[1]:g}"
-    unpaired = _first(given, UNPAIRED)
-    if unpaired is not None and unpaired[1] > 0:
-        return f"{unpaired[0]}={unpaired[1]:g}", f"multiplicity={unpaired[1] + 1:g}"
-    spin = given.get("spin")
-    # some programs write the multiplicity, others unpaired electrons: 1 is closed shells for the
-    # former alone, and they write it where the number of electrons is even
-    if spin is not None and spin != 0.0 and (spin != 1.0 or _electrons(labels, charge) % 2):
-        return f"spin={spin:g}", "multiplicity=…"
+    charge: float,
+) -> int | None:
+    """The multiplicity; ``None`` if nothing is said of it."""
+    if (multiplicity := _first(given, MULTIPLICITIES)) is not None:
+        return round(multiplicity[1])
+    if (unpaired := _first(given, UNPAIRED)) is not None:
+        return round(unpaired[1]) + 1
+    if given.get(TOTAL_SPIN) is not None:
+        return round(2.0 * (given[TOTAL_SPIN] or 0.0)) + 1
+    if said := given.get(SPIN):  # 0 says nothing
+        # of electrons and unpaired ones both are even or both are odd; a multiplicity is not
+        unpaired_too = (round(said) - _electrons(labels, charge)) % 2 == 0
+        return round(said) + 1 if unpaired_too else round(said)
     if "initial_magmoms" in arrays:
-        moments = np.abs(np.asarray(arrays["initial_magmoms"], np.float64))
-        if moments.size and moments.max() > ROUNDING:
-            return f"initial_magmoms up to {moments.max():.6g}", "multiplicity=…"
+        moments = np.asarray(arrays["initial_magmoms"], np.float64)
+        if moments.ndim == 1 and np.abs(moments).max(initial=0.0) > ROUNDING:
+            return abs(round(float(moments.sum()))) + 1
     return None
 
 
-def _electrons(labels: Sequence[str], charge: int) -> int:
+def _electrons(labels: Sequence[str], charge: float) -> int:
     from ase.data import atomic_numbers  # slow to import: only where it must be
 
-    return sum(atomic_numbers.get(element(label), 0) for label in labels) - charge
+    return sum(atomic_numbers.get(element(label), 0) for label in labels) - round(charge)
 
 
-def _refusal(where: str, got: str, option: str) -> DataError:
+def _told_charge(inputs: Inputs) -> str:
+    found = _first(_lower(inputs.info), CHARGES)
+    if found is not None and found[1] == inputs.charge:
+        return f"{found[0]}={found[1]:g}"
+    if found is None and "initial_charges" in inputs.arrays:
+        return f"initial_charges of {inputs.charge:+.6g} in all"
+    return f"charge={inputs.charge:g}"
+
+
+def _told_spin(inputs: Inputs) -> str:
+    found = _first(_lower(inputs.info), (*MULTIPLICITIES, *UNPAIRED, TOTAL_SPIN, SPIN))
+    if found is not None:
+        return f"{found[0]}={found[1]:g}"
+    if "initial_magmoms" in inputs.arrays:
+        return f"initial_magmoms up to {np.abs(inputs.arrays['initial_magmoms']).max():.6g}"
+    return f"spin={inputs.spin}"
+
+
+def _refusal(where: str, got: str, name: str, option: str) -> DataError:
     return DataError(
-        f"expected a neutral structure of closed shells in '{where}', got {got}, of which the "
-        f"model would know nothing; take another structure or a model with an option for it "
-        f"(tblite:GFN2-xTB?{option}), or delete that if the model is meant to do without"
+        f"expected a neutral structure of closed shells in '{where}', got {got}, with which model "
+        f"'{name}' does not compute; take another structure or a model that does (so3lr, "
+        f"tblite:GFN2-xTB?{option}), or delete that if the model is meant to do without"
     )
+
+
+def _is_in(value: float, known: Iterable[int]) -> bool:
+    return any(abs(value - one) <= ROUNDING for one in known)
+
+
+def _lower(info: Mapping[str, Any]) -> dict[str, float | None]:
+    return {str(key).lower(): _number(value) for key, value in info.items()}
 
 
 def _first(given: Mapping[str, float | None], names: tuple[str, ...]) -> tuple[str, float] | None:

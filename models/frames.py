@@ -7,12 +7,11 @@ from pathlib import Path
 
 from ase import Atoms
 
-from .base import Structure
-from .charge import check_charge_and_spin
+from .base import ForceModel, Inputs, Structure
+from .charge import check_inputs, read_inputs
 from .errors import DataError
-from .spec import ModelSpec
 
-__all__ = ["read_frames", "read_neutral_frames", "structure_of"]
+__all__ = ["inputs_of", "read_frames", "read_frames_for", "structure_of"]
 
 
 def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
@@ -41,26 +40,34 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
     return frames
 
 
-def read_neutral_frames(
-    source: str | Path, index: str | None = None, *, models: Sequence[str] = ()
+def read_frames_for(
+    source: str | Path, index: str | None = None, *, models: Sequence[ForceModel]
 ) -> list[Atoms]:
-    """Read frames that models are to compute, which are told of no charge and no spin.
+    """Read frames that models are to compute.
 
     Args:
         source: ``FILE``, or ``FILE@INDEX``, as for :func:`read_frames`.
         index: frames to take, likewise.
-        models: their names, whose options may say charge and multiplicity.
+        models: what will compute them.
 
     Raises:
-        DataError: as :func:`read_frames`, and if a frame is charged or has unpaired spins.
+        DataError: as :func:`read_frames`, and if a frame has a charge or a spin that a model does
+            not compute with.
     """
     frames = read_frames(source, index)
-    for options in [ModelSpec.parse(model).options for model in models] or [{}]:
-        for frame in frames:
-            check_charge_and_spin(str(source), frame.symbols, frame.info, frame.arrays, options)
+    for frame in frames:
+        for model in models:
+            check_inputs(str(source), inputs_of(frame), model.name, model.capabilities)
     return frames
+
+
+def inputs_of(atoms: Atoms) -> Inputs:
+    """What a frame says besides species, positions and cell."""
+    return read_inputs(atoms.symbols, atoms.info, atoms.arrays)
 
 
 def structure_of(atoms: Atoms, slot: Hashable = None) -> Structure:
     """Return a frame as a structure for a model; in a slot, if it resembles those before it."""
-    return Structure(atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, slot)
+    return Structure(
+        atoms.numbers, atoms.positions, atoms.cell.array, atoms.pbc, slot, inputs_of(atoms)
+    )

@@ -11,8 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from .backends.multi_device import MultiDeviceModel
-from .base import ForceModel
+from .base import ForceModel, Role
 from .errors import ModelError
+from .pair import AsDirect
 from .registry import KINDS, kind_names, kind_of, table
 from .spec import ModelSpec, shipped_file
 
@@ -27,6 +28,9 @@ def load_model(
     name: str | ModelSpec, *, device: str = "cpu", dtype: str | None = None
 ) -> ForceModel:
     """Load the model of that name.
+
+    Its forces count as what the model says of itself. With the option ``role=direct`` those of a
+    model that says nothing count as direct.
 
     Args:
         name: as listed in this module's docstring.
@@ -43,6 +47,7 @@ def load_model(
     if dtype not in (None, *DTYPES):
         raise ModelError(f"expected dtype {' or '.join(DTYPES)}, got '{dtype}'; change --dtype")
     spec = ModelSpec.parse(name) if isinstance(name, str) else name
+    spec, role = spec.without_role()
     kind = kind_of(spec)
     if kind.options is not None and (unknown := spec.options.keys() - kind.options):
         raise ModelError(
@@ -51,7 +56,24 @@ def load_model(
         )
     if not spec.kind:  # before the loader brings torch: only for a file that exists
         spec = replace(spec, target=str(find_file(spec.target)))
-    return kind.load(spec, device, dtype)
+    model = kind.load(spec, device, dtype)
+    return model if role is None else _in_role(model, role)
+
+
+def _in_role(model: ForceModel, role: Role) -> ForceModel:
+    """The model with its forces taken for those of a role.
+
+    Raises:
+        ModelError: if it knows that they are not.
+    """
+    if role in model.capabilities.roles:
+        return model
+    if role is Role.DIRECT:
+        return AsDirect(model)
+    raise ModelError(
+        f"expected conservative forces from '{model.name}' with role=conservative, got a model "
+        f"whose forces are direct; write role=direct, or name a conservative one"
+    )
 
 
 def find_file(target: str) -> Path:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
 
 from .base import Capabilities, ForceModel, ForceResult, Role, Structure
 
@@ -43,11 +47,28 @@ class AsDirect(ForceModel):
         self.name = model.name
         own = model.capabilities
         stress = frozenset({Role.DIRECT}) if Role.CONSERVATIVE in own.stress else frozenset[Role]()
-        self.capabilities = Capabilities(frozenset({Role.DIRECT}), stress, own.species, own.cutoff)
+        self.capabilities = replace(own, roles=frozenset({Role.DIRECT}), stress=stress)
+
+    @property
+    def needs_virial(self) -> bool:  # type: ignore[override]  # an attribute of the model's
+        """As of the model."""
+        return self._model.needs_virial
+
+    @needs_virial.setter
+    def needs_virial(self, value: bool) -> None:
+        """Set it for the model."""
+        self._model.needs_virial = value
+
+    def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
+        """Raise ModelError as the model does, and for conservative forces."""
+        super().check(numbers, role)
+        self._model.check(numbers, Role.CONSERVATIVE)
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         """Evaluate the conservative forces and call them direct."""
+        for role in roles:
+            self.check((), role)
         results = self._model.evaluate(structures, frozenset({Role.CONSERVATIVE}))
-        return [{Role.DIRECT: result[Role.CONSERVATIVE]} for result in results]
+        return [{Role.DIRECT: replace(r[Role.CONSERVATIVE], energy=0.0)} for r in results]

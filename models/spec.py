@@ -17,10 +17,15 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from .base import Role
 from .errors import ModelError
 from .registry import KINDS, find_kind, kind_of
 
 __all__ = ["ModelSpec", "shipped_file"]
+
+
+ROLE = "role"
+"""The option that every kind takes."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ class ModelSpec:
         """
         if self.runs_named_code:
             return f"{self.kind}:{self.target}"
-        plain = kind_of(self).init_options
+        plain = (ROLE, *kind_of(self).init_options)
         return next((name for name in self.options if name not in plain), None)
 
     def file(self, folder: Path) -> Path | None:
@@ -79,6 +84,20 @@ class ModelSpec:
         """The same model, a file it names made absolute: it can be named from anywhere."""
         path = self.file(folder)
         return self if path is None else replace(self, target=str(path.resolve()))
+
+    def without_role(self) -> tuple[ModelSpec, Role | None]:
+        """The same model without the option ``role``, and that.
+
+        Raises:
+            ModelError: if it is none.
+        """
+        options = dict(self.options)
+        text = options.pop(ROLE, None)
+        if text not in (None, *map(str, Role)):
+            raise ModelError(
+                f"expected role={' or role='.join(Role)} in the model's name, got role={text}"
+            )
+        return replace(self, options=options), None if text is None else Role(text)
 
     def with_options(self, **more: Any) -> ModelSpec:
         """The same model with further options."""

@@ -1,4 +1,4 @@
-"""Any ASE calculator as a source of conservative forces."""
+"""Any ASE calculator as a source of forces: conservative ones, or direct ones where it says so."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import io
 import logging
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
 from ..registry import kind_with
 from ..spec import ModelSpec
+from .conventions import convention_of, role_of
 from .factory import find_factory, with_device_and_dtype
 from .wrap import near_origin
 
@@ -29,31 +30,46 @@ logger = logging.getLogger(__name__)
 def load(spec: ModelSpec, device: str, dtype: str | None) -> AseModel:
     """Make the calculator that ``module:factory`` gives.
 
+    The option ``uses=charge,spin`` says which of them it takes from ``info``, if it does.
+
     Raises:
         ModelError: if there is no such function, or what it returns is no calculator with forces.
     """
     factory = find_factory(spec.target)
     options = with_device_and_dtype(factory, spec.options, device, dtype)
-    return AseModel(spec.target, factory, options)
+    uses = [name.strip() for name in str(options.pop("uses", "")).split(",") if name.strip()]
+    if not {*uses} <= {"charge", "spin"}:
+        raise ModelError(f"expected uses=charge,spin or one of them, got '{','.join(uses)}'")
+    return AseModel(spec.target, factory, options, uses=uses)
 
 
 class AseModel(ForceModel):
     """Serves an ASE calculator, one structure after the other.
 
     There is one calculator for all slots: what it caches (neighbour lists, wavefunctions) it
-    renews by its own rules.
+    renews by its own rules. It gets what a structure's file says in ``info`` and in arrays, as it
+    would from ASE.
 
     Args:
         name: for messages.
         factory: returns the calculator.
         options: keyword arguments of the factory.
+        role: of its forces; by default what the calculator says of itself, else conservative.
+        uses: ``charge``, ``spin``, if it takes them from ``info`` and
+            :mod:`~halfkick.models.backends.conventions` does not know it.
 
     Raises:
         ModelError: if the factory fails or what it returns is no calculator with forces.
     """
 
     def __init__(
-        self, name: str, factory: Callable[..., Any], options: Mapping[str, Any] | None = None
+        self,
+        name: str,
+        factory: Callable[..., Any],
+        options: Mapping[str, Any] | None = None,
+        *,
+        role: Role | None = None,
+        uses: Collection[str] = (),
     ) -> None:
         self.name = name
         self._default_dtype: Any = None
@@ -74,10 +90,19 @@ class AseModel(ForceModel):
         self._free_energy = "free_energy" in listed
         kind = kind_with(type(self.calculator).__module__.partition(".")[0])
         self._mixed_periodicity = kind is None or kind.mixed_periodicity
-        roles = frozenset({Role.CONSERVATIVE})
+        self._role = role or role_of(self.calculator) or Role.CONSERVATIVE
+        roles = frozenset({self._role})
         # Calculators of SO3LR list the stress even where they are told not to compute it.
         stress = "stress" in listed and getattr(self.calculator, "compute_stress", True)
-        self.capabilities = Capabilities(roles, roles if stress else frozenset())
+        told = convention_of(self.calculator, uses)
+        self._tell = told.tell
+        self.capabilities = Capabilities(
+            roles,
+            roles if stress else frozenset(),
+            inputs=told.inputs,
+            charges=told.charges,
+            spins=told.spins,
+        )
 
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
@@ -86,7 +111,8 @@ class AseModel(ForceModel):
 
         The virial is zero unless it is needed and all directions are periodic.
 
-        The energy is the one that belongs to the forces: ASE's ``free_energy`` where offered.
+        The energy is the one that belongs to the forces: ASE's ``free_energy`` where offered; zero
+        with direct ones.
 
         Raises:
             ModelError: if a role is not offered or the calculator fails.
@@ -94,7 +120,7 @@ class AseModel(ForceModel):
         for role in roles:
             self.check((), role)
         with self._own_torch_default():
-            return [{Role.CONSERVATIVE: self._evaluate(s)} for s in structures]
+            return [{self._role: self._evaluate(s)} for s in structures]
 
     def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
         """Raise ModelError, too, for atoms of no element, which calculators may take for some."""
@@ -113,9 +139,13 @@ class AseModel(ForceModel):
                 f"pbc {' '.join('FT'[int(p)] for p in pbc)}, which it takes for T T T; make a slab "
                 f"periodic with a vacuum, or take another model"
             )
+        inputs = structure.inputs
         atoms = Atoms(
-            structure.numbers, near_origin(structure), cell=structure.cell, pbc=structure.pbc
-        )
+            structure.numbers, near_origin(structure), cell=structure.cell, pbc=structure.pbc,
+            info=dict(inputs.info),
+        )  # fmt: skip
+        atoms.arrays.update(inputs.arrays)
+        self._tell(atoms, inputs)
         atoms.calc = self.calculator
         virial = np.zeros((3, 3))
         wants_virial = self.needs_virial and bool(self.capabilities.stress)
@@ -123,7 +153,9 @@ class AseModel(ForceModel):
             self.calculator.compute_stress = wants_virial
         try:
             forces = np.array(atoms.get_forces(), dtype=np.float64)
-            energy = float(atoms.get_potential_energy(force_consistent=self._free_energy))
+            energy = 0.0
+            if self._role is Role.CONSERVATIVE:
+                energy = float(atoms.get_potential_energy(force_consistent=self._free_energy))
             if wants_virial and structure.pbc.all():
                 virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
         except PropertyNotImplementedError as error:
