@@ -218,6 +218,16 @@ KINDS = {
         extra="fairchem",
         packages=("fairchem",),
     ),
+    "torchsim": Kind(
+        loader=f"{BACKENDS}.torchsim:load",
+        form="torchsim:MODULE:FACTORY",
+        help="any model of TorchSim, in batches",
+        example="torchsim:sevenn.torchsim:SevenNetModel?model=7net-0",
+        roles=BOTH,
+        runs_named_code=True,
+        extra="torchsim",
+        packages=("torch_sim",),
+    ),
     "ase": Kind(
         loader=f"{BACKENDS}.ase:load",
         form="ase:MODULE:FACTORY",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -64,9 +64,16 @@ def _remedy(module_name: str) -> str:
 
 
 def with_device_and_dtype(
-    factory: Callable[..., Any], options: Mapping[str, Any], device: str, dtype: str | None
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    device: str,
+    dtype: str | None,
+    always: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the options with device and dtype, where those are not the default.
+
+    Those in ``always`` are given in any case to a factory that takes them: its own default may be
+    another one.
 
     Raises:
         ModelError: if one is neither the default, nor an option, nor taken by the factory.
@@ -77,7 +84,7 @@ def with_device_and_dtype(
         taken = set()
     result = dict(options)
     for name, value, default in (("device", device, "cpu"), ("dtype", dtype, None)):
-        if value == default or name in options:
+        if name in options or (value == default and not (name in always and name in taken)):
             continue
         if name not in taken:
             raise ModelError(

@@ -96,6 +96,7 @@ class FairchemModel(BatchedModel):
                 f"expected forces from task {self._task} of '{name}', got {', '.join(properties)}; "
                 f"take another task or model"
             )
+        self._told = self._task == MOLECULES
         roles = frozenset({self._role})
         super().__init__(
             name,
@@ -104,6 +105,7 @@ class FairchemModel(BatchedModel):
                 roles if "stress" in properties else frozenset(),
                 frozenset(range(1, getattr(backbone, "max_num_elements", 100))),
                 getattr(backbone, "cutoff", None),
+                inputs=frozenset({"charge", "spin"} if self._told else ()),
             ),
             setting,
             chunk,
@@ -125,7 +127,7 @@ class FairchemModel(BatchedModel):
     def _data(self, structure: Structure) -> Any:
         from fairchem.core.datasets.atomic_data import AtomicData
 
-        atoms = to_atoms(structure)
+        atoms = to_atoms(structure, self._told)
         self._unit.validate_atoms_data(atoms, self._task)
         return AtomicData.from_ase(
             atoms,

@@ -98,6 +98,7 @@ class OrbModel(BatchedModel):
     ) -> None:
         self._device, self._dtype = device, getattr(torch, dtype)
         self._config = network.system_config
+        self._told = type(network.model.conditioner).__name__ == "ChargeSpinConditioner"
         self._direct, self._conservative = parts(network, gradient)
         offers = {Role.DIRECT: self._direct, Role.CONSERVATIVE: self._conservative}
         known = {role: part for role, part in offers.items() if part is not None}
@@ -108,6 +109,7 @@ class OrbModel(BatchedModel):
                 frozenset(role for role, part in known.items() if part.has_stress),
                 frozenset(range(1, 118)),
                 float(self._config.radius),
+                inputs=frozenset({"charge", "spin"} if self._told else ()),
             ),
             f"{dtype} on {device}",
             chunk,
@@ -154,7 +156,7 @@ class OrbModel(BatchedModel):
 
         check_periodicity(self.name, structure)
         return ase_atoms_to_atom_graphs(
-            to_atoms(structure),
+            to_atoms(structure, self._told),
             system_config=self._config,
             device=torch.device(self._device),
             output_dtype=self._dtype,
