@@ -10,16 +10,19 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from .base import Capabilities, Inputs
+from .card import read_charges
 from .errors import DataError
 from .labels import element
+from .spec import ModelSpec
 
-__all__ = ["check_inputs", "read_inputs"]
+__all__ = ["check_inputs", "log_unused", "read_inputs", "untold"]
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +65,7 @@ def read_inputs(
 
 
 def check_inputs(where: str, inputs: Inputs, name: str, model: Capabilities) -> None:
-    """Refuse a charge or a spin that a model would not compute with; log what else it does not use.
+    """Refuse a charge or a spin that a model would not compute with.
 
     Args:
         where: the file, for messages.
@@ -82,9 +85,35 @@ def check_inputs(where: str, inputs: Inputs, name: str, model: Capabilities) -> 
     of_spin = {"spin", "initial_magmoms"}
     if not of_spin & model.inputs and model.spins == {1} and moments.max(initial=0.0) > ROUNDING:
         raise _refusal(where, _told_spin(inputs), name, f"multiplicity={spin or '…'}")
+
+
+def log_unused(where: str, inputs: Inputs, name: str, model: Capabilities) -> None:
+    """Say what else a file tells of its atoms that a model does not compute with."""
     unused = [key for key in inputs.arrays if key not in model.inputs]
     if unused:
-        log.info("%s: %s does not use its %s", where, name, ", ".join(unused))
+        log.info("%s: its %s are not used by %s", where, ", ".join(unused), name)
+
+
+def untold(spec: ModelSpec, folder: Path) -> Capabilities:
+    """What charge and spin a model may compute with at most, as far as its name tells.
+
+    Args:
+        spec: its name.
+        folder: from which that names files.
+
+    Raises:
+        ModelError: if it has a card that cannot be read.
+    """
+    card = spec.file(folder) if not spec.kind else None
+    charges, spins = ({0}, {1}) if card is None else read_charges(card)
+    options = {"charge": spec.options.get("charge"), "spin": spec.options.get("multiplicity")}
+    told = {name: round(value) for name, value in options.items() if isinstance(value, int | float)}
+    return Capabilities(
+        frozenset(),
+        inputs=frozenset({"charge", "spin"} - told.keys() if spec.kind else ()),
+        charges=frozenset({told["charge"]} if "charge" in told else charges),
+        spins=frozenset({told["spin"]} if "spin" in told else spins),
+    )
 
 
 def _charge(given: Mapping[str, float | None], arrays: Mapping[str, ArrayLike]) -> float | None:
@@ -170,7 +199,9 @@ def _first(given: Mapping[str, float | None], names: tuple[str, ...]) -> tuple[s
 
 
 def _number(value: object) -> float | None:
-    """A value as a number; ``None`` if it is none."""
+    """A value as a number; ``None`` if it is none, as the truth that ASE makes of a lone key."""
+    if isinstance(value, bool | np.bool_):
+        return None
     try:
         return float(value)  # type: ignore[arg-type]
     except (TypeError, ValueError):

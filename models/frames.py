@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
@@ -14,8 +16,13 @@ from .errors import DataError
 __all__ = ["inputs_of", "read_frames", "read_frames_for", "structure_of"]
 
 
+XYZ = (".xyz", ".extxyz")
+STAND_INS = {"D": ("Og", 2.01410178), "T": ("Ts", 3.01604928)}
+"""Of isotopes of hydrogen: an element for each while ASE reads, and its mass, amu (AME2020)."""
+
+
 def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
-    """Read frames of a file.
+    """Read frames of a file; deuterium and tritium (D, T) are hydrogen with masses of their own.
 
     Args:
         source: ``FILE``, or ``FILE@INDEX`` as ASE understands it.
@@ -30,6 +37,8 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
     try:
         frames = read(source, index=index)
     except Exception as error:  # ASE's readers raise anything
+        if (found := _read_isotopes(str(source), index)) is not None:
+            return found
         why = str(error) or type(error).__name__
         raise DataError(
             f"expected structures that ASE reads in '{source}', got {why}; name another file"
@@ -38,6 +47,39 @@ def read_frames(source: str | Path, index: str | None = None) -> list[Atoms]:
     if not frames:
         raise DataError(f"expected at least one frame in '{source}', got none; choose others")
     return frames
+
+
+def _read_isotopes(source: str, index: str | None) -> list[Atoms] | None:
+    """Frames of an xyz with labels D or T, which ASE does not read; ``None`` if it has none."""
+    from ase.io import read
+
+    name, _, own_index = source.partition("@")
+    path = Path(name)
+    if path.suffix not in XYZ or not path.is_file():
+        return None
+    text = path.read_text(errors="replace")
+    label = re.compile(r"^(\s*)([DT])(?=\s)", re.MULTILINE)
+    relabelled = label.sub(lambda m: m[1] + STAND_INS[m[2]][0], text)
+    if relabelled == text:
+        return None
+    try:
+        found = read(io.StringIO(relabelled), index=index or own_index or "-1", format="extxyz")
+    except Exception:  # something else is wrong, too, of which the first error tells
+        return None
+    frames = found if isinstance(found, list) else [found]
+    for atoms in frames:
+        _name_isotopes(atoms)
+    return frames
+
+
+def _name_isotopes(atoms: Atoms) -> None:
+    """Make hydrogen of the elements that stand for its isotopes."""
+    masses = atoms.get_masses()
+    for stand_in, mass in STAND_INS.values():
+        chosen = atoms.symbols == stand_in
+        masses[chosen] = mass
+        atoms.numbers[chosen] = 1
+    atoms.set_masses(masses)
 
 
 def read_frames_for(

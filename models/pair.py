@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Capabilities, ForceModel, ForceResult, Role, Structure
+from .base import Capabilities, ForceModel, ForceResult, Inputs, Role, Structure
 
 __all__ = ["AsDirect", "Pair"]
 
 
 class Pair(ForceModel):
-    """For each role the model that gives it, as one model."""
+    """For each role the model that gives it, as one model.
 
-    def __init__(self, models: Mapping[Role, ForceModel]) -> None:
+    Args:
+        models: for each role.
+        inputs: what each is told besides, in place of what the structures say.
+    """
+
+    def __init__(
+        self, models: Mapping[Role, ForceModel], inputs: Mapping[Role, Inputs] | None = None
+    ) -> None:
         self._models = dict(models)
+        self._inputs = dict(inputs or {})
         self.name = " + ".join(dict.fromkeys(m.name for m in self._models.values()))
         stress = frozenset(r for r, m in self._models.items() if r in m.capabilities.stress)
         ranges = [m.capabilities.cutoff for m in self._models.values()]
@@ -28,14 +37,20 @@ class Pair(ForceModel):
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         """Ask each model for its roles, one that has all of them in one pass."""
-        for role in roles - self._models.keys():
-            self.check((), role)
+        groups: defaultdict[Hashable, set[Role]] = defaultdict(set)
+        for role in roles:
+            if role not in self._models:
+                self.check((), role)
+            told = self._inputs.get(role)
+            groups[self._models[role], told and told.key].add(role)
         results: list[dict[Role, ForceResult]] = [{} for _ in structures]
-        for model in {id(m): m for m in self._models.values()}.values():
-            asked = frozenset(role for role in roles if self._models[role] is model)
-            if asked:
-                for result, more in zip(results, model.evaluate(structures, asked), strict=True):
-                    result.update(more)
+        for asked in groups.values():
+            role = next(iter(asked))
+            told = self._inputs.get(role)
+            own = structures if told is None else [replace(s, inputs=told) for s in structures]
+            answers = self._models[role].evaluate(own, frozenset(asked))
+            for result, more in zip(results, answers, strict=True):
+                result.update(more)
         return [*results]
 
 

@@ -37,17 +37,17 @@ def check(
     from ...models.base import Role
     from ...models.check.report import check
     from ...models.check.tables import tables
-    from ...models.frames import read_neutral_frames, structure_of
+    from ...models.frames import read_frames_for, structure_of
     from ...models.load import load_model
     from ...models.pair import Pair
 
-    models = [model] if direct is None else [model, direct]
-    frames = read_neutral_frames(structure, models=models)
+    names = [model] if direct is None else [model, direct]
+    models = [load_model(name, device=device, dtype=dtype) for name in names]
+    frames = read_frames_for(structure, models=models)
     structures = [structure_of(frame) for frame in frames]
-    loaded = load_model(model, device=device, dtype=dtype)
+    loaded = models[0]
     if direct is not None:
-        fast = load_model(direct, device=device, dtype=dtype)
-        loaded = Pair({Role.CONSERVATIVE: loaded, Role.DIRECT: fast})
+        loaded = Pair({Role.CONSERVATIVE: loaded, Role.DIRECT: models[1]})
     console = Console()
     with console.status("") as status:
         report = check(

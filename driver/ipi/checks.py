@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ...models.charge import check_charge_and_spin
+from ...models.base import Capabilities, Inputs
+from ...models.charge import check_inputs, untold
 from ...models.labels import element
 from ...models.registry import kind_of
 from ...models.spec import ModelSpec
@@ -19,6 +20,7 @@ from ..errors import InputError
 from .forces import force_field_without_energy
 from .initial_state import Start, StructureFiles
 from .input import IpiInput
+from .inputs import inputs_of
 from .sockets import Socket
 from .structures import Frame, Vectors
 from .system import System
@@ -155,14 +157,36 @@ def _check_template(
         return  # the driver says what is missing
     frame = files.read(name)[-1]
     spec = ModelSpec.parse(parameters["model"])
-    told = {name: frame}  # of charge and spin
+    inputs = inputs_of(frame, parameters)
+    known = untold(spec, files.folder)
+    check_inputs(name, inputs, str(spec), known)
     if start is not None:
-        told |= {i.value: f[-1] for i, f in start.frames if i.mode == "ase" and i.tag == "file"}
-    for file, one in told.items():
-        check_charge_and_spin(file, one.labels, one.info, one.columns, spec.options)
+        _check_charge_and_spin(name, inputs, spec, known, start)
     _check_periodicity(system, socket, name, frame, spec)
     if start is not None:
         _check_atoms(socket, name, frame, start)
+
+
+def _check_charge_and_spin(
+    name: str, inputs: Inputs, spec: ModelSpec, known: Capabilities, start: Start
+) -> None:
+    """Compare what the start file says with what the model is told."""
+    for initial, frames in start.frames:
+        if initial.mode != "ase" or initial.tag != "file" or initial.value == name:
+            continue
+        said = inputs_of(frames[-1])
+        check_inputs(initial.value, said, str(spec), known)
+        for what, other, own, without in (
+            ("charge", said.charge, inputs.charge, known.charges),
+            ("spin", said.spin, inputs.spin, known.spins),
+        ):
+            if other is None or (other in without if own is None else other == own):
+                continue
+            raise InputError(
+                f"expected {what}={other:g} of '{initial.value}', from which i-PI starts, in "
+                f"template '{name}', got {'none' if own is None else f'{own:g}'}; make the "
+                f"template from the start, or write {what}: {other:g} into <parameters>"
+            )
 
 
 def _check_periodicity(

@@ -6,12 +6,10 @@ collected in eV, and encoded in hartree.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,23 +22,22 @@ from ...models.base import (
     Structure,
     all_finite,
 )
-from ...models.charge import check_charge_and_spin
-from ...models.labels import element
+from ...models.charge import check_inputs, log_unused
 from ...models.served import MeanForce, served_forces
-from ...models.spec import ModelSpec
 from ..errors import InputError
-from ..ipi.structures import read_structures
 from .limits import USUAL_GAP_FACTOR, Limits, max_norm_bound
 from .places import Places
+from .template import read_template
 from .units import BOHR, HARTREE
 from .wire.answer import Answer
 from .wire.messages import Request
 
-__all__ = ["ForceField", "ServedForces", "read_template"]
+__all__ = ["ForceField", "ServedForces"]
 
-log = logging.getLogger("halfkick")
-
-PARAMETERS = ("model", "role", "template", "mean_force", "energy", *Limits.names())
+PARAMETERS = (
+    *("model", "role", "template", "charge", "spin", "mean_force", "energy", "energy_test"),
+    *Limits.names(),
+)
 
 
 @dataclass(eq=False)
@@ -74,8 +71,9 @@ class ForceField:
     Args:
         parameters: ``model``, ``role`` and ``template`` are required; ``mean_force`` is ``remove``
             (default: direct forces lose their mean, which would push the whole system) or ``keep``;
-            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; limits as
-            in :mod:`halfkick.driver.server.guards.guard`.
+            ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; ``charge``
+            and ``spin`` count instead of the template's; ``energy_test`` is ``on`` or ``off``;
+            limits as in :mod:`halfkick.driver.server.guards.guard`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
         max_move: its limit unless it is given, Å.
@@ -85,12 +83,15 @@ class ForceField:
         roles: what has to be evaluated for that.
         numbers: atomic numbers of the template, shape (N,).
         pbc: periodic directions, shape (3,).
+        inputs: charge, spin and what else of the template models are told.
+        tests_energy: whether conservative forces are compared with the energy at the start.
         model: evaluates; force fields that name the same one share it.
         limits: beyond which the guard speaks.
-        identity: equal for force fields of the same model and atoms.
+        identity: equal for force fields of the same model, atoms, charge and spin.
 
     Raises:
         InputError: if a parameter is missing, unknown or wrong.
+        DataError: if the model would compute another charge or spin.
         ModelError: if the model cannot do what is asked.
     """
 
@@ -110,12 +111,12 @@ class ForceField:
                     f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
                 )
         self.role = _role(parameters["role"])
-        options = ModelSpec.parse(parameters["model"]).options
-        self.numbers, self.pbc = read_template(Path(parameters["template"]), options)
         self.template = parameters["template"]
+        self.numbers, self.pbc, self.inputs = read_template(Path(self.template), parameters)
         direct = self.role is Role.DIRECT
         self.mean_force = MeanForce(_choice(parameters, "mean_force", *map(str, MeanForce)))
         self.with_energy = direct & (_choice(parameters, "energy", "none", "model") == "model")
+        self.tests_energy = _choice(parameters, "energy_test", "on", "off") == "on"
         self.roles = {self.role, Role.CONSERVATIVE} if self.with_energy else {self.role}
         try:
             limits = Limits.read(parameters)
@@ -130,7 +131,11 @@ class ForceField:
         self.limits = replace(limits, **{k: v for k, v in usual.items() if k not in given})
         for role in self.roles:
             self.model.check(self.numbers, role)
-        self.identity = (self.model, self.numbers.tobytes(), self.pbc.tobytes())
+        model = self.model
+        told = self.template, self.inputs, model.name, model.capabilities
+        check_inputs(*told)
+        log_unused(*told)
+        self.identity = model, self.numbers.tobytes(), self.pbc.tobytes(), self.inputs.key
         if needs_virial and self.role not in self.model.capabilities.stress:
             raise InputError(
                 f"expected a model with {self.role} stress, since the ensemble uses the virial, "
@@ -173,7 +178,7 @@ class ForceField:
         else:
             slots = places.find(connection, positions, cells)
         return [
-            Structure(self.numbers, p, c, self.pbc, slot)
+            Structure(self.numbers, p, c, self.pbc, slot, self.inputs)
             for p, c, slot in zip(positions, cells, slots, strict=True)
         ]
 
@@ -212,31 +217,3 @@ def _role(text: str) -> Role:
     except ValueError:
         names = " or ".join(role.value for role in Role)
         raise InputError(f"expected role {names} in <parameters>, got '{text}'") from None
-
-
-def read_template(
-    path: Path, options: Mapping[str, Any] | None = None
-) -> tuple[NDArray[np.int_], NDArray[np.bool_]]:
-    """Atomic numbers (N,) and periodic directions (3,) of a structure file that ASE reads.
-
-    A file that says nothing about periodicity (a plain xyz) counts as periodic: i-PI always has
-    a cell. ``pbc="F F F"`` in an extended xyz makes an isolated molecule. Isotopes are their
-    elements; an atom whose label is of no element has number 0.
-
-    Args:
-        path: of the file, whose last frame counts.
-        options: of the model, which may say its charge.
-
-    Raises:
-        InputError: if there is no such file, or it cannot be read.
-        DataError: if it is charged or magnetic.
-    """
-    from ase.data import atomic_numbers
-
-    frame = read_structures(path)[-1]
-    check_charge_and_spin(str(path), frame.labels, frame.info, frame.columns, options)
-    numbers = [atomic_numbers.get(element(label), 0) for label in frame.labels]
-    if 0 in numbers:
-        of_none = {label for label, number in zip(frame.labels, numbers, strict=True) if not number}
-        log.info("%s: labels of no element: %s", path, ", ".join(sorted(of_none)))
-    return np.array(numbers, np.int_), np.array(frame.periodic, np.bool_)

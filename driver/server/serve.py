@@ -16,6 +16,7 @@ from ...models.base import ForceModel, Role
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
 from .force_field import ForceField, ServedForces
+from .guards.energy import EnergyTest
 from .guards.guard import Guard
 from .journal import Journal
 from .limits import max_norm, usual_max_move
@@ -80,6 +81,7 @@ class Server:
         # contraction and scaled coordinates ask for other structures in between
         places = 3 * replicas
         self.guard = Guard(places * len(sockets))
+        self._energy_test = EnergyTest()
         self._places = {s.address: Places(str(s.address), places) for s in sockets}
         path = options.journal
         self._journal = None if path is None else Journal(path, options.journal_stride)
@@ -159,6 +161,7 @@ class Server:
             if Role.CONSERVATIVE in force_field.roles:
                 self._last[force_field] = served
             self.guard.check(force_field, request.structures, served)
+            self._energy_test.check(force_field, request.structures, results)
             request.connection.answer(force_field.encode(served))
         if self._journal is not None:
             self._journal.worked(time.perf_counter() - begin)

@@ -148,7 +148,8 @@ class _Adoption:
         atoms = self._start(template)
         temperature = self._source.ensemble.temperature_K or 300.0
         advice = advise_steps(
-            forces.model, structure_of(atoms), inner_fs=inner_fs, temperature_K=temperature,
+            forces.model, structure_of(atoms), masses_amu=atoms.get_masses(), inner_fs=inner_fs,
+            temperature_K=temperature,
             log=lambda text: self._say(f"check: {text}"),
         )  # fmt: skip
         if advice.stride == 1:
@@ -212,7 +213,7 @@ class _Adoption:
         """The models, seen from the input's folder."""
         folder = self._source.folder
         return choose_forces(
-            model, inner, self._start(template).numbers, self._source.needs_virial,
+            model, inner, self._start(template), self._source.needs_virial,
             lambda spec: self._load(spec.in_folder(folder)),
         )  # fmt: skip
 
@@ -229,6 +230,7 @@ class _Adoption:
         if atoms is not None and len(atoms) == len(known):
             known.set_cell(atoms.cell)
             known.set_positions(atoms.positions)
+            known.set_masses(atoms.get_masses())
         return known
 
     def _serve(

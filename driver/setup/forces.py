@@ -6,11 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
+from ase import Atoms
 
 from ...models.base import ForceModel, Role
+from ...models.charge import check_inputs
 from ...models.errors import ModelError
+from ...models.frames import inputs_of
 from ...models.load import find_file, load_model
 from ...models.pair import AsDirect, Pair
 from ...models.spec import ModelSpec, shipped_file
@@ -55,7 +56,7 @@ class Forces:
 def choose_forces(
     outer: ModelSpec,
     inner: ModelSpec | None,
-    numbers: NDArray[np.int_],
+    atoms: Atoms,
     needs_virial: bool,
     load: Load,
 ) -> Forces:
@@ -64,12 +65,13 @@ def choose_forces(
     Args:
         outer: must have conservative forces.
         inner: has the forces inside; without one the first model's direct ones are taken.
-        numbers: atomic numbers, shape (N,).
+        atoms: the structure.
         needs_virial: whether the ensemble uses the virial.
         load: loads a model.
 
     Raises:
         ModelError: if a model cannot be loaded, or lacks a species or a force.
+        DataError: if one would compute another charge or spin.
         InputError: if the conservative model has no stress where one is needed.
     """
     slow = load(outer)
@@ -78,7 +80,7 @@ def choose_forces(
             f"expected a model with conservative forces, got '{outer}', which has direct ones "
             f"alone; name it by --inner, and by --model the one that corrects it"
         )
-    slow.check(numbers, Role.CONSERVATIVE)
+    check_structure(slow, atoms, Role.CONSERVATIVE)
     if needs_virial and Role.CONSERVATIVE not in slow.capabilities.stress:
         raise InputError(
             f"expected a model with conservative stress, since the ensemble uses the virial, but "
@@ -90,13 +92,20 @@ def choose_forces(
         return forces.alone("it has no direct forces", hint)
     fast = slow if inner is None or inner == outer else load(inner)
     role = Role.DIRECT if Role.DIRECT in fast.capabilities.roles else Role.CONSERVATIVE
-    fast.check(numbers, role)
+    check_structure(fast, atoms, role)
     both = slow if fast is slow else Pair({Role.CONSERVATIVE: slow, Role.DIRECT: as_direct(fast)})
     told = f"{inner or outer}, {role}, inside; {outer}, conservative, corrects it at outer steps"
     forces = Forces(both, outer, inner or outer, role, told)
     if needs_virial and role not in fast.capabilities.stress:
         return forces.alone(f"'{inner or outer}' has no {role} stress, which the barostat needs")
     return forces
+
+
+def check_structure(model: ForceModel, atoms: Atoms, role: Role) -> None:
+    """Raise ModelError or DataError unless the model computes the structure as it is."""
+    model.check(atoms.numbers, role)
+    inputs = inputs_of(atoms)
+    check_inputs(atoms.get_chemical_formula(), inputs, model.name, model.capabilities)
 
 
 def as_direct(model: ForceModel) -> ForceModel:

@@ -63,12 +63,12 @@ def write_folder(
         raise InputError(
             f"expected a new folder, got '{folder}', which is there; name another --out"
         )
-    start = read_start(source, model.options)
+    start = read_start(source, model)
     _refuse_impossible(start, options)
     for spec in filter(None, (model, inner)):
         named_from(spec, folder)  # before it is loaded: whether i-PI can pass it on
     say(f"structure: {_told(start.atoms)}" + "".join(f"; {note}" for note in start.notes))
-    forces = choose_forces(model, inner, start.atoms.numbers, options.ensemble == "npt", load)
+    forces = choose_forces(model, inner, start.atoms, options.ensemble == "npt", load)
     if not forces.is_mts and ((options.stride or 1) > 1 or options.contraction):
         raise InputError(f"expected two forces for --stride or --contraction, got {forces.told}")
     if note := _small_cell(start.atoms, forces.model.capabilities.cutoff):

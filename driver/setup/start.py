@@ -4,32 +4,27 @@ from __future__ import annotations
 
 import contextlib
 import io
-import re
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from ase import Atoms
 from ase.constraints import FixAtoms, FixCartesian
-from ase.data import atomic_masses, atomic_numbers, chemical_symbols
-from ase.io import read, string2index
+from ase.data import atomic_masses, atomic_numbers
+from ase.io import string2index
 from ase.neighborlist import neighbor_list
 from numpy.typing import NDArray
 
-from ...models.charge import check_charge_and_spin
+from ...models.charge import check_inputs, untold
 from ...models.errors import DataError
-from ...models.frames import read_frames
+from ...models.frames import inputs_of, read_frames
 from ...models.labels import element
+from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.units import unit_factor
 from .cell import into_ipi_form
 
 __all__ = ["Start", "read_as_ipi", "read_start"]
-
-ISOTOPES = {"D": ("Og", 2.01410178), "T": ("Ts", 3.01604928)}
-"""Of hydrogen: an element to stand for each while ASE reads, and its mass, amu (AME2020)."""
 
 XYZ = (".xyz", ".extxyz")
 TOO_NEAR = 0.4  # Å: nearer than any two atoms are
@@ -54,12 +49,12 @@ class Start:
     notes: list[str] = field(default_factory=list)
 
 
-def read_start(source: str, options: Mapping[str, Any] | None = None) -> Start:
+def read_start(source: str, model: ModelSpec) -> Start:
     """Read a structure.
 
     Args:
         source: ``FILE``, of which the last frame counts, or ``FILE@INDEX``.
-        options: of the model, which may say that it is charged.
+        model: what will compute it, if it is charged or magnetic.
 
     Raises:
         DataError: if there is no structure in it that a run could begin from.
@@ -75,7 +70,7 @@ def read_start(source: str, options: Mapping[str, Any] | None = None) -> Start:
     if fixed:
         notes.append(f"{len({c // 3 for c in fixed})} atoms are fixed, as in the file")
     _refuse_unusable(source, atoms)
-    check_charge_and_spin(source, list(atoms.symbols), atoms.info, atoms.arrays, options)
+    check_inputs(source, inputs_of(atoms), str(model), untold(model, Path()))
     atoms, more = into_ipi_form(atoms)
     return Start(atoms, masses, fixed, notes + more)
 
@@ -91,21 +86,7 @@ def _read(source: str) -> list[Atoms]:
                 f"expected a frame in '{source}', got {len(frames)} in all; name another"
             )
         return chosen if isinstance(wanted, slice) else chosen[:1]
-    try:
-        return read_frames(source, None if index else ":")
-    except DataError:
-        is_xyz = Path(path).suffix in XYZ and Path(path).is_file()
-        text = Path(path).read_text(errors="replace") if is_xyz else ""
-        relabelled = re.sub(
-            r"^(\s*)([DT])(?=\s)", lambda m: m[1] + ISOTOPES[m[2]][0], text, flags=re.MULTILINE
-        )
-        if relabelled == text:
-            raise
-    found = read(io.StringIO(relabelled), index=index or ":", format="extxyz")
-    frames = found if isinstance(found, list) else [found]
-    for atoms in frames:
-        _name_isotopes(atoms)
-    return frames
+    return read_frames(source, None if index else ":")
 
 
 def _read_ipi(path: Path) -> list[Atoms] | None:
@@ -146,16 +127,6 @@ def read_as_ipi(path: Path, mode: str) -> list[Atoms]:
             masses = np.array(atoms.m) * unit_factor("mass", "", "dalton")
             frame.set_masses(np.where(isotope, masses, frame.get_masses()))
             frames.append(frame)
-
-
-def _name_isotopes(atoms: Atoms) -> None:
-    """Make hydrogen of the elements that stand for its isotopes."""
-    masses = atoms.get_masses()
-    for stand_in, mass in ISOTOPES.values():
-        chosen = atoms.numbers == chemical_symbols.index(stand_in)
-        masses[chosen] = mass
-        atoms.numbers[chosen] = 1
-    atoms.set_masses(masses)
 
 
 def _masses(atoms: Atoms) -> NDArray[np.float64] | None:

@@ -16,9 +16,21 @@ from .wrap import near_origin
 __all__ = ["check_periodicity", "results", "to_atoms"]
 
 
-def to_atoms(structure: Structure) -> Atoms:
-    """ASE's atoms, near the origin: a model in single precision loses digits far from it."""
-    return Atoms(structure.numbers, near_origin(structure), cell=structure.cell, pbc=structure.pbc)
+def to_atoms(structure: Structure, told: bool = False) -> Atoms:
+    """ASE's atoms, near the origin: a model in single precision loses digits far from it.
+
+    Args:
+        structure: to be evaluated.
+        told: whether to say charge and multiplicity in ``info``.
+    """
+    said = structure.inputs
+    return Atoms(
+        structure.numbers,
+        near_origin(structure),
+        cell=structure.cell,
+        pbc=structure.pbc,
+        info={"charge": round(said.charge or 0), "spin": said.spin or 1} if told else {},
+    )
 
 
 def check_periodicity(name: str, structure: Structure) -> None:

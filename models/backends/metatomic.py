@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from ..base import ForceResult, Role, Structure
-from ..card import read_expected_gap
+from ..card import read_charges, read_expected_gap
 from ..errors import ModelError, Unsupported
 from ..spec import ModelSpec
 from .batched import BatchedModel
@@ -40,6 +40,8 @@ def load(spec: ModelSpec, device: str, dtype: str | None) -> MetatomicModel:
     path = Path(spec.target)
     model = MetatomicModel(path, device=device, dtype=dtype, **spec.options)
     model.expected_gap = read_expected_gap(path)
+    charges, spins = read_charges(path)
+    model.capabilities = replace(model.capabilities, charges=charges, spins=spins)
     return model
 
 

@@ -50,6 +50,11 @@ def load(spec: ModelSpec, device: str, dtype: str | None) -> TorchSimModel:
             f"expected '{spec.target}' to return a model of TorchSim, got {type(model).__name__}; "
             f"for an ASE calculator write 'ase:{spec.target}'"
         )
+    if not model.compute_forces:
+        raise ModelError(
+            f"expected '{spec.target}' to compute forces, got a model told not to; write "
+            f"torchsim:{spec.target}?compute_forces=True"
+        )
     return TorchSimModel(f"torchsim:{spec.target}", model, chunk)
 
 

@@ -12,7 +12,7 @@ from typing import Any
 from ..versions import installed_versions
 from .options import DistillOptions
 from .record import Record, write_atomically
-from .store import Store
+from .store import Store, state_of
 
 __all__ = ["DistillCard"]
 
@@ -30,6 +30,7 @@ class DistillCard:
         structures: files it began from.
         temperatures_K, strain, beads: of the dynamics; beads of each ring polymer.
         stride, timestep_fs: of the multiple time stepping that showed the gap.
+        charges, spins: total charges (e) and multiplicities that the student was trained for.
         labels: structures the teacher has labelled (``all``), and those in the training set of
             the student (``taught``).
         gap: teacher minus student on fresh frames, ``rmse`` and ``p999`` (99.9th percentile of
@@ -50,6 +51,8 @@ class DistillCard:
     beads: int
     stride: int
     timestep_fs: float
+    charges: list[float]
+    spins: list[int]
     labels: dict[str, int]
     gap: dict[str, dict[str, float]]
     gap_frames: int
@@ -81,6 +84,8 @@ class DistillCard:
             beads=options.beads,
             stride=options.stride,
             timestep_fs=options.timestep_fs,
+            charges=sorted({state_of(atoms)[0] for atoms in labels.frames}),
+            spins=sorted({state_of(atoms)[1] for atoms in labels.frames}),
             labels={"all": len(labels.frames), "taught": record.rounds[best]["taught"]},
             gap=measured["gap"],
             gap_frames=measured["sampled"],

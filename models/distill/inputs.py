@@ -10,12 +10,12 @@ import numpy as np
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 
-from ..base import ForceResult
+from ..base import ForceModel, ForceResult
 from ..errors import DataError
-from ..frames import read_frames, read_neutral_frames
+from ..frames import read_frames, read_frames_for
 from ..statistics import rms
 from .sample import ServedForce
-from .store import SUPPLIED, Store, rounded
+from .store import SUPPLIED, Store, rounded, state_of
 
 __all__ = ["read_starts", "take_labels"]
 
@@ -31,17 +31,37 @@ SAME_ENERGY = 0.005
 """eV per atom: the same for that difference, if it is more."""
 
 
-def read_starts(paths: Sequence[Path], teacher: str) -> list[Atoms]:
+def read_starts(paths: Sequence[Path], models: Sequence[ForceModel]) -> list[Atoms]:
     """All frames of some files.
 
+    Args:
+        paths: the files.
+        models: teacher and surrogate.
+
     Raises:
-        DataError: if ASE cannot read one, or a frame has a charge or spin that the teacher, a
-            model's name, knows nothing of.
+        DataError: if ASE cannot read one, if a frame has a charge or spin that a model does not
+            compute with, or if two of one composition differ in them.
     """
-    frames = [frame for path in paths for frame in read_neutral_frames(path, ":", models=[teacher])]
+    frames = [frame for path in paths for frame in read_frames_for(path, ":", models=models)]
     if not frames:
         raise DataError("expected at least one structure to begin from, got none; name a file")
+    check_states(frames)
     return frames
+
+
+def check_states(frames: Sequence[Atoms]) -> None:
+    """Raise DataError for two charges or spins of one composition: a student is told of none."""
+    known: dict[str, tuple[float, int]] = {}
+    for atoms in frames:
+        formula, state = atoms.get_chemical_formula(), state_of(atoms)
+        if known.setdefault(formula, state) != state:
+            one, other = (
+                "charge {:g}, multiplicity {}".format(*s) for s in (known[formula], state)
+            )
+            raise DataError(
+                f"expected one charge and spin of {formula}, of which the student is not told, got "
+                f"{one} and {other}; distil a student of each"
+            )
 
 
 def take_labels(path: Path, store: Store, teacher: ServedForce, *, energy: bool = False) -> None:
@@ -67,6 +87,7 @@ def take_labels(path: Path, store: Store, teacher: ServedForce, *, energy: bool 
         atoms.calc = SinglePointCalculator(atoms, **atoms.calc.results)  # holds for these positions
         if atoms not in store:
             groups.setdefault(atoms.get_chemical_formula(), []).append((index, atoms))
+    check_states([*store.frames, *(a for members in groups.values() for _, a in members)])
     commonest = max(groups.values(), key=len, default=[])
     for members in groups.values():
         # an energy of the first one is needed

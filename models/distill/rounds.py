@@ -22,7 +22,7 @@ from .options import DistillOptions
 from .record import Record, write_atomically
 from .sample import ServedForce, Walker, run_segment
 from .select import pick
-from .store import SUPPLIED, Store, key, labelled
+from .store import NEUTRAL, SUPPLIED, Store, key, labelled, state_of
 
 __all__ = ["Rounds", "Train"]
 
@@ -252,6 +252,10 @@ def write_frames(path: Path, frames: Sequence[Atoms]) -> None:
     plain = []
     for atoms in frames:
         frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+        charge, spin = state_of(atoms)
+        frame.info |= (
+            {"charge": charge, "spin_multiplicity": spin} if (charge, spin) != NEUTRAL else {}
+        )
         frame.info["trajectory"] = atoms.info.get(
             "trajectory", f"walker-{atoms.info.get('walker')}"
         )

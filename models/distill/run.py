@@ -5,9 +5,8 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from functools import partial
+from itertools import product
 from pathlib import Path
-
-from ase import Atoms
 
 from ..base import Role
 from ..errors import ModelError
@@ -60,9 +59,12 @@ def distill(
     if train is None:
         _check_training(options)
         train = partial(_train, options=options, device=device, threads=threads)
-    starts = read_starts(structures, teacher)
-    exact = _conservative(teacher, starts, device)
-    cheap = None if surrogate is None else _surrogate(surrogate, starts, device)
+    exact = ServedForce(load_model(teacher, device=device), Role.CONSERVATIVE)
+    cheap = None if surrogate is None else _surrogate(surrogate, device)
+    forces = [force for force in (exact, cheap) if force is not None]
+    starts = read_starts(structures, [force.model for force in forces])
+    for force, atoms in product(forces, starts):
+        force.model.check(atoms.numbers, force.role)
     folder = work or out.with_suffix(".distill")
     inputs = {"teacher": teacher, "structures": [str(path) for path in structures]}
     record = Record(folder, inputs | options.lasting())
@@ -88,23 +90,11 @@ def distill(
     return card
 
 
-def _conservative(spec: str, starts: Sequence[Atoms], device: str) -> ServedForce:
-    model = load_model(spec, device=device)
-    return _checked(ServedForce(model, Role.CONSERVATIVE), starts)
-
-
-def _surrogate(spec: str, starts: Sequence[Atoms], device: str) -> ServedForce:
+def _surrogate(spec: str, device: str) -> ServedForce:
     """Conservative forces of the surrogate if it has any, else its direct ones."""
     model = load_model(spec, device=device)
     offered = model.capabilities.roles
-    role = Role.CONSERVATIVE if Role.CONSERVATIVE in offered else Role.DIRECT
-    return _checked(ServedForce(model, role), starts)
-
-
-def _checked(force: ServedForce, starts: Sequence[Atoms]) -> ServedForce:
-    for atoms in starts:
-        force.model.check(atoms.numbers, force.role)
-    return force
+    return ServedForce(model, Role.CONSERVATIVE if Role.CONSERVATIVE in offered else Role.DIRECT)
 
 
 def _check_training(options: DistillOptions) -> None:

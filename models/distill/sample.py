@@ -17,7 +17,7 @@ from ..dynamics.ring_polymer import RingPolymer
 from ..frames import structure_of
 from ..served import served_forces
 from .options import DistillOptions
-from .store import labelled, rounded
+from .store import bare, labelled, rounded
 
 __all__ = ["ServedForce", "Walker", "make_walkers", "run_segment"]
 
@@ -89,7 +89,7 @@ def make_walkers(structures: Sequence[Atoms], options: DistillOptions) -> list[W
             for _ in range(options.trajectories):
                 index = len(walkers)
                 rng = np.random.default_rng([options.seed, index])
-                start = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+                start = bare(atoms)
                 if atoms.pbc.all():
                     strain = np.triu(rng.uniform(-options.strain, options.strain, (3, 3)))
                     start.set_cell(start.cell.array @ (np.eye(3) + strain), scale_atoms=True)

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from ..base import ForceResult
 from ..errors import DataError
+from ..frames import inputs_of
 
-__all__ = ["SUPPLIED", "Store", "key", "labelled", "rounded"]
+__all__ = ["SUPPLIED", "Store", "bare", "key", "labelled", "rounded", "state_of"]
 
 log = logging.getLogger(__name__)
 
@@ -26,8 +27,13 @@ DECIMALS = 8
 """Of the numbers in an extended xyz file; structures are rounded to them before they are labelled,
 so that a label belongs to exactly the structure in the file."""
 
+NEUTRAL = 0.0, 1
+
 SUPPLIED = "given"
 """Key in the info of a frame that came with its labels."""
+
+OWN = {"walker", "temperature_K", "bead", "round", "turn", "trajectory", SUPPLIED}
+"""Keys in the info of frames that a distillation writes."""
 
 
 class Store:
@@ -81,11 +87,30 @@ def rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def key(atoms: Atoms) -> str:
-    """A name for exactly this structure."""
+    """A name for exactly this structure in its charge state."""
     digest = hashlib.sha1(atoms.numbers.astype(np.int64).tobytes(), usedforsecurity=False)
-    for values in (atoms.positions, atoms.cell.array, atoms.pbc.astype(float)):
+    state = np.array([*state_of(atoms)]) if state_of(atoms) != NEUTRAL else np.empty(0)
+    for values in (atoms.positions, atoms.cell.array, atoms.pbc.astype(float), state):
         digest.update(rounded(values).tobytes())
     return digest.hexdigest()
+
+
+def state_of(atoms: Atoms) -> tuple[float, int]:
+    """Total charge, e, and multiplicity; what is not said is neutral and of closed shells."""
+    inputs = inputs_of(atoms)
+    return inputs.charge or 0.0, inputs.spin or 1
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """A frame with nothing but what a model may compute from, and its masses."""
+    frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
+    inputs = inputs_of(atoms)
+    told = {k: v for k, v in inputs.info.items() if isinstance(v, str | int | float)}
+    frame.info |= {key: told[key] for key in told.keys() - OWN}
+    frame.arrays.update(inputs.arrays)
+    if atoms.has("masses"):
+        frame.set_masses(atoms.get_masses())
+    return frame
 
 
 def labelled(atoms: Atoms, result: ForceResult, *, stress: bool) -> Atoms:

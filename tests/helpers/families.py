@@ -49,3 +49,104 @@ def check_equals_calculator(model, calculator, frames, same, role=Role.CONSERVAT
             virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
             np.testing.assert_allclose(got[role].virial, virial, atol=20 * same, rtol=same)
             assert abs(virial).max() > 0.01
+
+
+def orb(conservative: bool = False, charged: bool = False):
+    """A small network of Orb, its weights at random but larger than at the start of a training."""
+    import torch
+    from orb_models.forcefield import pretrained
+    from orb_models.forcefield.atomic_system import SystemConfig
+
+    torch.manual_seed(0)
+    make = "orb_v3_conservative_architecture" if conservative else "orb_v3_direct_architecture"
+    model = getattr(pretrained, make)(
+        latent_dim=32,
+        base_mlp_hidden_dim=64,
+        head_mlp_hidden_dim=32,
+        num_message_passing_steps=2,
+        has_charge_spin_cond=charged,
+        device="cpu",
+        system_config=SystemConfig(radius=6.0, max_num_neighbors=200),
+    )
+    for normalizer in (model.heads["energy"].normalizer, *map(_normalizer, model.heads.values())):
+        if normalizer is not None:
+            normalizer.bn.running_var.fill_(30.0)
+    return model.eval()
+
+
+def _normalizer(head):
+    return getattr(head, "normalizer", None)
+
+
+def esen(path, direct: bool, tasks=("omat",)) -> None:
+    """Write a checkpoint of a small eSEN as fairchem's training does; weights at random."""
+    import torch
+    from fairchem.core.models.base import HydraModel
+    from fairchem.core.units.mlip_unit.api.inference import MLIPInferenceCheckpoint
+
+    torch.manual_seed(0)
+    uma = "fairchem.core.models.uma.escn_md"
+    backbone = {
+        "model": f"{uma}.eSCNMDBackbone",
+        **{"max_num_elements": 100, "sphere_channels": 8, "hidden_channels": 8},
+        **{"edge_channels": 8, "num_distance_basis": 16, "lmax": 2, "mmax": 2, "num_layers": 2},
+        **{"cutoff": 5.0, "max_neighbors": 300, "otf_graph": True, "use_dataset_embedding": False},
+        **{"direct_forces": direct, "regress_forces": True, "regress_stress": not direct},
+    }
+    heads, properties = {}, ("energy", "forces") if direct else ("energy", "forces", "stress")
+    for task in tasks:
+        if direct:
+            heads[f"{task}_energy"] = {"module": f"{uma}.MLP_Energy_Head"}
+            heads[f"{task}_forces"] = {"module": f"{uma}.Linear_Force_Head"}
+        else:
+            heads[f"{task}_efs"] = {
+                "module": f"{uma}.MLP_EFS_Head", "prefix": task, "wrap_property": True
+            }  # fmt: skip
+    config = {"backbone": backbone, "heads": heads, "pass_through_head_outputs": not direct}
+    model = HydraModel(**config)
+    for name, weights in model.named_parameters():
+        if "energy_block" in name or "force" in name or "embedding" in name:
+            weights.data.mul_(3.0)
+    averaged = torch.optim.swa_utils.AveragedModel(model)
+    base = "fairchem.core"
+    dims = {"energy": [1], "forces": [3], "stress": [1, 9]}
+    tasks_config = [
+        {
+            "_target_": f"{base}.units.mlip_unit.mlip_unit.Task",
+            "name": f"{task}_{one}",
+            "level": "atom" if one == "forces" else "system",
+            "property": one,
+            "out_spec": {
+                "_target_": f"{base}.units.mlip_unit.mlip_unit.OutputSpec",
+                "dim": dims[one],
+                "dtype": "float32",
+            },
+            "normalizer": {
+                "_target_": f"{base}.modules.normalization.normalizer.Normalizer",
+                **{"mean": 0.0, "rmsd": 1.0},
+            },
+            "datasets": [task],
+        }
+        for task in tasks
+        for one in properties
+    ]
+    config["_target_"] = f"{base}.models.base.HydraModel"
+    checkpoint = MLIPInferenceCheckpoint(
+        model_config=config,
+        model_state_dict=model.state_dict(),
+        ema_state_dict=averaged.state_dict(),
+        tasks_config=tasks_config,
+    )
+    torch.save(checkpoint, path)
+
+
+def torchsim_sevennet(device="cpu"):
+    """SevenNet-0 for TorchSim, by the newer of the two interfaces that are there."""
+    from sevenn.calculator import SevenNetCalculator
+
+    try:
+        from sevenn.torchsim import SevenNetModel
+    except ImportError:  # wants a later TorchSim
+        from torch_sim.models.sevennet import SevenNetModel
+    model = SevenNetCalculator("7net-0", device="cpu").model
+    return SevenNetModel(model=model, device=device)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import ase.io
@@ -11,7 +12,7 @@ from ase import Atoms
 from ipi.engine.cell import Cell
 from ipi.utils.io import read_file
 from simulation import Case, write
-from toy import atoms
+from toy import Toy, atoms
 
 from halfkick.driver.commands.check import check
 from halfkick.driver.ipi.checks import check_input
@@ -21,8 +22,10 @@ from halfkick.driver.ipi.structures import read_structures
 from halfkick.driver.run.job import prepare
 from halfkick.driver.server.units import BOHR
 from halfkick.models.distill.inputs import read_starts
+from halfkick.models.distill.store import state_of
 from halfkick.models.errors import DataError, HalfkickError
-from halfkick.models.frames import read_neutral_frames
+from halfkick.models.frames import read_frames_for
+from halfkick.models.load import load_model
 
 INPUT = """<simulation> %(fields)s %(smotion)s <system>
     <initialize nbeads='%(beads)d'> %(start)s </initialize>
@@ -123,20 +126,44 @@ NEUTRAL = [
 
 @pytest.mark.parametrize(("structure", "word"), CHARGED, ids=[word for _, word in CHARGED])
 def test_a_charged_or_magnetic_template_is_refused(tmp_path, structure, word):
-    refuses(given(tmp_path, structure), word, "init.xyz")
+    refuses(given(tmp_path, structure, model="water"), word, "init.xyz")
     silent = ion()
-    refuses(given(tmp_path, structure, template=silent), word, "init.xyz")
+    refuses(given(tmp_path, structure, template=silent, model="water"), word, "init.xyz")
+    told = given(tmp_path, structure, model="water", role="conservative, charge: 0, spin: 1")
+    if "initial_magmoms" not in structure.arrays:
+        accepts(told)
 
 
 @pytest.mark.parametrize("structure", NEUTRAL)
-def test_partial_charges_and_closed_shells_are_taken(tmp_path, structure):
-    accepts(given(tmp_path, structure))
+@pytest.mark.parametrize("model", ["water", "tblite:GFN2-xTB", "python:toy:toy"])
+def test_partial_charges_and_closed_shells_are_taken(tmp_path, structure, model):
+    accepts(given(tmp_path, structure, model=model))
+
+
+@pytest.mark.parametrize(
+    ("told", "start", "template", "words"),
+    [
+        ("", ion(charge=1), ion(charge=1), ()),
+        ("", ion(charge=1), ion(), ("charge=1", "got none")),
+        (", charge: 1", ion(charge=1), ion(), ()),
+        ("", ion(charge=1), ion(charge=-1), ("charge=1", "got -1")),
+        ("", ion(), ion(charge=-1), ()),
+        ("", ion(spin=2), ion(), ("spin=2", "got none")),
+        (", spin: 2", ion(spin=2), ion(), ()),
+        (", spin: 0", ion(), ion(), ("multiplicity", "got '0'")),
+        (", charge: two", ion(), ion(), ("elementary charges", "got 'two'")),
+    ],
+)
+def test_start_and_template_are_of_one_charge_and_spin(tmp_path, told, start, template, words):
+    role = f"conservative{told}"
+    source = given(tmp_path, start, template=template, model="tblite:GFN2-xTB", role=role)
+    refuses(source, *words) if words else accepts(source)
 
 
 def test_a_charge_that_the_model_is_told_is_taken(tmp_path):
     told = "tblite:GFN2-xTB?charge=1"
     accepts(given(tmp_path, ion(charge=1), model=told))
-    refuses(given(tmp_path, ion(charge=2), model=told), "charge=2")
+    refuses(given(tmp_path, ion(charge=2), model=told), "charge=2", "init.xyz")
     accepts(given(tmp_path, ion(spin=1), model="tblite:GFN2-xTB?multiplicity=2"))
 
 
@@ -477,16 +504,28 @@ def test_scenarios_are_accepted():
         check_input(IpiInput.read(path), path.parent)
 
 
-@pytest.mark.parametrize("model", ["python:toy:toy", "so3lr"])
-def test_frames_that_models_compute_are_neutral(tmp_path, model):
+@pytest.mark.parametrize("model", ["python:toy:toy", "ase:ase.calculators.emt:EMT"])
+def test_frames_of_a_charge_that_models_do_not_compute_are_refused(tmp_path, model):
     path = tmp_path / "frames.xyz"
     ase.io.write(path, [ion(), ion(charge=1)])
+    loaded = load_model(model)
     for read in (
-        lambda: read_starts([path], model),
+        lambda: read_starts([path], [loaded]),
         lambda: check(model, f"{path}@:", dynamics=0),
         lambda: check("python:toy:toy", f"{path}@1", direct=model, dynamics=0),
     ):
         with pytest.raises(DataError, match=r"got charge=1.*frames.xyz|frames.xyz.*got charge=1"):
             read()
-    assert len(read_neutral_frames(path, "0", models=[model])) == 1
-    assert len(read_starts([path], "tblite:GFN2-xTB?charge=1")) == 2
+    assert len(read_frames_for(path, "0", models=[loaded])) == 1
+
+
+def test_starts_are_of_one_charge_each(tmp_path):
+    """A student is told of none, so that a composition can have one only."""
+    path, other = tmp_path / "frames.xyz", tmp_path / "other.xyz"
+    ase.io.write(path, [ion(charge=1), ion(charge=1)])
+    ase.io.write(other, [ion(charge=0)])
+    teacher = Toy()
+    teacher.capabilities = replace(teacher.capabilities, inputs=frozenset({"charge"}))
+    assert [state_of(atoms) for atoms in read_starts([path], [teacher])] == [(1.0, 1)] * 2
+    with pytest.raises(DataError, match="charge 1, multiplicity 1 and charge 0"):
+        read_starts([path, other], [teacher])

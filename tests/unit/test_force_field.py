@@ -16,7 +16,8 @@ from halfkick.driver.errors import InputError
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.driver.ipi.sockets import parse_parameters, served_sockets
 from halfkick.driver.ipi.transport import TRANSPORTS, Address
-from halfkick.driver.server.force_field import ForceField, read_template
+from halfkick.driver.server.force_field import ForceField
+from halfkick.driver.server.template import read_template
 from halfkick.driver.server.units import BOHR, HARTREE
 from halfkick.driver.server.wire.messages import Request
 from halfkick.models.backends.ase import AseModel
@@ -251,12 +252,27 @@ def test_labels_of_no_element_are_for_models_that_ask_for_none(tmp_path, monkeyp
             ForceField(PARAMETERS | {"role": role}, lambda spec, m=model: m, False)
 
 
-def test_force_field_refuses_a_charge_that_comes_over_the_wire(tmp_path, monkeypatch):
+def test_force_field_tells_the_model_of_charge_and_spin(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     structure = atoms()
-    structure.info["charge"] = 1
+    structure.info["charge"], structure.info["note"] = 1, "two words"
+    structure.set_tags(range(27))
     ase.io.write("init.xyz", structure)
     with pytest.raises(DataError, match="got charge=1"):
         ForceField(PARAMETERS, lambda spec: Toy(), False)
-    told = PARAMETERS | {"model": "toy?charge=1"}
-    assert len(ForceField(told, lambda spec: Toy(), False).numbers) == 27
+    without = ForceField(PARAMETERS | {"charge": "0"}, lambda spec: Toy(), False)
+    assert without.inputs.charge == 0.0
+    told = Toy()
+    told.capabilities = replace(told.capabilities, inputs=frozenset({"charge", "spin"}))
+    one, other = (
+        ForceField(PARAMETERS | more, lambda spec: told, False)
+        for more in ({}, {"charge": "-1", "spin": "3"})
+    )
+    request = Request(27, structure.cell.array.T[None] / BOHR, structure.positions[None] / BOHR)
+    (found,), (changed,) = one.decode(request, "s"), other.decode(request, "s")
+    assert (found.inputs.charge, found.inputs.spin) == (1.0, None)
+    assert found.inputs.info == {"charge": 1, "note": "two words"} == ase.io.read("init.xyz").info
+    assert found.inputs.arrays["tags"].tolist() == [*range(27)]
+    assert (changed.inputs.charge, changed.inputs.spin) == (-1.0, 3)
+    assert one.identity != other.identity  # the scheduler keeps their results apart
+    assert one.identity == ForceField(PARAMETERS, lambda spec: told, False).identity

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ....models.base import ForceModel, Role
+from ....models.base import ForceModel, Inputs, Role
 from ....models.errors import ModelError
 from ....models.frames import structure_of
 from ....models.pair import Pair
 from ....models.served import served_forces
 from ....models.spec import ModelSpec
 from ...ipi.sockets import Socket
+from ...server.template import read_template
 
 if TYPE_CHECKING:
     from ase import Atoms
@@ -33,14 +34,16 @@ def load_pair(
 
     A role that no force field has is asked of the models of the others: a run on direct forces
     alone shows what the conservative ones would have been. What cannot be had is left out, with a
-    warning.
+    warning. Each model is told of the charge, spin and so on of its template, which i-PI's
+    trajectories say nothing of.
     """
     from ....models.load import load_model
 
     loaded: dict[str, ForceModel] = {}
     models: dict[Role, ForceModel] = {}
+    inputs: dict[Role, Inputs] = {}
     for role in Role:
-        for spec in _specifications(sockets, folder, role):
+        for spec, template, parameters in _named(sockets, folder, role):
             try:
                 if spec not in loaded:
                     loaded[spec] = load_model(spec, device=device, dtype=dtype)
@@ -49,8 +52,10 @@ def load_pair(
                 continue
             if role in loaded[spec].capabilities.roles:
                 models[role] = loaded[spec]
+                if template is not None:
+                    inputs[role] = read_template(template, parameters).inputs
                 break
-    return Pair(models)
+    return Pair(models, inputs)
 
 
 def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[np.float64]]]:
@@ -64,9 +69,16 @@ def both_forces(pair: Pair, frames: Sequence[Atoms]) -> dict[Role, list[NDArray[
     return forces
 
 
-def _specifications(sockets: Sequence[Socket], folder: Path, role: Role) -> list[str]:
-    """Of the models, those that serve the role first; files as seen from here."""
+def _named(
+    sockets: Sequence[Socket], folder: Path, role: Role
+) -> Iterator[tuple[str, Path | None, Mapping[str, str]]]:
+    """Models, those that serve the role first, templates if they are there, and all parameters.
+
+    Files are as seen from here.
+    """
     named = [p for s in sockets if (p := s.parameters) and p.get("model")]
     named.sort(key=lambda p: p.get("role") != str(role))
-    names = dict.fromkeys(p["model"] for p in named)
-    return [str(ModelSpec.parse(name).in_folder(folder)) for name in names]
+    for parameters in named:
+        template = folder / parameters.get("template", "")
+        spec = ModelSpec.parse(parameters["model"]).in_folder(folder)
+        yield str(spec), template if template.is_file() else None, parameters

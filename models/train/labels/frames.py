@@ -65,5 +65,7 @@ def label(atoms: Atoms, keys: LabelKeys, index: int) -> Atoms:
     clean = Atoms(atoms.numbers, positions=atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
     kept = {k: v for k, v in atoms.info.items() if isinstance(v, (str, int, np.integer))}
     clean.info = kept | {"frame": index}
+    if atoms.has("masses"):  # isotopes
+        clean.set_masses(atoms.get_masses())
     clean.calc = SinglePointCalculator(clean, **results)
     return clean

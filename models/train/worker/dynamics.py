@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from ase import Atoms, units
-from ase.data import atomic_masses
 from numpy.typing import NDArray
 
 from ...base import Role
@@ -87,8 +86,8 @@ class LangevinCopies:
     def start(self) -> tuple[Atoms, NDArray[np.float64]]:
         """A copy of some structure, and thermal velocities, shape (N, 3), Å/fs."""
         chosen = self.starts[int(self.rng.integers(len(self.starts)))]
-        atoms = Atoms(chosen.numbers, chosen.positions, cell=chosen.cell, pbc=chosen.pbc)
-        speeds = thermal_speeds(atomic_masses[atoms.numbers], self.temperature_K)
+        atoms = bare(chosen)
+        speeds = thermal_speeds(atoms.get_masses(), self.temperature_K)
         return atoms, speeds[:, None] * self.rng.normal(size=(len(atoms), 3))
 
     def join(self, atoms: list[Atoms], velocities: Sequence[NDArray[np.float64]]) -> None:
@@ -96,14 +95,14 @@ class LangevinCopies:
         self.atoms = atoms
         ends = np.cumsum([len(a) for a in atoms]).tolist()
         self.slices = [slice(end - len(a), end) for end, a in zip(ends, atoms, strict=True)]
-        masses = atomic_masses[np.concatenate([a.numbers for a in atoms])]
+        masses = np.concatenate([a.get_masses() for a in atoms])
         positions = np.concatenate([a.positions for a in atoms])
         self.particles = CappedParticles(masses, positions, np.concatenate(velocities))
         self.force, self.gap = self.evaluate(conservative=True)
 
     def copies(self) -> list[Atoms]:
         """Where all are now."""
-        return [Atoms(a.numbers, a.positions, cell=a.cell, pbc=a.pbc) for a in self.atoms]
+        return [bare(a) for a in self.atoms]
 
     def evaluate(self, *, conservative: bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Evaluate all copies where they are.
@@ -208,3 +207,9 @@ def generate_frames(
     if dynamics.restarts:
         logger.warning("%d copies got too hot and were started anew", dynamics.restarts)
     return [atoms for segment in segments[:count] for atoms in segment]
+
+
+def bare(atoms: Atoms) -> Atoms:
+    """A structure without labels, with its masses."""
+    masses = atoms.get_masses()
+    return Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc, masses=masses)
