@@ -95,8 +95,6 @@ class TorchSimModel(BatchedModel):
         from torch_sim.io import atoms_to_state
 
         some = [to_atoms(s) for s in structures]
-        for atoms in some:
-            atoms.cell = atoms.cell.complete()  # neighbour lists want vectors even if not used
         state = atoms_to_state(some, self._model.device, self._model.dtype)
         pbc, known = structures[0].pbc, np.broadcast_to(np.asarray(state.pbc), 3)
         if (pbc != known).any():

@@ -31,6 +31,17 @@ def ethanol() -> Atoms:
     return atoms
 
 
+def hydronium() -> Atoms:
+    atoms = Atoms("OH3", [[0, 0, 0.1], [0.95, 0, -0.2], [-0.48, 0.82, -0.2], [-0.5, -0.85, -0.15]])
+    atoms.info = {"charge": 1, "spin": 1}
+    return atoms
+
+
+def energy(model, atoms) -> float:
+    (results,) = model.evaluate([structure_of(atoms)], frozenset({Role.CONSERVATIVE}))
+    return results[Role.CONSERVATIVE].energy
+
+
 def check_equals_calculator(model, calculator, frames, same, role=Role.CONSERVATIVE) -> None:
     """Compare energy, forces and virial of all frames, evaluated in one call, to ``same``.
 
@@ -68,14 +79,10 @@ def orb(conservative: bool = False, charged: bool = False):
         device="cpu",
         system_config=SystemConfig(radius=6.0, max_num_neighbors=200),
     )
-    for normalizer in (model.heads["energy"].normalizer, *map(_normalizer, model.heads.values())):
-        if normalizer is not None:
-            normalizer.bn.running_var.fill_(30.0)
+    for head in model.heads.values():
+        if hasattr(head, "normalizer"):
+            head.normalizer.bn.running_var.fill_(30.0)
     return model.eval()
-
-
-def _normalizer(head):
-    return getattr(head, "normalizer", None)
 
 
 def esen(path, direct: bool, tasks=("omat",)) -> None:
@@ -150,3 +157,11 @@ def torchsim_sevennet(device="cpu"):
         from torch_sim.models.sevennet import SevenNetModel
     model = SevenNetCalculator("7net-0", device="cpu").model
     return SevenNetModel(model=model, device=device)
+
+
+def torchsim_orb(file, device="cpu"):
+    """A regressor of Orb, for TorchSim."""
+    import torch
+    from torch_sim.models.orb import OrbModel
+
+    return OrbModel(torch.load(file, weights_only=False), device=device)

@@ -1,4 +1,8 @@
-"""Families with real weights in their packages: they equal their own calculators."""
+"""Families of models equal their own calculators.
+
+SevenNet and CHGNet bring weights; small networks of Orb and fairchem have random ones, and are
+loaded as trained ones are. Packages exclude each other: tests/tools/families.py runs these tests.
+"""
 
 import families
 import pytest
@@ -59,3 +63,159 @@ def test_chgnet_equals_its_calculator(spec, name):
 def test_chgnet_keeps_the_contract():
     frames = [structure_of(a) for a in FRAMES]
     check_force_model(load_model("chgnet?chunk=2"), frames, **SINGLE)
+
+
+@pytest.fixture(scope="module")
+def orb(tmp_path_factory):
+    """Files of whole models: a direct and a conservative one, and one that is told of charge."""
+    import torch
+
+    folder = tmp_path_factory.mktemp("orb")
+    torch.save(families.orb(), folder / "direct.pt")
+    torch.save(families.orb(conservative=True), folder / "conservative.pt")
+    torch.save(families.orb(conservative=True, charged=True), folder / "charged.pt")
+    return folder
+
+
+def orb_calculator(path):
+    import torch
+    from orb_models.forcefield.calculator import ORBCalculator
+
+    return ORBCalculator(torch.load(path, weights_only=False), device="cpu")
+
+
+@pytest.mark.extra("orb_models")
+@pytest.mark.parametrize("role", list(Role), ids=str)
+def test_orb_equals_its_calculator(orb, role):
+    frames, path = [families.triclinic(), families.ethanol()], orb / f"{role}.pt"
+    model = load_model(f"orb:{path}")
+    assert model.capabilities.roles == model.capabilities.stress == {role}
+    families.check_equals_calculator(model, orb_calculator(path), frames, 2e-5, role)
+
+
+@pytest.mark.extra("orb_models")
+def test_orb_gives_both_forces_of_one_network_in_one_pass(orb):
+    frames = [families.triclinic(), families.ethanol()]
+    model = load_model(f"orb:{orb}/direct.pt?gradient=True&dtype=float64")
+    assert model.capabilities.roles == frozenset(Role)
+    structures = [structure_of(a) for a in frames]
+    check_force_model(model, structures, tolerance=1e-4, same=1e-8, atoms=1)
+    direct = load_model(f"orb:{orb}/direct.pt?dtype=float64")
+    both = model.evaluate(structures, frozenset(Role))
+    alone = direct.evaluate(structures, frozenset({Role.DIRECT}))
+    for one, other in zip(both, alone, strict=True):  # the repulsion is in both
+        one, other = one[Role.DIRECT], other[Role.DIRECT]
+        assert one.forces == pytest.approx(other.forces, abs=1e-8)
+        assert one.virial == pytest.approx(other.virial, abs=1e-6)
+
+
+@pytest.mark.extra("orb_models")
+def test_orb_reads_weights_alone_for_a_named_architecture(tmp_path, monkeypatch):
+    import torch
+    from orb_models.forcefield import pretrained
+
+    small, other = families.orb(), families.orb()
+    torch.save(small.state_dict(), tmp_path / "weights.ckpt")
+    torch.nn.init.zeros_(next(other.parameters()))
+    monkeypatch.setattr(pretrained, "orb_v3_direct_architecture", lambda **_: other)
+    name = f"orb:{tmp_path}/weights.ckpt?architecture=orb-v3-direct-inf-omat"
+    one = load_model(name).evaluate([structure_of(FRAMES[0])], frozenset({Role.DIRECT}))
+    torch.save(small, tmp_path / "whole.pt")
+    whole = load_model(f"orb:{tmp_path}/whole.pt")
+    other = whole.evaluate([structure_of(FRAMES[0])], frozenset({Role.DIRECT}))
+    assert one[0][Role.DIRECT].forces == pytest.approx(other[0][Role.DIRECT].forces, abs=1e-5)
+    with pytest.raises(ModelError, match=r"write orb:.*weights.ckpt\?architecture=NAME"):
+        load_model(f"orb:{tmp_path}/weights.ckpt")
+
+
+@pytest.mark.extra("orb_models")
+def test_orb_is_told_of_charge_where_it_can_be(orb):
+    ion = families.hydronium()
+    model = load_model(f"orb:{orb}/charged.pt")
+    assert model.capabilities.inputs == {"charge", "spin"}
+    families.check_equals_calculator(model, orb_calculator(orb / "charged.pt"), [ion], 2e-5)
+    neutral = ion.copy()
+    neutral.info = {}
+    energies = [families.energy(model, a) for a in (ion, neutral)]
+    assert abs(energies[0] - energies[1]) > 1e-3
+
+
+@pytest.mark.extra("orb_models")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("orb:orb-v9", r"a model of Orb \(orb-v3-.*\), got 'orb-v9'"),
+        ("orb:{}/direct.pt?role=conservative", "whose forces are direct"),
+        ("orb:{}/direct.pt?dtype=float16", "expected dtype float32 or float64 for Orb"),
+        ("orb:{}/direct.pt?gradients=True", "expected options architecture, chunk, .* got grad"),
+    ],
+)
+def test_orb_refuses_what_cannot_be(orb, spec, message):
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(spec.format(orb))
+    assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.fixture(scope="module")
+def esen(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("esen")
+    families.esen(folder / "direct.pt", direct=True)
+    families.esen(folder / "conservative.pt", direct=False)
+    families.esen(folder / "omol.pt", direct=False, tasks=("omol",))
+    families.esen(folder / "two.pt", direct=False, tasks=("omat", "omol"))
+    return folder
+
+
+def fairchem_calculator(path):
+    from fairchem.core.calculate.ase_calculator import FAIRChemCalculator
+    from fairchem.core.units.mlip_unit.predict import MLIPPredictUnit
+
+    return FAIRChemCalculator(MLIPPredictUnit(str(path), device="cpu"))
+
+
+@pytest.mark.extra("fairchem")
+@pytest.mark.parametrize("role", list(Role), ids=str)
+def test_fairchem_equals_its_calculator(esen, role):
+    model, own = load_model(f"fairchem:{esen}/{role}.pt"), fairchem_calculator(esen / f"{role}.pt")
+    assert model.capabilities.roles == {role}
+    families.check_equals_calculator(model, own, FRAMES, 2e-5, role)
+
+
+@pytest.mark.extra("fairchem")
+@pytest.mark.parametrize("role", list(Role), ids=str)
+def test_fairchem_keeps_the_contract(esen, role):
+    model = load_model(f"fairchem:{esen}/{role}.pt?task=omat&dtype=float64&chunk=2")
+    frames = [structure_of(a) for a in FRAMES]
+    check_force_model(model, frames, tolerance=1e-4, same=1e-8, atoms=1)
+
+
+@pytest.mark.extra("fairchem")
+def test_fairchem_is_told_of_charge_where_it_can_be(esen):
+    ion = families.hydronium()
+    model = load_model(f"fairchem:{esen}/omol.pt")
+    assert model.capabilities.inputs == {"charge", "spin"}
+    assert load_model(f"fairchem:{esen}/conservative.pt").capabilities.inputs == frozenset()
+    families.check_equals_calculator(model, fairchem_calculator(esen / "omol.pt"), [ion], 2e-5)
+    neutral = ion.copy()
+    neutral.info = {}
+    energies = [families.energy(model, a) for a in (ion, neutral)]
+    assert abs(energies[0] - energies[1]) > 1e-4
+
+
+@pytest.mark.extra("fairchem")
+@pytest.mark.parametrize(
+    ("spec", "message"),
+    [
+        ("fairchem:uma-9", r"a model of fairchem \(.*uma-s.*\), got 'uma-9'"),
+        ("fairchem:{}/two.pt", r"has \(omat, omol\), got none; write .*two.pt\?task=omat"),
+        ("fairchem:{}/conservative.pt?task=oc20", r"has \(omat\), got oc20"),
+        ("fairchem:{}/direct.pt?role=conservative", "whose forces are direct"),
+        ("fairchem:{}/direct.pt?nothing=1", "to load, got TypeError: .*nothing"),
+        ("fairchem:uma-s-1p1?task=omat", "expected a network to download the weights of"),
+    ],
+)
+def test_fairchem_refuses_what_cannot_be(esen, monkeypatch, spec, message):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(ModelError, match=message) as caught:
+        load_model(spec.format(esen))
+    assert len(str(caught.value).splitlines()) == 1
