@@ -15,8 +15,8 @@ from ..spec import ModelSpec
 from .atoms import results, to_atoms
 from .batched import BatchedModel
 from .engine import EngineOutputs, to_numpy
-from .factory import find_factory
-from .loading import loading, require_float32
+from .factory import find_factory, require_float32
+from .loading import loading
 
 __all__ = ["CHGNetModel", "load"]
 

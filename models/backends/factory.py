@@ -6,13 +6,14 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
 from ..registry import extra_with
 
-__all__ = ["find_factory", "find_object", "with_device_and_dtype"]
+__all__ = ["find_factory", "find_object", "require_float32", "with_device_and_dtype"]
 
 
 def find_factory(target: str) -> Callable[..., Any]:
@@ -53,7 +54,10 @@ def find_object(target: str) -> Any:
             f"expected module '{module_name}' to be importable, got {type(error).__name__}: "
             f"{error}; mend the module"
         ) from error
-    return getattr(module, name, None)
+    try:
+        return attrgetter(name)(module)  # of a class, too: Class.from_file
+    except AttributeError:
+        return None
 
 
 def _remedy(module_name: str) -> str:
@@ -93,3 +97,12 @@ def with_device_and_dtype(
             )
         result[name] = value
     return result
+
+
+def require_float32(family: str, dtype: str | None) -> None:
+    """Raise ModelError if a family that knows single precision alone is asked for another."""
+    if dtype not in (None, "float32"):
+        raise ModelError(
+            f"expected dtype float32 for {family}, which computes in no other, got {dtype}; leave "
+            f"it out"
+        )

@@ -12,7 +12,7 @@ import torch
 from ..errors import HalfkickError, ModelError
 from .ase import quiet
 
-__all__ = ["loading", "require_float32"]
+__all__ = ["loading"]
 
 logger = logging.getLogger(__name__)
 
@@ -49,15 +49,6 @@ def loading(kind: str, target: str) -> Iterator[None]:
             torch.set_float32_matmul_precision(precision)
     for warning in caught:
         logger.info("%s:%s: %s", kind, target, warning.message)
-
-
-def require_float32(family: str, dtype: str | None) -> None:
-    """Raise ModelError if a family that knows single precision alone is asked for another."""
-    if dtype not in (None, "float32"):
-        raise ModelError(
-            f"expected dtype float32 for {family}, which computes in no other, got {dtype}; leave "
-            f"it out"
-        )
 
 
 def _refusal(kind: str, target: str, error: Exception) -> ModelError:
