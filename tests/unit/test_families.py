@@ -4,7 +4,7 @@ SevenNet and CHGNet bring weights; small networks of Orb and fairchem have rando
 loaded as trained ones are. Packages exclude each other: tests/tools/families.py runs these tests.
 """
 
-import families
+import networks
 import pytest
 
 from halfkick.models.base import Role
@@ -15,7 +15,7 @@ from halfkick.models.testing import check_force_model
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # of old interfaces, in these packages
 
-FRAMES = [families.triclinic(), families.slab(), families.ethanol()]
+FRAMES = [networks.triclinic(), networks.slab(), networks.ethanol()]
 SINGLE = {"tolerance": 2e-2, "same": 1e-4, "step": 3e-3, "atoms": 2}
 
 
@@ -25,7 +25,7 @@ def test_sevennet_equals_its_calculator(spec, name):
     from sevenn.calculator import SevenNetCalculator
 
     model = load_model(spec)
-    families.check_equals_calculator(model, SevenNetCalculator(name, device="cpu"), FRAMES, 2e-5)
+    networks.check_equals_calculator(model, SevenNetCalculator(name, device="cpu"), FRAMES, 2e-5)
 
 
 @pytest.mark.extra("sevenn")
@@ -51,7 +51,7 @@ def test_chgnet_equals_its_calculator(spec, name):
     model = load_model(spec)
     frames = [a.copy() for a in FRAMES]
     frames[-1].set_cell([20.0] * 3)  # its calculator cannot do without
-    families.check_equals_calculator(model, own, frames, 2e-5)
+    networks.check_equals_calculator(model, own, frames, 2e-5)
     results = model.evaluate(
         [structure_of(FRAMES[-1]), structure_of(frames[-1])], frozenset(Role) - {Role.DIRECT}
     )
@@ -71,9 +71,9 @@ def orb(tmp_path_factory):
     import torch
 
     folder = tmp_path_factory.mktemp("orb")
-    torch.save(families.orb(), folder / "direct.pt")
-    torch.save(families.orb(conservative=True), folder / "conservative.pt")
-    torch.save(families.orb(conservative=True, charged=True), folder / "charged.pt")
+    torch.save(networks.orb(), folder / "direct.pt")
+    torch.save(networks.orb(conservative=True), folder / "conservative.pt")
+    torch.save(networks.orb(conservative=True, charged=True), folder / "charged.pt")
     return folder
 
 
@@ -87,15 +87,15 @@ def orb_calculator(path):
 @pytest.mark.extra("orb_models")
 @pytest.mark.parametrize("role", list(Role), ids=str)
 def test_orb_equals_its_calculator(orb, role):
-    frames, path = [families.triclinic(), families.ethanol()], orb / f"{role}.pt"
+    frames, path = [networks.triclinic(), networks.ethanol()], orb / f"{role}.pt"
     model = load_model(f"orb:{path}")
     assert model.capabilities.roles == model.capabilities.stress == {role}
-    families.check_equals_calculator(model, orb_calculator(path), frames, 2e-5, role)
+    networks.check_equals_calculator(model, orb_calculator(path), frames, 2e-5, role)
 
 
 @pytest.mark.extra("orb_models")
 def test_orb_gives_both_forces_of_one_network_in_one_pass(orb):
-    frames = [families.triclinic(), families.ethanol()]
+    frames = [networks.triclinic(), networks.ethanol()]
     model = load_model(f"orb:{orb}/direct.pt?gradient=True&dtype=float64")
     assert model.capabilities.roles == frozenset(Role)
     structures = [structure_of(a) for a in frames]
@@ -114,7 +114,7 @@ def test_orb_reads_weights_alone_for_a_named_architecture(tmp_path, monkeypatch)
     import torch
     from orb_models.forcefield import pretrained
 
-    small, other = families.orb(), families.orb()
+    small, other = networks.orb(), networks.orb()
     torch.save(small.state_dict(), tmp_path / "weights.ckpt")
     torch.nn.init.zeros_(next(other.parameters()))
     monkeypatch.setattr(pretrained, "orb_v3_direct_architecture", lambda **_: other)
@@ -130,13 +130,13 @@ def test_orb_reads_weights_alone_for_a_named_architecture(tmp_path, monkeypatch)
 
 @pytest.mark.extra("orb_models")
 def test_orb_is_told_of_charge_where_it_can_be(orb):
-    ion = families.hydronium()
+    ion = networks.hydronium()
     model = load_model(f"orb:{orb}/charged.pt")
     assert model.capabilities.inputs == {"charge", "spin"}
-    families.check_equals_calculator(model, orb_calculator(orb / "charged.pt"), [ion], 2e-5)
+    networks.check_equals_calculator(model, orb_calculator(orb / "charged.pt"), [ion], 2e-5)
     neutral = ion.copy()
     neutral.info = {}
-    energies = [families.energy(model, a) for a in (ion, neutral)]
+    energies = [networks.energy(model, a) for a in (ion, neutral)]
     assert abs(energies[0] - energies[1]) > 1e-3
 
 
@@ -159,10 +159,10 @@ def test_orb_refuses_what_cannot_be(orb, spec, message):
 @pytest.fixture(scope="module")
 def esen(tmp_path_factory):
     folder = tmp_path_factory.mktemp("esen")
-    families.esen(folder / "direct.pt", direct=True)
-    families.esen(folder / "conservative.pt", direct=False)
-    families.esen(folder / "omol.pt", direct=False, tasks=("omol",))
-    families.esen(folder / "two.pt", direct=False, tasks=("omat", "omol"))
+    networks.esen(folder / "direct.pt", direct=True)
+    networks.esen(folder / "conservative.pt", direct=False)
+    networks.esen(folder / "omol.pt", direct=False, tasks=("omol",))
+    networks.esen(folder / "two.pt", direct=False, tasks=("omat", "omol"))
     return folder
 
 
@@ -178,7 +178,7 @@ def fairchem_calculator(path):
 def test_fairchem_equals_its_calculator(esen, role):
     model, own = load_model(f"fairchem:{esen}/{role}.pt"), fairchem_calculator(esen / f"{role}.pt")
     assert model.capabilities.roles == {role}
-    families.check_equals_calculator(model, own, FRAMES, 2e-5, role)
+    networks.check_equals_calculator(model, own, FRAMES, 2e-5, role)
 
 
 @pytest.mark.extra("fairchem")
@@ -191,14 +191,14 @@ def test_fairchem_keeps_the_contract(esen, role):
 
 @pytest.mark.extra("fairchem")
 def test_fairchem_is_told_of_charge_where_it_can_be(esen):
-    ion = families.hydronium()
+    ion = networks.hydronium()
     model = load_model(f"fairchem:{esen}/omol.pt")
     assert model.capabilities.inputs == {"charge", "spin"}
     assert load_model(f"fairchem:{esen}/conservative.pt").capabilities.inputs == frozenset()
-    families.check_equals_calculator(model, fairchem_calculator(esen / "omol.pt"), [ion], 2e-5)
+    networks.check_equals_calculator(model, fairchem_calculator(esen / "omol.pt"), [ion], 2e-5)
     neutral = ion.copy()
     neutral.info = {}
-    energies = [families.energy(model, a) for a in (ion, neutral)]
+    energies = [networks.energy(model, a) for a in (ion, neutral)]
     assert abs(energies[0] - energies[1]) > 1e-4
 
 

@@ -147,18 +147,6 @@ def esen(path, direct: bool, tasks=("omat",)) -> None:
     torch.save(checkpoint, path)
 
 
-def torchsim_sevennet(device="cpu"):
-    """SevenNet-0 for TorchSim, by the newer of the two interfaces that are there."""
-    from sevenn.calculator import SevenNetCalculator
-
-    try:
-        from sevenn.torchsim import SevenNetModel
-    except ImportError:  # wants a later TorchSim
-        from torch_sim.models.sevennet import SevenNetModel
-    model = SevenNetCalculator("7net-0", device="cpu").model
-    return SevenNetModel(model=model, device=device)
-
-
 def torchsim_orb(file, device="cpu"):
     """A regressor of Orb, for TorchSim."""
     import torch
