@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from .errors import ModelError
 
 __all__ = [
+    "NO_INPUTS",
     "Capabilities",
     "ExpectedGap",
     "ForceModel",

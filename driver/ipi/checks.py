@@ -95,6 +95,13 @@ def _check_frames(system: System, start: Start) -> None:
     for initial, frames in start.frames:
         if initial.tag not in ("file", "positions") or initial.mode == "chk":
             continue
+        isotopes = {"D", "T"} & {label for frame in frames for label in frame.labels}
+        if isotopes and initial.mode == "ase":
+            raise InputError(
+                f"expected labels that i-PI reads by mode='ase' in '{initial.value}', got "
+                f"{', '.join(sorted(isotopes))}, which ends it; write it as an xyz of i-PI and "
+                f"mode='xyz', or let halfkick init write H and <masses>"
+            )
         wanted = 1 if initial.is_partial else system.beads
         if len(frames) not in (1, wanted):
             beads = f" or {wanted}, one for each bead," if wanted > 1 else ""

@@ -161,7 +161,7 @@ class Server:
             if Role.CONSERVATIVE in force_field.roles:
                 self._last[force_field] = served
             self.guard.check(force_field, request.structures, served)
-            self._energy_test.check(force_field, request.structures, results)
+            self._energy_test.check(force_field, request.structures)
             request.connection.answer(force_field.encode(served))
         if self._journal is not None:
             self._journal.worked(time.perf_counter() - begin)

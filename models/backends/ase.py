@@ -14,7 +14,7 @@ from ase import Atoms
 from ase.calculators.calculator import BaseCalculator, PropertyNotImplementedError
 from numpy.typing import NDArray
 
-from ..base import Capabilities, ForceModel, ForceResult, Role, Structure
+from ..base import NO_INPUTS, Capabilities, ForceModel, ForceResult, Role, Structure
 from ..errors import ModelError
 from ..registry import kind_with
 from ..spec import ModelSpec
@@ -96,6 +96,7 @@ class AseModel(ForceModel):
         stress = "stress" in listed and getattr(self.calculator, "compute_stress", True)
         told = convention_of(self.calculator, uses)
         self._tell = told.tell
+        self._last_inputs = NO_INPUTS
         self.capabilities = Capabilities(
             roles,
             roles if stress else frozenset(),
@@ -146,6 +147,9 @@ class AseModel(ForceModel):
         )  # fmt: skip
         atoms.arrays.update(inputs.arrays)
         self._tell(atoms, inputs)
+        if inputs is not self._last_inputs and inputs.key != self._last_inputs.key:
+            self.calculator.reset()  # its results: ASE does not look whether info has changed
+        self._last_inputs = inputs
         atoms.calc = self.calculator
         virial = np.zeros((3, 3))
         wants_virial = self.needs_virial and bool(self.capabilities.stress)

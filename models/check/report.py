@@ -10,6 +10,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..balance import Balance, balance
 from ..base import ForceModel, Role, Structure
 from . import curl as curls
 from . import derivatives, modes
@@ -40,6 +41,7 @@ class CheckReport:
     curl: dict[str, curls.Curl]
     loop: dict[str, curls.LoopWork]
     jump: dict[str, derivatives.Jump]
+    balance: Balance | None
     force: derivatives.Derivative | None
     virial: derivatives.Derivative | None
     vibrations: list[modes.Vibration]
@@ -91,9 +93,10 @@ def check(
     curl, loop = curls.curl(first, probes), curls.loop_work(first)
     log("smoothness")
     jump = derivatives.jumps(first)
-    force = virial = None
+    agreement = force = virial = None
     if conservative:
         log("energy differences")
+        agreement = balance(model, first.structure)
         force = derivatives.force_error(first)
         if first.structure.pbc.all() and Role.CONSERVATIVE in model.capabilities.stress:
             virial = derivatives.virial_error(first)
@@ -127,6 +130,7 @@ def check(
         curl=_by_name(curl),
         loop=_by_name(loop),
         jump=_by_name(jump),
+        balance=agreement,
         force=force,
         virial=virial,
         vibrations=sorted(vibrations, key=lambda v: v.period_fs),

@@ -67,6 +67,12 @@ def _faults(r: CheckReport) -> Table:
     table.add_row("work around a loop, meV/atom", *loops)
     jumps = [_jump(r, role) for role in r.roles]
     table.add_row("largest jump (noise), meV/Å", *jumps)
+    if r.balance is not None:
+        b = r.balance
+        verdict = "conservative" if b.holds else "[red]not conservative[/]"
+        text = f"{1e3 * b.excess:.2g} of {1e3 * b.size:.4g}, {verdict}"
+        cells = [text if role == "conservative" else "" for role in r.roles]
+        table.add_row("work the energy does not know of, meV/Å", *cells)
     for name, derivative in (("force, meV/Å", r.force), ("virial, meV/atom", r.virial)):
         if derivative is not None:
             verdict = "agrees" if derivative.agrees else "[red]differs[/]"

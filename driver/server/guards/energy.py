@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Sequence
 
 from ....models.balance import balance
-from ....models.base import ForceResult, Role, Structure
+from ....models.base import Role, Structure
 from ...errors import GuardError
 from ..force_field import ForceField
 
@@ -26,29 +26,24 @@ class EnergyTest:
         self._tested: set[tuple[Hashable, Hashable]] = set()
         self._cleared: set[Hashable] = set()
 
-    def check(
-        self,
-        force_field: ForceField,
-        structures: Sequence[Structure],
-        results: Sequence[Mapping[Role, ForceResult]],
-    ) -> None:
-        """Test what a force field says of structures in slots that were not tested.
+    def check(self, force_field: ForceField, structures: Sequence[Structure]) -> None:
+        """Test a force field on structures in slots that were not tested.
 
         Raises:
             GuardError: if the forces are not conservative.
         """
         if force_field.role is not Role.CONSERVATIVE or not force_field.tests_energy:
             return
-        for structure, result in zip(structures, results, strict=True):
+        for structure in structures:
             key = force_field.identity, structure.slot
             if key not in self._tested:
                 self._tested.add(key)
                 if force_field.identity not in self._cleared:
-                    self._test(force_field, structure, result[Role.CONSERVATIVE])
+                    self._test(force_field, structure)
 
-    def _test(self, force_field: ForceField, structure: Structure, result: ForceResult) -> None:
+    def _test(self, force_field: ForceField, structure: Structure) -> None:
         model = force_field.model
-        found = balance(model, structure, result, seed=len(self._tested))
+        found = balance(model, structure, seed=len(self._tested))
         excess, size = 1e3 * found.excess, 1e3 * found.size
         if not found.holds:
             raise GuardError(
