@@ -153,3 +153,30 @@ def torchsim_orb(file, device="cpu"):
     from torch_sim.models.orb import OrbModel
 
     return OrbModel(torch.load(file, weights_only=False), device=device)
+
+
+def mace(path) -> None:
+    """Write a small MACE for the elements of the structures above; weights at random."""
+    import numpy as np
+    import torch
+    from e3nn import o3
+    from mace import modules
+
+    torch.manual_seed(0)
+    block = modules.interaction_classes["RealAgnosticResidualInteractionBlock"]
+    numbers = [1, 6, 8, 11, 17, 29]
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float64)
+    try:
+        model = modules.ScaleShiftMACE(
+            **{"r_max": 5.0, "num_bessel": 6, "num_polynomial_cutoff": 6, "max_ell": 2},
+            **{"interaction_cls": block, "interaction_cls_first": block, "num_interactions": 2},
+            **{"num_elements": len(numbers), "atomic_numbers": numbers, "correlation": 2},
+            **{"hidden_irreps": o3.Irreps("8x0e+8x1o"), "MLP_irreps": o3.Irreps("4x0e")},
+            **{"atomic_energies": np.zeros(len(numbers)), "avg_num_neighbors": 10.0},
+            **{"gate": torch.nn.functional.silu, "radial_type": "bessel"},
+            **{"atomic_inter_scale": 5.0, "atomic_inter_shift": 0.0},
+        )
+    finally:
+        torch.set_default_dtype(before)
+    torch.save(model, path)

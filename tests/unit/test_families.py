@@ -219,3 +219,15 @@ def test_fairchem_refuses_what_cannot_be(esen, monkeypatch, spec, message):
     with pytest.raises(ModelError, match=message) as caught:
         load_model(spec.format(esen))
     assert len(str(caught.value).splitlines()) == 1
+
+
+@pytest.mark.extra("mace")
+def test_mace_equals_its_calculator(tmp_path):
+    from mace.calculators import MACECalculator
+
+    networks.mace(tmp_path / "mace.model")
+    model = load_model(f"mace:{tmp_path}/mace.model?dtype=float64")
+    own = MACECalculator(f"{tmp_path}/mace.model", device="cpu", default_dtype="float64")
+    networks.check_equals_calculator(model, own, FRAMES, 1e-8)
+    frames = [structure_of(a) for a in FRAMES[:2]]
+    check_force_model(model, frames, tolerance=1e-4, same=1e-8, atoms=1)
