@@ -5,7 +5,7 @@ package brings a kind by an entry point of the group ``halfkick.models``, whose 
 and which leads to a :class:`Kind`::
 
     [project.entry-points."halfkick.models"]
-    orb = "halfkick_orb:KIND"
+    gap = "halfkick_gap:KIND"
 """
 
 from __future__ import annotations

@@ -52,7 +52,7 @@ def loading(kind: str, target: str) -> Iterator[None]:
 
 
 def _refusal(kind: str, target: str, error: Exception) -> ModelError:
-    name = f"{kind}:{target}"
+    name = f"{kind}:{target}".rstrip(":")
     said = f"{type(error).__name__}: {next(iter(str(error).splitlines()), '')}".rstrip(": ")
     if any(one in NETWORK_ERRORS for one in _names(error)):
         return ModelError(

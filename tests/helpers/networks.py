@@ -180,3 +180,15 @@ def mace(path) -> None:
     finally:
         torch.set_default_dtype(before)
     torch.save(model, path)
+
+
+def mattersim(path) -> None:
+    """Write a checkpoint of a small M3GNet as MatterSim reads them; weights at random."""
+    import torch
+    from mattersim.forcefield.m3gnet.m3gnet import M3Gnet
+
+    torch.manual_seed(0)
+    size = {"num_blocks": 1, "units": 16, "max_l": 3, "max_n": 3, "cutoff": 5.0}
+    weights = M3Gnet(device="cpu", **size).state_dict()
+    weights |= {name: 4.0 * value for name, value in weights.items() if "final" in name}
+    torch.save({"model_name": "m3gnet", "model": weights, "model_args": size}, path)

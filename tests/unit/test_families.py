@@ -231,3 +231,14 @@ def test_mace_equals_its_calculator(tmp_path):
     networks.check_equals_calculator(model, own, FRAMES, 1e-8)
     frames = [structure_of(a) for a in FRAMES[:2]]
     check_force_model(model, frames, tolerance=1e-4, same=1e-8, atoms=1)
+
+
+@pytest.mark.extra("mattersim")
+def test_mattersim_equals_its_calculator(tmp_path):
+    from mattersim.forcefield import MatterSimCalculator
+
+    networks.mattersim(tmp_path / "small.pth")
+    model = load_model(f"mattersim:{tmp_path}/small.pth")
+    own = MatterSimCalculator.from_checkpoint(f"{tmp_path}/small.pth", device="cpu")
+    networks.check_equals_calculator(model, own, FRAMES[:1], 2e-5)
+    check_force_model(model, [structure_of(FRAMES[0])], **SINGLE)
