@@ -241,4 +241,4 @@ def test_mattersim_equals_its_calculator(tmp_path):
     model = load_model(f"mattersim:{tmp_path}/small.pth")
     own = MatterSimCalculator.from_checkpoint(f"{tmp_path}/small.pth", device="cpu")
     networks.check_equals_calculator(model, own, FRAMES[:1], 2e-5)
-    check_force_model(model, [structure_of(FRAMES[0])], **SINGLE)
+    check_force_model(model, [structure_of(FRAMES[0])], **{**SINGLE, "tolerance": 5e-3})
