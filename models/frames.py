@@ -7,13 +7,14 @@ import re
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 
+import numpy as np
 from ase import Atoms
 
 from .base import ForceModel, Inputs, Structure
 from .charge import check_inputs, read_inputs
 from .errors import DataError
 
-__all__ = ["inputs_of", "read_frames", "read_frames_for", "structure_of"]
+__all__ = ["inputs_of", "read_frames", "read_frames_for", "structure_of", "tell"]
 
 
 XYZ = (".xyz", ".extxyz")
@@ -106,6 +107,14 @@ def read_frames_for(
 def inputs_of(atoms: Atoms) -> Inputs:
     """What a frame says besides species, positions and cell."""
     return read_inputs(atoms.symbols, atoms.info, atoms.arrays)
+
+
+def tell(atoms: Atoms, inputs: Inputs) -> Atoms:
+    """Write inputs into a frame, as far as an extended xyz holds them; return it."""
+    kinds = str, int, float, np.integer, np.floating
+    atoms.info |= {key: v for key, v in inputs.info.items() if isinstance(v, kinds)}
+    atoms.arrays.update({key: v for key, v in inputs.arrays.items() if v.ndim == 1})
+    return atoms
 
 
 def structure_of(atoms: Atoms, slot: Hashable = None) -> Structure:

@@ -12,6 +12,7 @@ from ase import Atoms
 from numpy.typing import NDArray
 
 from ...models.errors import DataError
+from ...models.frames import inputs_of, tell
 
 __all__ = ["VACUUM", "into_ipi_form"]
 
@@ -47,7 +48,8 @@ def into_ipi_form(atoms: Atoms) -> tuple[Atoms, list[str]]:
         notes.append(
             "rotated: i-PI wants the first cell vector along x, the second in the xy plane"
         )
-    return Atoms(atoms.numbers, positions, cell=upright, pbc=pbc), notes
+    made = Atoms(atoms.numbers, positions, cell=upright, pbc=pbc)
+    return tell(made, inputs_of(atoms)), notes
 
 
 def _rotated(cell: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..base import ForceResult
 from ..errors import DataError
-from ..frames import inputs_of
+from ..frames import inputs_of, tell
 
 __all__ = ["SUPPLIED", "Store", "bare", "key", "labelled", "rounded", "state_of"]
 
@@ -104,10 +104,9 @@ def state_of(atoms: Atoms) -> tuple[float, int]:
 def bare(atoms: Atoms) -> Atoms:
     """A frame with nothing but what a model may compute from, and its masses."""
     frame = Atoms(atoms.numbers, atoms.positions, cell=atoms.cell, pbc=atoms.pbc)
-    inputs = inputs_of(atoms)
-    told = {k: v for k, v in inputs.info.items() if isinstance(v, str | int | float)}
-    frame.info |= {key: told[key] for key in told.keys() - OWN}
-    frame.arrays.update(inputs.arrays)
+    tell(frame, inputs_of(atoms))
+    for key in OWN & frame.info.keys():
+        del frame.info[key]
     if atoms.has("masses"):
         frame.set_masses(atoms.get_masses())
     return frame

@@ -16,10 +16,10 @@ from halfkick.models.frames import structure_of
 XML = """<simulation verbosity='low' floatformat='%24.16e' sockets_prefix='{prefix}'>
   <output prefix='simulation'>
     <properties filename='out'> [ step, potential{{electronvolt}} ] </properties>
-    <trajectory filename='f' format='ase' stride='1'> forces{{ase}} </trajectory>
+    <trajectory filename='f' format='xyz' stride='1'> forces{{ev/ang}} </trajectory>
     <checkpoint stride='1000'/>
   </output>
-  <total_steps> {steps} </total_steps>
+  <total_steps> {steps} </total_steps> <prng> <seed> 1 </seed> </prng>
   <ffsocket name='f' mode='unix' pbc='false'> <address> f </address> <latency> 1e-4 </latency>
     <timeout> 60 </timeout>
     <parameters> {{ template: init.xyz, {parameters} }} </parameters> </ffsocket>
@@ -92,7 +92,7 @@ def test_the_energy_test_changes_no_number(tmp_path):
         written(folder, copper(), f"model: python:toy:toy, role: conservative, energy_test: {test}")
         ase.io.write(folder / "init.xyz", toy_atoms())
         assert run(folder)[0] == 0
-        frames.append((folder / "simulation.f_0.extxyz").read_text())
+        frames.append((folder / "simulation.f_0.xyz").read_text())
     assert frames[0] == frames[1]
 
 
@@ -151,7 +151,7 @@ def test_hydronium_is_served_with_its_charge(tmp_path, model):
 def test_a_charge_beside_a_model_that_cannot_use_it_ends_the_run(tmp_path):
     written(tmp_path, h3o(charge=1), "model: python:toy:toy, role: conservative")
     code, _, err = run(tmp_path)
-    assert code == 2 and "got charge=1" in err and "'toy'" in err
+    assert code != 0 and "got charge=1" in err and "'toy'" in err, err
 
 
 @pytest.mark.ipi

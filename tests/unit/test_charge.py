@@ -204,10 +204,13 @@ def test_isotopes_have_their_masses(tmp_path):
     assert atoms.get_masses() == pytest.approx([15.999, 2.01410178, 3.01604928], abs=1e-8)
     from halfkick.models.distill.options import DistillOptions
     from halfkick.models.distill.sample import make_walkers
+    from halfkick.models.distill.store import state_of
     from halfkick.models.train.labels.frames import label
     from halfkick.models.train.labels.keys import LabelKeys
 
+    atoms.info["charge"] = np.int64(1)  # as ASE reads it
     walkers = make_walkers([atoms], DistillOptions())
+    assert state_of(walkers[0].start) == (1.0, 1)
     assert walkers[0].start.get_masses() == pytest.approx(atoms.get_masses())
     keys = LabelKeys(**dict.fromkeys(("energy", "forces", "stress")))
     assert label(atoms, keys, 0).get_masses() == pytest.approx(atoms.get_masses())
