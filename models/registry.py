@@ -5,21 +5,19 @@ package brings a kind by an entry point of the group ``halfkick.models``, whose 
 and which leads to a :class:`Kind`::
 
     [project.entry-points."halfkick.models"]
-    orb = "halfkick_orb:KIND"
+    gap = "halfkick_gap:KIND"
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cache
-from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from .base import ForceModel, Role
+from .base import Role
 from .errors import ModelError
+from .kind import Kind
 
 if TYPE_CHECKING:
     from .spec import ModelSpec
@@ -28,7 +26,6 @@ __all__ = [
     "FILE_KINDS",
     "KINDS",
     "Kind",
-    "Loader",
     "extra_with",
     "find_kind",
     "kind_names",
@@ -41,67 +38,6 @@ ENTRY_POINT_GROUP = "halfkick.models"
 
 BOTH = frozenset(Role)
 CONSERVATIVE = frozenset({Role.CONSERVATIVE})
-
-Loader = Callable[["ModelSpec", str, "str | None"], ForceModel]
-"""Called with the model's name, device (``cpu``, ``cuda`` or ``cuda:N``) and dtype (``float32``,
-``float64`` or ``None`` for the model's own). A file that the name is of exists."""
-
-
-@dataclass(frozen=True)
-class Kind:
-    """One way to make a model from its name.
-
-    Attributes:
-        loader: ``package.module:function`` of a :data:`Loader`; it is imported when a model of
-            this kind is loaded, so that heavy packages wait until then.
-        form: how its names look.
-        help: what the models are, in one line.
-        example: a whole name.
-        roles: the forces its models can offer.
-        runs_named_code: whether the name says which code is called. Such a model is taken from the
-            driver's own input only, not from what comes over a socket.
-        options: those it takes; ``None`` if the loader checks them itself.
-        init_options: those that may come over a socket: numbers, switches and names, which can
-            neither open a file nor call code.
-        extra: of this package, which installs what the kind needs.
-        packages: top modules that the extra installs.
-        mixed_periodicity: whether its models know structures periodic in one or two directions.
-    """
-
-    loader: str
-    form: str
-    help: str
-    example: str
-    roles: frozenset[Role]
-    runs_named_code: bool
-    options: tuple[str, ...] | None = None
-    init_options: tuple[str, ...] = ()
-    extra: str = ""
-    packages: tuple[str, ...] = ()
-    mixed_periodicity: bool = True
-
-    def load(self, spec: ModelSpec, device: str, dtype: str | None) -> ForceModel:
-        """Load the model.
-
-        Raises:
-            ModelError: if the loader cannot be imported, does not return a model, or refuses.
-        """
-        module, _, function = self.loader.partition(":")
-        try:
-            loader: Loader = getattr(import_module(module), function)
-        except (ImportError, AttributeError, ValueError) as error:
-            raise ModelError(
-                f"expected '{self.loader}' to load models of the form {self.form}, got "
-                f"{type(error).__name__}: {error}; mend or reinstall the package"
-            ) from error
-        model = loader(spec, device, dtype)
-        if not isinstance(model, ForceModel):
-            raise ModelError(
-                f"expected '{self.loader}' to return a halfkick.models.base.ForceModel, got "
-                f"{type(model).__name__}; mend the package"
-            )
-        return model
-
 
 BACKENDS = "halfkick.models.backends"
 
@@ -167,6 +103,88 @@ KINDS = {
         init_options=("dtype", "head"),
         extra="mace",
         packages=("mace",),
+    ),
+    "7net": Kind(
+        loader=f"{BACKENDS}.sevennet:load",
+        form="7net, 7net:NAME_OR_FILE",
+        help="SevenNet, by default SevenNet-0, in single precision",
+        example="7net:7net-l3i5",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=("dtype", "chunk", "modal", "enable_cueq", "enable_flash", "enable_oeq"),
+        extra="sevennet",
+        packages=("sevenn",),
+    ),
+    "chgnet": Kind(
+        loader=f"{BACKENDS}.chgnet:load",
+        form="chgnet, chgnet:NAME_OR_FILE",
+        help="CHGNet, in single precision",
+        example="chgnet:r2scan",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        options=("chunk", "dtype"),
+        init_options=("chunk", "dtype"),
+        extra="chgnet",
+        packages=("chgnet",),
+    ),
+    "orb": Kind(
+        loader=f"{BACKENDS}.orb:load",
+        form="orb:NAME_OR_FILE",
+        help="a direct or a conservative model of Orb, in single precision unless ?dtype=float64",
+        example="orb:orb-v3-direct-inf-omat",
+        roles=BOTH,
+        runs_named_code=False,
+        options=("architecture", "chunk", "compile", "dtype", "gradient"),
+        init_options=("architecture", "chunk", "compile", "dtype", "gradient"),
+        extra="orb",
+        packages=("orb_models",),
+        mixed_periodicity=False,
+    ),
+    "fairchem": Kind(
+        loader=f"{BACKENDS}.fairchem:load",
+        form="fairchem:NAME_OR_FILE",
+        help="a model of fairchem (eSEN, UMA), in single precision unless ?dtype=float64",
+        example="fairchem:uma-s-1p1?task=omat",
+        roles=BOTH,
+        runs_named_code=False,
+        init_options=(
+            *("activation_checkpointing", "chunk", "compile", "dtype", "execution_mode"),
+            *("merge_mole", "task", "tf32"),
+        ),
+        extra="fairchem",
+        packages=("fairchem",),
+    ),
+    "mattersim": Kind(
+        loader=f"{BACKENDS}.calculators:load_mattersim",
+        form="mattersim, mattersim:NAME_OR_FILE",
+        help="MatterSim, by default its small model, in single precision",
+        example="mattersim:mattersim-v1.0.0-5m",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=("dtype",),
+        extra="mattersim",
+        packages=("mattersim",),
+    ),
+    "nequip": Kind(
+        loader=f"{BACKENDS}.calculators:load_nequip",
+        form="nequip:FILE",
+        help="a trained model of NequIP or Allegro, compiled or packaged, in its own precision",
+        example="nequip:model.nequip.pt2",
+        roles=CONSERVATIVE,
+        runs_named_code=False,
+        init_options=(),
+        extra="nequip",
+        packages=("nequip",),
+    ),
+    "torchsim": Kind(
+        loader=f"{BACKENDS}.torchsim:load",
+        form="torchsim:MODULE:FACTORY",
+        help="any model of TorchSim, in batches",
+        example="torchsim:sevenn.torchsim:SevenNetModel?model=7net-0",
+        roles=BOTH,
+        runs_named_code=True,
+        extra="torchsim",
+        packages=("torch_sim",),
     ),
     "ase": Kind(
         loader=f"{BACKENDS}.ase:load",

@@ -5,14 +5,15 @@ from __future__ import annotations
 import importlib
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from ..errors import ModelError
 from ..registry import extra_with
 
-__all__ = ["find_factory", "with_device_and_dtype"]
+__all__ = ["find_factory", "find_object", "require_float32", "with_device_and_dtype"]
 
 
 def find_factory(target: str) -> Callable[..., Any]:
@@ -20,6 +21,22 @@ def find_factory(target: str) -> Callable[..., Any]:
 
     Raises:
         ModelError: if there is no such module or nothing to call in it.
+    """
+    factory = find_object(target)
+    if not callable(factory):
+        module_name, _, name = target.partition(":")
+        raise ModelError(
+            f"expected a function or class '{name}' in module '{module_name}', got "
+            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
+        )
+    return factory
+
+
+def find_object(target: str) -> Any:
+    """Import ``module:name``; ``None`` if the module has nothing of that name.
+
+    Raises:
+        ModelError: if there is no such module.
     """
     module_name, _, name = target.partition(":")
     if not (module_name and name):
@@ -37,13 +54,10 @@ def find_factory(target: str) -> Callable[..., Any]:
             f"expected module '{module_name}' to be importable, got {type(error).__name__}: "
             f"{error}; mend the module"
         ) from error
-    factory = getattr(module, name, None)
-    if not callable(factory):
-        raise ModelError(
-            f"expected a function or class '{name}' in module '{module_name}', got "
-            f"{'nothing' if factory is None else type(factory).__name__}; check <parameters> model"
-        )
-    return factory
+    try:
+        return attrgetter(name)(module)  # of a class, too: Class.from_file
+    except AttributeError:
+        return None
 
 
 def _remedy(module_name: str) -> str:
@@ -54,9 +68,16 @@ def _remedy(module_name: str) -> str:
 
 
 def with_device_and_dtype(
-    factory: Callable[..., Any], options: Mapping[str, Any], device: str, dtype: str | None
+    factory: Callable[..., Any],
+    options: Mapping[str, Any],
+    device: str,
+    dtype: str | None,
+    always: Collection[str] = (),
 ) -> dict[str, Any]:
     """Return the options with device and dtype, where those are not the default.
+
+    Those in ``always`` are given in any case to a factory that takes them: its own default may be
+    another one.
 
     Raises:
         ModelError: if one is neither the default, nor an option, nor taken by the factory.
@@ -67,7 +88,7 @@ def with_device_and_dtype(
         taken = set()
     result = dict(options)
     for name, value, default in (("device", device, "cpu"), ("dtype", dtype, None)):
-        if value == default or name in options:
+        if name in options or (value == default and not (name in always and name in taken)):
             continue
         if name not in taken:
             raise ModelError(
@@ -76,3 +97,12 @@ def with_device_and_dtype(
             )
         result[name] = value
     return result
+
+
+def require_float32(family: str, dtype: str | None) -> None:
+    """Raise ModelError if a family that knows single precision alone is asked for another."""
+    if dtype not in (None, "float32"):
+        raise ModelError(
+            f"expected dtype float32 for {family}, which computes in no other, got {dtype}; leave "
+            f"it out"
+        )

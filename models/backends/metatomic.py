@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import logging
-import time
-from collections import defaultdict
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from ..base import ForceModel, ForceResult, Role, Structure
+from ..base import ForceResult, Role, Structure
 from ..card import read_charges, read_expected_gap
 from ..errors import ModelError, Unsupported
 from ..spec import ModelSpec
-from .batch_size import BatchSize, is_out_of_memory
+from .batched import BatchedModel
 from .engine import Engine, EngineOutputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names
 from .parallel import ParallelEngine
@@ -48,8 +45,11 @@ def load(spec: ModelSpec, device: str, dtype: str | None) -> MetatomicModel:
     return model
 
 
-class MetatomicModel(ForceModel):
+class MetatomicModel(BatchedModel):
     """An exported model, evaluated for either role or for both in one pass.
+
+    Direct forces alone need no gradient, and none is made. Virials are zero where they are not
+    needed; the direct one also for a structure that is not periodic in all directions.
 
     A PET is evaluated edge by edge by its weights, which is quicker than its TorchScript does it,
     unless the two differ on the first structure.
@@ -69,6 +69,8 @@ class MetatomicModel(ForceModel):
         ModelError: if the file is no such model or the model cannot run as asked.
     """
 
+    failures = (RuntimeError, ValueError, torch.jit.Error)
+
     def __init__(
         self,
         path: Path | str,
@@ -81,7 +83,7 @@ class MetatomicModel(ForceModel):
         skin: float = SKIN,
         engine: str = "edges",
     ) -> None:
-        self.name = Path(path).stem
+        name = Path(path).stem
         if engine not in ENGINES:
             raise ModelError(
                 f"expected engine {' or '.join(ENGINES)} for a metatomic model, got '{engine}'; "
@@ -89,11 +91,13 @@ class MetatomicModel(ForceModel):
             )
         model = load_exported(path, extensions)
         declared = model.capabilities()
-        check_runs_as_asked(self.name, model, device)
+        check_runs_as_asked(name, model, device)
         self.dtype = getattr(torch, dtype or declared.dtype)
         self.device = torch.device(device)
-        self._names = output_names(self.name, declared.outputs.keys(), variant)
-        self.capabilities = capabilities(declared, self._names)
+        self._names = output_names(name, declared.outputs.keys(), variant)
+        super().__init__(
+            name, capabilities(declared, self._names), f"{self.dtype} on {device}", chunk
+        )
         model = model.to(device=self.device, dtype=self.dtype)
         self._torchscript = TorchScriptEngine(model, self.dtype, self.device, skin)
         self._use(self._torchscript)
@@ -103,64 +107,10 @@ class MetatomicModel(ForceModel):
             except Unsupported as why:
                 logger.info("%s runs as TorchScript, not edge by edge: %s", path, why)
         self._compared: set[frozenset[Role]] = set()
-        self._batch_sizes: defaultdict[Hashable, BatchSize] = defaultdict(partial(BatchSize, chunk))
-
-    def evaluate(
-        self, structures: Sequence[Structure], roles: frozenset[Role]
-    ) -> list[Mapping[Role, ForceResult]]:
-        """Evaluate the structures, in as many passes as is quickest.
-
-        Direct forces alone need no gradient, and none is made. Virials are zero where they are not
-        needed; the direct one also for a structure that is not periodic in all directions.
-
-        Raises:
-            ModelError: if a role or a species is not offered or the model fails.
-        """
-        *_, results = self.evaluate_in_parts(structures, roles)
-        return results
-
-    def evaluate_in_parts(
-        self, structures: Sequence[Structure], roles: frozenset[Role]
-    ) -> Iterator[list[Mapping[Role, ForceResult]]]:
-        """Evaluate, and yield the direct results before the last gradient is made."""
-        for structure in structures:
-            for role in roles:
-                self.check(structure.numbers, role)
-        results: list[Mapping[Role, ForceResult]] = []
-        while rest := structures[len(results) :]:
-            batch_size = self._batch_sizes[roles, len(rest[0].numbers)]
-            batch = rest[: batch_size.next_size(len(rest))]
-            start = time.perf_counter()
-            try:
-                outputs = self._forward(batch, roles)
-                if len(roles) > 1 and len(batch) == len(rest):
-                    yield [*results, *outputs.direct]
-                results += outputs.complete()
-            except (RuntimeError, ValueError, torch.jit.Error) as error:
-                if not is_out_of_memory(error) or len(batch) == 1:
-                    raise ModelError(
-                        f"expected model '{self.name}' to evaluate {len(batch)} structures in "
-                        f"{self.dtype} on {self.device}, got: {last_line(error)}; "
-                        f"check the structure, or try the model's own dtype"
-                    ) from error
-                batch_size.halve(len(batch))
-            else:
-                self._record(batch_size, len(batch), time.perf_counter() - start, roles)
-        yield results
 
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists and nothing else: for measuring it."""
         self._engine.find_neighbors(structures)
-
-    def _record(
-        self, batch_size: BatchSize, count: int, seconds: float, roles: frozenset[Role]
-    ) -> None:
-        """Note how long a pass took, and log it when it is clear which size is quickest."""
-        before = batch_size.settled
-        batch_size.record(count, seconds)
-        if batch_size.settled and not before:
-            names, size = " and ".join(sorted(roles)), batch_size.size
-            logger.info("%s: %s forces %d at a time are quickest", self.name, names, size)
 
     def _use(self, engine: Engine) -> None:
         """Run the model by ``engine``; TorchScript is not safe among threads."""
@@ -210,8 +160,3 @@ def difference(one: ForceResult, other: ForceResult) -> float:
     energies = abs(one.energy - other.energy) / max(1, len(other.forces))
     largest = max(forces, energies)
     return largest if np.isfinite(largest) else np.inf
-
-
-def last_line(error: Exception) -> str:
-    """Return what an error says in the end: TorchScript puts its own traceback before."""
-    return next((line for line in reversed(str(error).splitlines()) if line.strip()), "nothing")

@@ -50,6 +50,7 @@ def test_so3lr_agrees_in_both_precisions():
         ("so3lr:x", "expected 'so3lr' alone"),
         ("tblite", "expected a method such as"),
         ("mace", "expected a MACE model file"),
+        ("nequip", "expected a file of NequIP or Allegro"),
         ("mace:nothing.model", "expected a MACE model file, got 'mace:nothing.model'"),
     ],
 )
@@ -61,7 +62,11 @@ def test_calculators_refuse_what_cannot_be(spec, message):
 @pytest.mark.parametrize(
     ("spec", "module", "extra"),
     [("so3lr", "so3krates_torch", "so3lr"), ("tblite:GFN2-xTB", "tblite", "xtb"),
-     ("mace:own.model", "mace", "mace")],
+     ("mace:own.model", "mace", "mace"), ("7net", "sevenn", "sevennet"),
+     ("chgnet", "chgnet", "chgnet"), ("orb:orb-v3-direct-inf-omat", "orb_models", "orb"),
+     ("fairchem:uma-s-1p1?task=omat", "fairchem", "fairchem"),
+     ("mattersim", "mattersim", "mattersim"), ("nequip:own.model", "nequip", "nequip"),
+     ("torchsim:torch_sim.models.lennard_jones:LennardJonesModel", "torch_sim", "torchsim")],
 )  # fmt: skip
 def test_calculators_name_the_extra_of_a_missing_package(
     tmp_path, monkeypatch, spec, module, extra

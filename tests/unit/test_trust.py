@@ -35,6 +35,7 @@ def refusal(trust, model, template="init.xyz"):
         "water", "water?chunk=4&skin=0.5&engine=torchscript", "model.pt", "./model.pt?variant=pbe",
         "sub/model.ckpt?engine=kokkos&tf32=True", "so3lr?dtype=float32", "tblite:GFN2-xTB",
         "tblite:GFN1-xTB?charge=-1&accuracy=0.1", "mace:model.model?dtype=float64",
+        "7net", "orb:orb-v3-direct-inf-omat?dtype=float64", "fairchem:model.pt?task=omat",
     ],
 )  # fmt: skip
 def test_trust_lets_files_here_and_fixed_names_come(model):
@@ -46,6 +47,7 @@ def test_trust_lets_files_here_and_fixed_names_come(model):
     [
         ("python:os:system?command=true", "python:os:system"),
         ("ase:os:getcwd", "ase:os:getcwd"),
+        ("torchsim:os:getcwd", "torchsim:os:getcwd"),
         (" python:os:getcwd", "python:os:getcwd"),
         ("model.pt?extensions=libraries", "extensions"),
         ("water?extensions=libraries", "extensions"),
