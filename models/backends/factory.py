@@ -6,6 +6,7 @@ import importlib
 import inspect
 import sys
 from collections.abc import Callable, Collection, Mapping
+from importlib.util import find_spec
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,10 @@ def find_object(target: str) -> Any:
         raise ModelError(f"expected 'module:factory', got '{target}'; check <parameters> model")
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
+    if find_spec("torch_geometric") is not None:
+        # 2.7.0 replaces torch.index_select by what TorchScript cannot compile: metatomic, which a
+        # second model may need, has to be imported before it
+        importlib.import_module("metatomic.torch")
     try:
         module = importlib.import_module(module_name)
     except ImportError as error:

@@ -76,7 +76,9 @@ def main() -> int:
     """Test the families named; returns 1 if the tests of one fail or there are none."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="family", help=", ".join(FAMILIES))
-    parser.add_argument("--folder", type=Path, default=Path(".venv-families"), help="of environments")
+    parser.add_argument(
+        "--folder", type=Path, default=Path(".venv-families"), help="of environments"
+    )
     arguments = parser.parse_args()
     unknown = {*arguments.names} - {*FAMILIES}
     if unknown:

@@ -4,6 +4,9 @@ SevenNet and CHGNet bring weights; small networks of Orb and fairchem have rando
 loaded as trained ones are. Packages exclude each other: tests/tools/families.py runs these tests.
 """
 
+import subprocess
+import sys
+
 import networks
 import pytest
 
@@ -32,6 +35,14 @@ def test_sevennet_equals_its_calculator(spec, name):
 def test_sevennet_keeps_the_contract():
     frames = [structure_of(a) for a in FRAMES]
     check_force_model(load_model("7net?chunk=2"), frames, **SINGLE)
+
+
+@pytest.mark.extra("sevenn")
+@pytest.mark.parametrize("first", ["7net", "ase:sevenn.calculator:SevenNetCalculator?device=cpu"])
+def test_sevennet_and_metatomic_models_live_in_one_process(first):
+    """torch_geometric changes torch under metatomic's hands."""
+    code = f"from halfkick import load_model; load_model({first!r}); load_model('water')"
+    subprocess.run([sys.executable, "-W", "ignore", "-c", code], check=True, timeout=120)
 
 
 @pytest.mark.extra("sevenn", "chgnet")
