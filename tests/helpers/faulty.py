@@ -11,9 +11,12 @@ from toy import Toy
 
 from halfkick.models.base import ForceResult, Role, Structure
 
+BEFORE = 16
+"""Structures that are evaluated well: those of the energy test, and of two outer steps and more."""
+
 
 class Faulty(Toy):
-    """Well for as many structures as two outer steps have, then with the fault.
+    """Well for some structures, then with the fault.
 
     Args:
         fault: ``atoms`` (one too many), ``poison`` (energy and virial of the direct head NaN) or
@@ -28,7 +31,7 @@ class Faulty(Toy):
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:
         results = super().evaluate(structures, roles)
-        if self.evaluated < 8:
+        if self.evaluated < BEFORE:
             return results
         if self._fault == "hang":
             time.sleep(1e6)
