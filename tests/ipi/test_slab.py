@@ -35,8 +35,7 @@ def slab(pbc: tuple[bool, bool, bool]) -> Atoms:
     atoms += Atoms("N2", [[x, y, top + 2.0], [x, y, top + 3.115]])
     atoms.positions[:, 2] += 0.1
     atoms.cell[2] = [0, 0, atoms.positions[:, 2].max() + ABOVE]
-    atoms.pbc = pbc
-    del atoms.arrays["tags"], atoms.arrays["initial_magmoms"]
+    atoms = Atoms(atoms.symbols, atoms.positions, cell=atoms.cell, pbc=pbc)
     atoms.rattle(0.03, seed=1)
     return atoms
 
