@@ -42,6 +42,17 @@ def pytest_collection_modifyitems(items) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {module}, which an extra installs"))
 
 
+@pytest.fixture(autouse=True)
+def default_dtype_of_torch():
+    """Put it back where a calculator of another package has changed it."""
+    torch = sys.modules.get("torch")
+    before = torch and torch.get_default_dtype()
+    yield
+    if "torch" in sys.modules:
+        torch = sys.modules["torch"]
+        torch.set_default_dtype(before or torch.float32)
+
+
 @pytest.fixture
 def nothing_outlives_the_test(tmp_path):
     """End the processes that a failed test leaves."""

@@ -87,8 +87,9 @@ def test_diffusion_of_a_random_walk():
 def test_diffusion_is_none_in_short_runs(picoseconds):
     rng = np.random.default_rng(5)
     steps, step = round(picoseconds / 0.05), 0.05
-    walk = np.cumsum(rng.normal(scale=0.1, size=(steps, 6, 3)), axis=0)
-    frames = Frames(step * np.arange(steps), [[Atoms("H4O2", w, cell=[9.0] * 3) for w in walk]])
+    walk = np.cumsum(rng.normal(scale=0.1, size=(steps, 60, 3)), axis=0) + 9.0 * rng.random((60, 3))
+    bead = [Atoms("H40O20", w, cell=[9.0] * 3, pbc=True) for w in walk]
+    frames = Frames(step * np.arange(steps), [bead])
     found = motion.scalars(SimpleNamespace(beads=1, frames=lambda *kinds: frames))
     assert [s.name for s in found] == ["diffusion(H)", "diffusion(O)"] * (picoseconds > 4.0)
     assert all(s.value > 0.0 and s.error > 0.0 for s in found)
