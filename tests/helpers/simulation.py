@@ -91,7 +91,6 @@ class Case:
         mode: ``unix``, ``inet`` or ``shm``; ``None`` for i-PI's own ``ffdirect``.
         extra: further tags of each ``<ffsocket>``.
         structure: to start from; that of the toy if ``None``.
-        parameters: further ones of each force field.
     """
 
     ensemble: str = "nve"
@@ -106,7 +105,6 @@ class Case:
     extra: str = ""
     timeout_s: int = 60
     structure: ase.Atoms | None = None
-    parameters: str = ""
 
 
 def write(folder: Path, case: Case) -> Path:
@@ -143,7 +141,7 @@ def write(folder: Path, case: Case) -> Path:
 
 
 def _field(folder: Path, case: Case, role: str, index: int) -> str:
-    parameters = f"model: {case.model}, role: {role}, template: {case.template}{case.parameters}"
+    parameters = f"model: {case.model}, role: {role}, template: {case.template}"
     if case.mode is None:
         return DIRECT.format(name=role, pes=HELPERS / "toy_pes.py", parameters=parameters)
     inet = case.mode == "inet"

@@ -40,6 +40,18 @@ def test_balance_finds_a_small_curl_and_none_without(rattle):
     assert not any(holds(Curled, structure, curl=0.1))
 
 
+@pytest.mark.parametrize("factory", [EMT, Curled])
+def test_balance_asks_for_one_structure_at_a_time(factory):
+    """Threads that a batch starts would slow a run of one bead to its end."""
+    model, sizes = AseModel("test", factory), []
+    evaluate = model.evaluate
+    model.evaluate = lambda structures, roles: (
+        sizes.append(len(structures)) or evaluate(structures, roles)
+    )
+    balance(model, copper())
+    assert len(sizes) >= 5 and set(sizes) == {1}
+
+
 @pytest.mark.parametrize("shift", [10.0, -1e3])
 def test_balance_allows_for_single_precision(shift):
     assert all(holds(Rounded, copper(), shift=shift))
