@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import shutil
@@ -24,6 +25,7 @@ TAIL = 8192  # bytes of a log to look at
 TRACEBACK = "Traceback (most recent call last):"
 SAYS_MORE = re.compile(r"\s*(@|!W!|\w+Error|Exception|During|The above)|\s*$")
 MAX_ERROR_LINES = 3
+LITTLE_ROOM = 65_536  # bytes on a disk; a log there may end within the word that says why
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,9 @@ class Child:
             how = f" with {signal.Signals(-code).name}"
         else:
             how = f": {last_error(self.last_output()) or self.last_line()}" if code else ""
+        full = os.strerror(errno.ENOSPC)
+        if code and full not in how and shutil.disk_usage(self.log).free < LITTLE_ROOM:
+            how = f": {full} ({how.removeprefix(': ')})"
         return f"{self.name} ended{how}; see {self.log}"
 
     def last_output(self) -> str:

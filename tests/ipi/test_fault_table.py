@@ -187,10 +187,13 @@ exit $code
 """
 
 
-@pytest.mark.skipif(
+needs_disk = pytest.mark.skipif(
     not shutil.which("unshare") or subprocess.run(["unshare", "-rm", "true"]).returncode != 0,
     reason="needs a file system of its own",
 )
+
+
+@needs_disk
 def test_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
     """The run ends with one line; with room it goes on from the checkpoint that was whole."""
     folders = {name: tmp_path / name for name in ("source", "folder", "out")}
@@ -210,6 +213,35 @@ def test_full_disk_ends_the_run_and_room_lets_it_go_on(tmp_path):
     assert "finished" in (out / "again.log").read_text()
     steps = steps_written(out)
     assert steps == list(range(steps[-1] + 1))
+
+
+MUTE = """
+set -e
+mount -t tmpfs -o size=128k tmpfs {folder}
+cd {folder}
+{fill}
+{python} - <<'END'
+import sys
+from pathlib import Path
+from halfkick.driver.run.processes import Child
+
+child = Child("i-PI", [sys.executable, "-c", "raise RuntimeError('I say why')"], Path("log"))
+child.wait(60)
+print(child.ending())
+END
+"""
+
+
+@needs_disk
+@pytest.mark.parametrize("is_full", [True, False])
+def test_log_that_found_no_room_is_told_from_one_that_did(tmp_path, is_full):
+    """What a process says last is lost on a full disk, and with it the reason."""
+    fill = "head -c 1M /dev/zero > filling 2> /dev/null || true" if is_full else ""
+    script = MUTE.format(folder=tmp_path, python=sys.executable, fill=fill)
+    command = ["unshare", "-rm", "bash", "-c", script]
+    said = subprocess.run(command, env=ENVIRONMENT, capture_output=True, text=True, check=True)
+    assert ("No space left on device" in said.stdout) == is_full
+    assert ("I say why" in said.stdout) != is_full
 
 
 def test_undisturbed_run_has_all_steps(undisturbed):
