@@ -181,7 +181,8 @@ cd {folder}
 code=0; {run} > {out}/run.log 2>&1 || code=$?
 cp -r . {out}
 mount -o remount,size=20M {folder}
-{run} --restart --steps $(awk 'END {{ print int($1) + 20 }}' simulation.out) > {out}/again.log 2>&1
+steps=$(awk '$1 > max {{ max = $1 }} END {{ print max + 20 }}' simulation.out)  # the last is cut
+{run} --restart --steps $steps > {out}/again.log 2>&1
 cp simulation.out {out}
 exit $code
 """
