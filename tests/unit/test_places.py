@@ -79,6 +79,15 @@ def test_beads_that_begin_as_one_have_places_of_their_own(connections):
         assert [name for names in found for name in names] == expected
 
 
+def test_a_new_connection_leaves_the_places_of_those_that_stay():
+    """Of six connections one came anew, and its bead is where the others are."""
+    places, (one,) = Places("x", 12), start(1)
+    for names in (range(6), (0, 1, 2, 3, 4, "new")):
+        places.release()
+        found = [places.find(f"connection {n}", one[None], CELL[None])[0] for n in names]
+        assert len(set(found)) == 6
+
+
 def test_a_place_is_nearest_where_there_are_no_more_of_them():
     places, (first, second) = Places("x", 2), start(2)
     for structure in (first, second):
