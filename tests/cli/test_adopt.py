@@ -211,7 +211,7 @@ def test_adopted_input_gives_the_numbers_of_ipi_itself(folder):
     process = start([*IPI, "input.xml"], folder / "own", "i-pi.log")
     adopt(Path("input.xml"), model="python:toy:toy?direct=False")
     code, _, err = finish(halfkick(folder, "run", "input.halfkick.xml", "--threads", "1"))
-    assert code == process.wait(60) == 0, err
+    assert code == process.wait(180) == 0, err
     numbers, theirs = (simulation.properties(f) for f in (folder, folder / "own"))
     for name in ("conserved", "potential", "temperature"):
         assert numbers[name] == pytest.approx(theirs[name], rel=1e-12)

@@ -19,7 +19,7 @@ from simulation import ENVIRONMENT
 
 from halfkick.driver.cli import main
 
-DEADLINE = 120  # s, far beyond what anything here takes
+DEADLINE = 180  # s, far beyond what anything here takes
 LOG = logging.getLogger("halfkick")
 
 

@@ -227,7 +227,7 @@ from pathlib import Path
 from halfkick.driver.run.processes import Child
 
 child = Child("i-PI", [sys.executable, "-c", "raise RuntimeError('I say why')"], Path("log"))
-child.wait(60)
+child.wait(180)
 print(child.ending())
 END
 """

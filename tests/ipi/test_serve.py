@@ -106,7 +106,7 @@ def test_serve_without_the_xml_keeps_to_the_working_directory(tmp_path, allowed)
     if allowed:
         assert end(ipi, driver) == [0, 0]
         return
-    assert driver.wait(60) == 2
+    assert driver.wait(180) == 2
     ipi.kill()
     ipi.wait()
     assert "--allow-outside" in (elsewhere / "driver.log").read_text().splitlines()[-1]
@@ -127,7 +127,7 @@ def test_serve_calls_code_named_by_ipi_only_where_allowed(tmp_path, allowed):
     if allowed:
         assert end(ipi, driver) == [0, 0]
     else:
-        assert driver.wait(60) == 2
+        assert driver.wait(180) == 2
         ipi.kill()
         ipi.wait()
         said = (tmp_path / "driver.log").read_text().splitlines()[-1]

@@ -39,7 +39,7 @@ STRIDE = 10  # outer steps between checkpoints
 CHECKPOINTS = f"<checkpoint stride='{STRIDE}'/> <checkpoint filename='other' stride='7'/>"
 """Two: i-PI, killed while it writes, may have written the last one but not all of its outputs."""
 
-DEADLINE = 60.0  # s for the run to go on after a fault
+DEADLINE = 180.0  # s for the run to go on after a fault
 CASE = Case("pile", strides=(1, 2), beads=4, batch=4, steps=10**6, timeout_s=3)
 KINDS = ("driver killed", "driver stopped", "i-PI killed", "connection cut", "connection reset")
 

@@ -88,7 +88,7 @@ def test_multi_device_serves_beads(tmp_path):
     arguments = ["serve", "input.xml", "--device", "cpu,cpu", "--report", "r.json"]
     driver = start([*HALFKICK, *arguments], tmp_path, "driver.log")
     try:
-        assert [ipi.wait(60), driver.wait(60)] == [0, 0]
+        assert [ipi.wait(180), driver.wait(60)] == [0, 0]
     finally:
         for process in (ipi, driver):
             process.kill()
