@@ -117,11 +117,16 @@ class ForceResult:
         energy: eV. Zero for direct forces, which have none.
         forces: shape (N, 3), eV/Å.
         virial: ``-dE/dε``, shape (3, 3), symmetric, eV. Zero where the role has no stress.
+        outputs: what else the model was asked for, by name, in eV and Å; of conservative forces
+            alone. Of n members, ``energy_ensemble`` has shape (n,), ``force_ensemble`` (n, N, 3),
+            ``virial_ensemble`` (n, 3, 3). ``energy_uncertainty`` has shape (N,), or () if it is of
+            all atoms together.
     """
 
     energy: float
     forces: NDArray[np.float64]
     virial: NDArray[np.float64]
+    outputs: Mapping[str, NDArray[np.float64]] = field(default_factory=dict)
 
 
 @cache
@@ -155,6 +160,8 @@ class Capabilities:
         charges: total charges that it computes without being told, where it is not told: one whose
             options name it, or those that a student was trained for.
         spins: likewise, multiplicities.
+        outputs: what it gives beside conservative forces if asked, and in which unit: of eV, Å
+            (``Angstrom``) and others.
     """
 
     roles: frozenset[Role]
@@ -164,6 +171,7 @@ class Capabilities:
     inputs: frozenset[str] = field(default_factory=frozenset)
     charges: frozenset[int] = frozenset({0})
     spins: frozenset[int] = frozenset({1})
+    outputs: Mapping[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True)
@@ -191,12 +199,14 @@ class ForceModel(ABC):
 
     Attributes:
         needs_virial: whether virials are used; a model may return zeros where they are not.
+        wanted_outputs: of ``capabilities.outputs``, those that conservative forces come with.
         expected_gap: as the model's card says, if it has one.
     """
 
     name: str
     capabilities: Capabilities
     needs_virial: bool = True
+    wanted_outputs: frozenset[str] = frozenset()
     expected_gap: ExpectedGap | None = None
 
     @abstractmethod

@@ -62,7 +62,8 @@ class AsDirect(ForceModel):
         self.name = model.name
         own = model.capabilities
         stress = frozenset({Role.DIRECT}) if Role.CONSERVATIVE in own.stress else frozenset[Role]()
-        self.capabilities = replace(own, roles=frozenset({Role.DIRECT}), stress=stress)
+        roles = frozenset({Role.DIRECT})
+        self.capabilities = replace(own, roles=roles, stress=stress, outputs={})
 
     @property
     def needs_virial(self) -> bool:  # type: ignore[override]  # an attribute of the model's

@@ -41,6 +41,11 @@ CONSERVATIVE = frozenset({Role.CONSERVATIVE})
 
 BACKENDS = "halfkick.models.backends"
 
+PLAIN = (
+    *("variant", "non_conservative_variant", "uncertainty_variant"),
+    *("chunk", "skin", "engine"),
+)
+
 FILE_KINDS = {
     ".pt": Kind(
         loader=f"{BACKENDS}.metatomic:load",
@@ -49,8 +54,8 @@ FILE_KINDS = {
         example="water",
         roles=BOTH,
         runs_named_code=False,
-        options=("variant", "extensions", "chunk", "skin", "engine"),
-        init_options=("variant", "chunk", "skin", "engine"),  # extensions are libraries to load
+        options=(*PLAIN, "extensions"),
+        init_options=PLAIN,  # extensions are libraries to load
     ),
     ".ckpt": Kind(
         loader=f"{BACKENDS}.kokkos:load",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from ..server.guards import GUARD_FILE
+from ..server.guards import GUARD_FILE, UNCERTAIN_FILE
 
 __all__ = ["RunFolder", "find_input"]
 
@@ -63,6 +63,11 @@ class RunFolder:
         return self.path / GUARD_FILE
 
     @property
+    def uncertain_frames(self) -> Path:
+        """Structures whose energy was less certain than it should be."""
+        return self.path / UNCERTAIN_FILE
+
+    @property
     def overwritten(self) -> list[Path]:
         """What a new run would overwrite; i-PI keeps its own earlier outputs itself."""
         return [
@@ -74,6 +79,7 @@ class RunFolder:
             self.summary,
             self.energy_plot,
             self.guard_frames,
+            self.uncertain_frames,
         ]
 
 

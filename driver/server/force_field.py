@@ -25,6 +25,7 @@ from ...models.base import (
 from ...models.charge import check_inputs, log_unused
 from ...models.served import MeanForce, served_forces
 from ..errors import InputError
+from .extras import EXTRAS_KEYS, Extras
 from .limits import USUAL_GAP_FACTOR, Limits, max_norm_bound
 from .places import Places
 from .template import read_template
@@ -37,6 +38,7 @@ __all__ = ["ForceField", "ServedForces"]
 PARAMETERS = (
     *("model", "role", "template", "charge", "spin", "mean_force", "energy", "energy_test"),
     *Limits.names(),
+    *EXTRAS_KEYS,
 )
 
 
@@ -48,6 +50,8 @@ class ServedForces:
         energies: shape (B,), eV.
         forces: shape (B, N, 3), eV/Å, their mean not yet removed.
         virials: ``-dE/dε``, shape (B, 3, 3), eV.
+        outputs: what else goes to i-PI, for each structure by the model's name, in eV and Å;
+            empty if nothing does.
         max_force_bound: no force is larger, eV/Å.
         is_finite: whether all numbers are, and stay so when the mean of the forces is removed.
     """
@@ -55,6 +59,7 @@ class ServedForces:
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     virials: NDArray[np.float64]
+    outputs: Sequence[Mapping[str, NDArray[np.float64]]] = ()
     max_force_bound: float = field(init=False)
     is_finite: bool = field(init=False)
 
@@ -62,7 +67,8 @@ class ServedForces:
         self.max_force_bound = max_norm_bound(self.forces)
         # without the mean of all, a component is at most twice as large
         finite = isfinite(2.0 * self.max_force_bound)
-        self.is_finite = finite and all_finite(self.energies, self.virials)
+        more = [array for outputs in self.outputs for array in outputs.values()]
+        self.is_finite = finite and all_finite(self.energies, self.virials, *more)
 
 
 class ForceField:
@@ -73,7 +79,8 @@ class ForceField:
             (default: direct forces lose their mean, which would push the whole system) or ``keep``;
             ``energy`` is ``none`` (default: zero goes with direct forces) or ``model``; ``charge``
             and ``spin`` count instead of the template's; ``energy_test`` is ``on`` or ``off``;
-            limits as in :mod:`halfkick.driver.server.guards.guard`.
+            limits as in :mod:`halfkick.driver.server.guards.guard`; what else to send as in
+            :mod:`halfkick.driver.server.extras`.
         load: gives the model of a specification; the same one each time it is asked.
         needs_virial: whether the ensemble uses the virial.
         max_move: its limit unless it is given, Å.
@@ -87,6 +94,7 @@ class ForceField:
         tests_energy: whether conservative forces are compared with the energy at the start.
         model: evaluates; force fields that name the same one share it.
         limits: beyond which the guard speaks.
+        extras: what else it sends.
         identity: equal for force fields of the same model, atoms, charge and spin.
 
     Raises:
@@ -136,6 +144,8 @@ class ForceField:
         check_inputs(*told)
         log_unused(*told)
         self.identity = model, self.numbers.tobytes(), self.pbc.tobytes(), self.inputs.key
+        self.extras = Extras.read(parameters, self.role, model)
+        model.wanted_outputs |= self.extras.outputs
         if needs_virial and self.role not in self.model.capabilities.stress:
             raise InputError(
                 f"expected a model with {self.role} stress, since the ensemble uses the virial, "
@@ -182,16 +192,24 @@ class ForceField:
             for p, c, slot in zip(positions, cells, slots, strict=True)
         ]
 
+    def lacks(self, results: Mapping[Role, ForceResult]) -> set[Role]:
+        """The roles that a structure is still to be evaluated for, by what is known of it."""
+        roles = self.roles - results.keys()
+        if not roles and not self.extras.outputs <= results[self.role].outputs.keys():
+            return {self.role}
+        return roles
+
     def collect(self, results: Sequence[Mapping[Role, ForceResult]]) -> ServedForces:
         """What this force field serves of the results for each structure."""
         source = Role.CONSERVATIVE if self.with_energy else self.role
         energies = np.array([r[source].energy for r in results])
         own = [r[self.role] for r in results]
+        outputs = self.extras.select(own)
         if len(own) == 1:
-            return ServedForces(energies, own[0].forces[None], own[0].virial[None])
+            return ServedForces(energies, own[0].forces[None], own[0].virial[None], outputs)
         forces = np.concatenate([r.forces for r in own]).reshape(len(own), -1, 3)
         virials = np.concatenate([r.virial for r in own]).reshape(-1, 3, 3)
-        return ServedForces(energies, forces, virials)
+        return ServedForces(energies, forces, virials, outputs)
 
     def encode(self, served: ServedForces) -> Answer:
         """The same as i-PI gets it: direct forces without their mean, in atomic units."""
@@ -200,6 +218,7 @@ class ForceField:
             served.energies / HARTREE,
             forces * (BOHR / HARTREE),
             served.virials / HARTREE,
+            self.extras.encode(served.outputs),
             known_finite=served.is_finite,
         )
 

@@ -35,11 +35,13 @@ class Limits:
         max_force: the largest force on an atom, eV/Å.
         max_move: the largest displacement of an atom between two requests of one bead, Å.
         max_gap: the largest difference of conservative and fast force on an atom, eV/Å.
+        uncertainty_threshold: the largest uncertainty of the energy of an atom, eV.
     """
 
     max_force: float = 100.0
     max_move: float = np.inf
     max_gap: float = np.inf
+    uncertainty_threshold: float = np.inf
 
     @classmethod
     def names(cls) -> tuple[str, ...]:

@@ -124,8 +124,8 @@ class Scheduler:
         for _ in self._compute(evaluations):
             asked, waiting = waiting, []
             for request, own in asked:
-                roles = request.force_field.roles
-                if all([roles <= evaluation.results.keys() for evaluation in own]):
+                lacks = request.force_field.lacks
+                if not any([lacks(evaluation.results) for evaluation in own]):
                     yield request, [evaluation.results for evaluation in own]
                 else:
                     waiting.append((request, own))
@@ -144,7 +144,7 @@ class Scheduler:
                 evaluations[key] = evaluation
             if self._predict:
                 self._use_predictions(evaluation, key, force_field.role, structure.slot)
-            evaluation.roles |= force_field.roles - evaluation.results.keys()
+            evaluation.roles |= force_field.lacks(evaluation.results)
             own.append(evaluation)
         return own
 

@@ -26,6 +26,10 @@ __all__ = ["AseModel", "load"]
 
 logger = logging.getLogger(__name__)
 
+FORCES = {"energy", "free_energy", "forces", "stress"}
+UNITS = {"dipole": "e*Angstrom", "energies": "eV", "stresses": "eV/Angstrom^3"}
+"""Of ASE's other properties; charges are in e, magnetic moments in Bohr magnetons."""
+
 
 def load(spec: ModelSpec, device: str, dtype: str | None) -> AseModel:
     """Make the calculator that ``module:factory`` gives.
@@ -94,6 +98,7 @@ class AseModel(ForceModel):
         roles = frozenset({self._role})
         # Calculators of SO3LR list the stress even where they are told not to compute it.
         stress = "stress" in listed and getattr(self.calculator, "compute_stress", True)
+        own = {*listed} - FORCES if self._role is Role.CONSERVATIVE else set()
         told = convention_of(self.calculator, uses)
         self._tell = told.tell
         self._last_inputs = NO_INPUTS
@@ -103,6 +108,7 @@ class AseModel(ForceModel):
             inputs=told.inputs,
             charges=told.charges,
             spins=told.spins,
+            outputs={name: UNITS.get(name, "") for name in own},
         )
 
     def evaluate(
@@ -162,6 +168,10 @@ class AseModel(ForceModel):
                 energy = float(atoms.get_potential_energy(force_consistent=self._free_energy))
             if wants_virial and structure.pbc.all():
                 virial = -atoms.get_volume() * atoms.get_stress(voigt=False)
+            outputs = {
+                name: np.array(self.calculator.get_property(name, atoms), dtype=np.float64)
+                for name in self.wanted_outputs
+            }
         except PropertyNotImplementedError as error:
             raise ModelError(
                 f"expected '{self.name}' to compute the properties it lists, got none for {error}; "
@@ -172,7 +182,7 @@ class AseModel(ForceModel):
                 f"expected '{self.name}' to evaluate {atoms.get_chemical_formula()}, got "
                 f"{type(error).__name__}: {error}; check the structure and the model's options"
             ) from error
-        return ForceResult(energy, forces, np.array(virial, dtype=np.float64))
+        return ForceResult(energy, forces, np.array(virial, dtype=np.float64), outputs)
 
     @contextlib.contextmanager
     def _own_torch_default(self) -> Iterator[None]:

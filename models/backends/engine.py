@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Protocol
 
 import numpy as np
@@ -39,6 +40,9 @@ class EngineOutputs:
     Args:
         direct: results of direct forces, if they were asked for.
         differentiate: makes the conservative results, if energies were asked for.
+
+    Attributes:
+        more: makes what goes with the conservative results of each structure, by name.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class EngineOutputs:
         differentiate: Callable[[], Iterable[ForceResult]] | None,
     ) -> None:
         self._differentiate = differentiate
+        self.more: Callable[[], Iterable[Mapping[str, NDArray[np.float64]]]] | None = None
         self.direct: list[dict[Role, ForceResult]] = [{} for _ in structures]
         if direct is not None:
             for results, result in zip(self.direct, direct, strict=True):
@@ -55,7 +60,10 @@ class EngineOutputs:
 
     def conservative(self) -> Iterable[ForceResult]:
         """The conservative results, if there are energies."""
-        return () if self._differentiate is None else self._differentiate()
+        results = () if self._differentiate is None else self._differentiate()
+        if self.more is None:
+            return results
+        return [replace(r, outputs=o) for r, o in zip(results, self.more(), strict=True)]
 
     def complete(self) -> list[dict[Role, ForceResult]]:
         """The direct results and, if there are energies, the conservative ones."""

@@ -56,15 +56,32 @@ def check_runs_as_asked(name: str, model: mta.AtomisticModel, device: str) -> No
         )
 
 
-def output_names(name: str, offered: Iterable[str], variant: str | None) -> dict[str, str]:
-    """Return the model's name for each output it has, of those in ``OUTPUTS``."""
+def output_names(
+    name: str, offered: Iterable[str], variant: str | None, direct_variant: str | None = None
+) -> dict[str, str]:
+    """Return the model's name for each output it has, of those in ``OUTPUTS``.
+
+    Args:
+        name: of the model, for messages.
+        offered: its outputs.
+        variant: which ones.
+        direct_variant: which ones of direct forces and their stress, if others.
+    """
     offered = sorted(offered)
     suffix = f"/{variant}" if variant else ""
+    direct_suffix = f"/{direct_variant}" if direct_variant else suffix
     names = {}
     for kind, spellings in OUTPUTS.items():
-        present = [s + suffix for s in spellings if s + suffix in offered]
+        end = suffix if kind == "energy" else direct_suffix
+        present = [s + end for s in spellings if s + end in offered]
         if present:
             names[kind] = present[0]
+    if direct_variant and "force" not in names:
+        raise ModelError(
+            f"expected model '{name}' to offer non_conservative_force/{direct_variant}, got "
+            f"{', '.join(o for o in offered if o.startswith('non_conservative_f')) or 'none'}; "
+            f"correct non_conservative_variant in <parameters> model"
+        )
     if not names.keys() & {"energy", "force"}:
         near = [o for o in offered if o.partition("/")[0] in OUTPUTS["energy"] + OUTPUTS["force"]]
         raise ModelError(

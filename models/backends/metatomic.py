@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..spec import ModelSpec
 from .batched import BatchedModel
 from .engine import Engine, EngineOutputs
 from .exported import capabilities, check_runs_as_asked, load_exported, output_names
+from .further import FurtherOutputs
 from .parallel import ParallelEngine
 from .pet.engine import PetEngine
 from .slots import SKIN
@@ -52,7 +54,9 @@ class MetatomicModel(BatchedModel):
     needed; the direct one also for a structure that is not periodic in all directions.
 
     A PET is evaluated edge by edge by its weights, which is quicker than its TorchScript does it,
-    unless the two differ on the first structure.
+    unless the two differ on the first structure. Outputs besides energy, forces and stress are
+    made by TorchScript in passes of their own: forces are the same to the last bit with and
+    without them.
 
     Args:
         path: the ``.pt`` file.
@@ -60,6 +64,8 @@ class MetatomicModel(BatchedModel):
         dtype: ``None`` for the one the model was exported with. Another one converts its weights;
             a model that has its own written into its code then fails to evaluate.
         variant: which variant of the outputs: ``energy/NAME`` and so on.
+        non_conservative_variant: which one of direct forces and their stress, if another.
+        uncertainty_variant: which one of uncertainty and ensemble, if another.
         extensions: folder of the TorchScript extensions that the model needs.
         chunk: structures in a pass; ``None`` for as many as turn out to be quickest.
         skin: of the neighbour lists, Å.
@@ -78,6 +84,8 @@ class MetatomicModel(BatchedModel):
         device: str = "cpu",
         dtype: str | None = None,
         variant: str | None = None,
+        non_conservative_variant: str | None = None,
+        uncertainty_variant: str | None = None,
         extensions: str | None = None,
         chunk: int | None = None,
         skin: float = SKIN,
@@ -94,12 +102,15 @@ class MetatomicModel(BatchedModel):
         check_runs_as_asked(name, model, device)
         self.dtype = getattr(torch, dtype or declared.dtype)
         self.device = torch.device(device)
-        self._names = output_names(name, declared.outputs.keys(), variant)
-        super().__init__(
-            name, capabilities(declared, self._names), f"{self.dtype} on {device}", chunk
-        )
+        offered = declared.outputs
+        self._names = output_names(name, offered.keys(), variant, non_conservative_variant)
         model = model.to(device=self.device, dtype=self.dtype)
         self._torchscript = TorchScriptEngine(model, self.dtype, self.device, skin)
+        self._further = FurtherOutputs(
+            self._torchscript, offered, self._names, variant, uncertainty_variant
+        )
+        can = replace(capabilities(declared, self._names), outputs=self._further.units)
+        super().__init__(name, can, f"{self.dtype} on {device}", chunk)
         self._use(self._torchscript)
         if engine == "edges":
             try:
@@ -123,7 +134,10 @@ class MetatomicModel(BatchedModel):
         """Pass once through the model; the first time, compare the engines."""
         if self._engine is not self._torchscript and roles not in self._compared:
             self._compare(structures[:1], roles)
-        return self._run(self._batch_engine, structures, roles)
+        outputs = self._run(self._batch_engine, structures, roles)
+        if self.wanted_outputs and Role.CONSERVATIVE in roles:
+            outputs.more = partial(self._further.evaluate, structures, self.wanted_outputs)
+        return outputs
 
     def _run(
         self, engine: Engine, structures: Sequence[Structure], roles: frozenset[Role]

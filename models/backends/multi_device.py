@@ -36,6 +36,17 @@ class MultiDeviceModel(ForceModel):
         for copy in self._copies:
             copy.needs_virial = value
 
+    @property
+    def wanted_outputs(self) -> frozenset[str]:  # type: ignore[override]  # likewise
+        """As of all copies."""
+        return self._copies[0].wanted_outputs
+
+    @wanted_outputs.setter
+    def wanted_outputs(self, value: frozenset[str]) -> None:
+        """Set them for all copies."""
+        for copy in self._copies:
+            copy.wanted_outputs = value
+
     def evaluate(
         self, structures: Sequence[Structure], roles: frozenset[Role]
     ) -> list[Mapping[Role, ForceResult]]:

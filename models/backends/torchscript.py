@@ -54,20 +54,45 @@ class TorchScriptEngine:
     ) -> EngineOutputs:
         """Pass once through the model."""
         gradients = "energy" in kinds
-        with torch.set_grad_enabled(gradients):
-            prepared = [self._prepare(s, gradients, gradients and virial) for s in structures]
-            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU;
-            # torch does not list the function that switches it off
-            with torch.jit.optimized_execution(self._optimised):  # type: ignore[attr-defined]
-                outputs = self._model(
-                    [system for system, _ in prepared], options(kinds), check_consistency=False
-                )
-        values = {kind: outputs[name].block().values for kind, name in kinds.items()}
+        outputs, leaves = self.evaluate(structures, options(kinds), gradients, virial)
+        values = {kind: outputs[name] for kind, name in kinds.items()}
         direct = direct_results(structures, values) if "force" in values else None
         if not gradients:
             return EngineOutputs(structures, direct, None)
-        leaves = [leaves for _, leaves in prepared]
         return EngineOutputs(structures, direct, lambda: derivatives(values["energy"], leaves))
+
+    def evaluate(
+        self,
+        structures: Sequence[Structure],
+        outputs: Mapping[str, mta.ModelOutput],
+        gradients: bool,
+        virial: bool,
+        as_given: bool = False,
+    ) -> tuple[dict[str, torch.Tensor], list[Leaves]]:
+        """Pass once through the model.
+
+        Args:
+            structures: B of them, with ΣN atoms.
+            outputs: what to compute, by the model's names.
+            gradients: whether there will be derivatives.
+            virial: whether by strain, too.
+            as_given: whether to leave atoms where they are, instead of near the origin.
+
+        Returns:
+            The values of each output, shape (B or ΣN, …), and for each structure what to
+            differentiate by.
+        """
+        asked = mta.ModelEvaluationOptions(length_unit="Angstrom", outputs=dict(outputs))
+        with torch.set_grad_enabled(gradients):
+            prepared = [
+                self._prepare(s, gradients, gradients and virial, as_given) for s in structures
+            ]
+            # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU;
+            # torch does not list the function that switches it off
+            with torch.jit.optimized_execution(self._optimised):  # type: ignore[attr-defined]
+                maps = self._model([s for s, _ in prepared], asked, check_consistency=False)
+        values = {name: maps[name].block().values for name in outputs}
+        return values, [leaves for _, leaves in prepared]
 
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists."""
@@ -75,14 +100,14 @@ class TorchScriptEngine:
             self._prepare(structure, gradients=False, virial=False)
 
     def _prepare(
-        self, structure: Structure, gradients: bool, virial: bool
+        self, structure: Structure, gradients: bool, virial: bool, as_given: bool = False
     ) -> tuple[mta.System, Leaves]:
         """Return the system with its neighbour lists, and what to differentiate by."""
         dtype, device = self._dtype, self._device
-        lists, images = self.lists[structure.slot]
-        positions = torch.tensor(
-            images.near_origin(structure), requires_grad=gradients, dtype=dtype, device=device
-        )
+        slot = structure.slot
+        lists, images = self.lists[(slot, "as given") if as_given and slot is not None else slot]
+        near = structure.positions if as_given else images.near_origin(structure)
+        positions = torch.tensor(near, requires_grad=gradients, dtype=dtype, device=device)
         strain = torch.eye(3, requires_grad=True, dtype=dtype, device=device) if virial else None
         # A System wants zero vectors along directions that are not periodic.
         cell = torch.tensor(structure.cell * structure.pbc[:, None], dtype=dtype, device=device)
@@ -97,13 +122,12 @@ class TorchScriptEngine:
         return system, (positions,) if strain is None else (positions, strain)
 
 
-def options(kinds: Mapping[str, str]) -> mta.ModelEvaluationOptions:
+def options(kinds: Mapping[str, str]) -> dict[str, mta.ModelOutput]:
     """Say to metatomic what is to be computed, in our units."""
-    outputs = {
+    return {
         name: mta.ModelOutput(unit=UNITS[kind], sample_kind="atom" if kind == "force" else "system")
         for kind, name in kinds.items()
     }
-    return mta.ModelEvaluationOptions(length_unit="Angstrom", outputs=outputs)
 
 
 def direct_results(

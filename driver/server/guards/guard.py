@@ -13,6 +13,9 @@ What is watched, each with a limit that stands in ``<parameters>`` (a number, or
                                                              model or of two, eV/Å
 =============  ============================================  ==================================
 
+``uncertainty_threshold`` is off unless it is given: the largest uncertainty of the energy of an
+atom, eV. Structures beyond it are saved, with those of all atoms.
+
 A limit that is passed once is a warning in the log: a single frame may be an accident. Passed by
 three structures of one place in a row it ends the run. Numbers that are not finite end it at once.
 """
@@ -28,9 +31,10 @@ from numpy.typing import NDArray
 
 from ....models.base import Structure
 from ...errors import GuardError
+from ..extras import uncertainty_of_atoms
 from ..force_field import ForceField, ServedForces
 from ..limits import max_norm
-from . import GUARD_FILE
+from . import GUARD_FILE, UNCERTAIN_FILE
 from .displacement import DisplacementMonitor
 from .gap import GapMonitor
 
@@ -39,11 +43,25 @@ __all__ = ["Guard"]
 log = logging.getLogger("halfkick")
 
 MAX_CONSECUTIVE_VIOLATIONS = 3
-LIMIT_UNITS = {"max_force": "eV/Å", "max_move": "Å", "max_gap": "eV/Å"}
+LIMIT_UNITS = {
+    "max_force": "eV/Å",
+    "max_move": "Å",
+    "max_gap": "eV/Å",
+    "uncertainty_threshold": "eV/atom",
+}
 LIMITED_QUANTITIES = {
     "max_force": "a force",
     "max_move": "an atom that moved since the last request",
     "max_gap": "a difference of conservative and fast force",
+    "uncertainty_threshold": "an uncertainty of the energy of an atom",
+}
+REMEDY = (
+    f"look at {GUARD_FILE}, go back to a checkpoint with a smaller timestep or stride, or set "
+    f"{{name}} in <parameters>"
+)
+REMEDIES = {
+    "uncertainty_threshold": f"train the model on structures like those in {UNCERTAIN_FILE}, or "
+    f"set {{name}} in <parameters>",
 }
 
 
@@ -89,6 +107,8 @@ class Guard:
         if limits.max_move < np.inf:
             displacements = self._displacements.update(structures, limits.max_move)
             found["max_move"] = displacements, limits.max_move
+        if limits.uncertainty_threshold < np.inf:
+            found["uncertainty_threshold"] = self._uncertainties(force_field, structures, served)
         for name, (values, limit) in found.items():
             if not self._violations and not any(value > limit for value in values):
                 continue
@@ -103,9 +123,10 @@ class Guard:
     ) -> None:
         """Raise GuardError for the first structure with a number that is not finite."""
         arrays = served.energies, served.forces, served.virials
-        for structure, *own in zip(structures, *arrays, strict=True):
-            named = zip(("energy", "forces", "virial"), own, strict=True)
-            bad = [name for name, values in named if not np.isfinite(values).all()]
+        outputs = served.outputs or [{}] * len(structures)
+        for structure, more, *own in zip(structures, outputs, *arrays, strict=True):
+            named = dict(zip(("energy", "forces", "virial"), own, strict=True), **more)
+            bad = [name for name, values in named.items() if not np.isfinite(values).all()]
             if bad:
                 save(structure, own[1])
                 raise GuardError(
@@ -114,6 +135,19 @@ class Guard:
                     f"({self._where(structure)}); look at {GUARD_FILE}, go back to a checkpoint "
                     f"with a smaller timestep or stride, or mend the model"
                 )
+
+    def _uncertainties(
+        self, force_field: ForceField, structures: Sequence[Structure], served: ServedForces
+    ) -> tuple[list[float], float]:
+        """The largest of each structure, eV per atom, and the limit; save those beyond it."""
+        limit = force_field.limits.uncertainty_threshold
+        found = []
+        for structure, own, more in zip(structures, served.forces, served.outputs, strict=True):
+            sigma = uncertainty_of_atoms(more, len(own))
+            found.append(float(sigma.max()))
+            if found[-1] > limit:
+                save(structure, own, UNCERTAIN_FILE, energy_uncertainty=sigma)
+        return found, limit
 
     def _where(self, structure: Structure) -> str:
         return f"request {self.requests[structure.slot]} of {structure.slot}"
@@ -138,16 +172,21 @@ class Guard:
             return
         save(structure, forces)
         raise GuardError(
-            f"{text}, {MAX_CONSECUTIVE_VIOLATIONS} times in a row; look at {GUARD_FILE}, go back "
-            f"to a checkpoint with a smaller timestep or stride, or set {name} in <parameters>"
+            f"{text}, {MAX_CONSECUTIVE_VIOLATIONS} times in a row; "
+            f"{REMEDIES.get(name, REMEDY).format(name=name)}"
         )
 
 
-def save(structure: Structure, forces: NDArray[np.float64]) -> None:
-    """Append the structure and its forces, shape (N, 3), eV/Å, to ``guard.xyz`` in the folder."""
+def save(
+    structure: Structure,
+    forces: NDArray[np.float64],
+    file: str = GUARD_FILE,
+    **arrays: NDArray[np.float64],
+) -> None:
+    """Append a structure, its forces, shape (N, 3), eV/Å, and what else there is of its atoms."""
     import ase.io
     from ase import Atoms
 
     atoms = Atoms(structure.numbers, structure.positions, cell=structure.cell, pbc=structure.pbc)
-    atoms.arrays["model_forces"] = forces
-    ase.io.write(GUARD_FILE, atoms, format="extxyz", append=True)
+    atoms.arrays |= {"model_forces": forces, **arrays}
+    ase.io.write(file, atoms, format="extxyz", append=True)

@@ -25,6 +25,7 @@ class Answer:
         energies: shape (B,), hartree.
         forces: shape (B, N, 3), hartree/bohr.
         virials: ``-dE/dε``, shape (B, 3, 3), hartree.
+        extras: B strings, text or JSON objects; ``None`` for none.
         known_finite: whether somebody has looked at all numbers and found them finite; if not,
             they are looked at before they are sent.
     """
@@ -32,6 +33,7 @@ class Answer:
     energies: NDArray[np.float64]
     forces: NDArray[np.float64]
     virials: NDArray[np.float64]
+    extras: Sequence[str] | None = None
     known_finite: bool = False
 
     def padded(self, missing: int) -> Answer:
@@ -40,6 +42,7 @@ class Answer:
             _pad(self.energies, missing),
             _pad(self.forces, missing),
             _pad(self.virials, missing),
+            None if self.extras is None else [*self.extras, *([self.extras[-1]] * missing)],
             self.known_finite,
         )
 

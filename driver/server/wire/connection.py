@@ -95,7 +95,7 @@ class Connection:
                 return
             if self._padding:
                 answer = answer.padded(self._padding)
-            self.protocol.answer(answer)
+            self.protocol.answer(answer, answer.extras)
             if self._memory is not None:
                 self._memory.write(answer)
             self._flush()

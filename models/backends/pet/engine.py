@@ -19,7 +19,7 @@ from .network import Network
 
 __all__ = ["PetEngine"]
 
-WEIGHTS_PREFIX = "module.backend."
+WEIGHTS_PREFIX = "backend."
 UNITS = {"energy": ("eV",), "force": ("eV/Angstrom", "eV/A"), "stress": ("eV/Angstrom^3", "eV/A^3")}
 
 
@@ -47,13 +47,13 @@ class PetEngine:
         device: torch.device,
         skin: float,
     ) -> None:
-        module, state = model.module, model.state_dict()
+        module, state = backbone(model)
         if getattr(module, "original_name", "") != "PET":
             raise Unsupported("it is no PET")
         for part in ("long_range", "backend"):
             if not hasattr(module, part):
                 raise Unsupported(f"no {part}: it is of another version")
-        if module.long_range or any(k.startswith("module.additive_models.1") for k in state):
+        if module.long_range or any(k.startswith("additive_models.1") for k in state):
             raise Unsupported("long-range or pair forces")
         check_units(model.capabilities(), names)
         config = PETConfig.from_backend(module.backend)
@@ -116,6 +116,18 @@ class PetEngine:
             energies = (energies[:, 0] + self._baseline[edges.numbers, 0]).double()
             totals = edges.sum_systems(energies)
         return split_results(structures, totals, -by_position, by_strain)
+
+
+def backbone(model: mta.AtomisticModel) -> tuple[torch.nn.Module, dict[str, torch.Tensor]]:
+    """The network that makes energies and forces, and its weights by their names in it.
+
+    LLPR has it inside of it, and adds uncertainties to what it gives.
+    """
+    module, prefix = model.module, "module."
+    if getattr(module, "original_name", "") == "LLPRUncertaintyModel":
+        module, prefix = module.model, "module.model."
+    state = model.state_dict()
+    return module, {k.removeprefix(prefix): w for k, w in state.items() if k.startswith(prefix)}
 
 
 def direct_results(
@@ -193,9 +205,9 @@ def species_table(
 
 def buffer(state: Mapping[str, torch.Tensor], name: str) -> torch.Tensor:
     """What the model holds under that name, of any shape; Unsupported if it does not."""
-    if f"module.{name}" not in state:
+    if name not in state:
         raise Unsupported(f"no {name}")
-    return state[f"module.{name}"]
+    return state[name]
 
 
 def check_weights(
