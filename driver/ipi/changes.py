@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from xml.etree.ElementTree import Element, SubElement
@@ -31,6 +32,7 @@ __all__ = [
     "set_structure",
     "set_temperature",
     "set_thermostat",
+    "set_thermostat_of",
     "set_timestep",
     "set_total_steps",
 ]
@@ -87,6 +89,15 @@ def set_thermostat(root: Element, thermostat: Bath) -> None:
         if thermostat.tau_fs is not None:
             put(bath, "tau", f"{thermostat.tau_fs:.12g}", units="femtosecond")
         put_child(dynamics, bath)
+
+
+def set_thermostat_of(root: Element, other: Element) -> None:
+    """Take the thermostat of another ``<simulation>``'s dynamics, matrices and all."""
+    thermostat = other.find(".//dynamics/thermostat")
+    if thermostat is None:
+        raise InputError("expected a <thermostat> in <dynamics>, got none")
+    for dynamics in root.iter("dynamics"):
+        put_child(dynamics, copy.deepcopy(thermostat))
 
 
 def set_temperature(root: Element, temperature_K: float) -> None:

@@ -374,6 +374,10 @@ class IpiInput:
         changes.keep_one_force_field(root, name, [s.forcefield for s in self.sockets])
         return IpiInput(root, self.path)
 
+    def with_thermostat_of(self, other: IpiInput) -> IpiInput:
+        """The same input with the thermostat of another one, as it stands there."""
+        return self.changed_by(changes.set_thermostat_of, other._root)
+
     def with_absolute_paths(self) -> IpiInput:
         """The same input with the files that it names made absolute: it can stand anywhere."""
         root = copy.deepcopy(self._root)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from xml.etree.ElementTree import Element
@@ -137,11 +138,30 @@ class Dynamics:
     @property
     def quantum_thermostat(self) -> str | None:
         """Mode of a thermostat that gives other kinetic energies than the temperature's."""
+        element = self._quantum_thermostat
+        return None if element is None else attribute(element, "mode")
+
+    @property
+    def holds_centroid_temperature(self) -> bool:
+        """Whether the centroids of a quantum thermostat are at the temperature, as in PIGLET.
+
+        Each normal mode has a covariance of its own then, and that of the first is of one
+        temperature.
+        """
+        element = self._quantum_thermostat
+        covariance = None if element is None else element.find("C")
+        if covariance is None or attribute(covariance, "mode", "manual") != "manual":
+            return False
+        text = attribute(covariance, "shape").strip("()")
+        shape = numbers(text, int, "shape of <C>")
+        first = numbers(covariance.text or "", float, "<C>")[: prod(shape[1:])]
+        return len(shape) == 3 and _is_of_one_temperature(first)
+
+    @property
+    def _quantum_thermostat(self) -> Element | None:
         thermostat = self._element.find("thermostat")
-        for element in () if thermostat is None else thermostat.iter("thermostat"):
-            if _is_quantum(element):
-                return attribute(element, "mode")
-        return None
+        every = () if thermostat is None else thermostat.iter("thermostat")
+        return next(filter(_is_quantum, every), None)
 
     def _bath(self, tag: str) -> Bath | None:
         element = self._element.find(tag)
@@ -216,5 +236,11 @@ def _is_quantum(thermostat: Element) -> bool:
         return False
     if attribute(covariance, "mode", "manual") != "manual":
         return True  # a file, which nobody makes of one temperature
-    given = [c for c in numbers(covariance.text or "", float, "<C>") if c != 0.0]
-    return bool(given) and max(given) - min(given) > SAME * max(given)
+    values = numbers(covariance.text or "", float, "<C>")
+    return any(values) and not _is_of_one_temperature(values)
+
+
+def _is_of_one_temperature(covariance: Sequence[float]) -> bool:
+    """Whether all numbers of a covariance that are not zero are the same."""
+    given = [c for c in covariance if c != 0.0]
+    return bool(given) and max(given) - min(given) <= SAME * max(given)

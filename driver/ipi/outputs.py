@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement
 
 from .elements import attribute, strings, whole_number
 
-__all__ = ["Output", "Outputs"]
+__all__ = ["Output", "Outputs", "of_ring_polymers"]
 
 NAMES = {"properties": "out", "trajectory": "traj", "checkpoint": "restart"}
 """Kinds of output, and how i-PI calls a file of each where the input does not."""
@@ -83,6 +83,13 @@ class Outputs:
     def of_kind(self, *kinds: str) -> list[Output]:
         """Those of these kinds, or all."""
         return [item for item in self.items if not kinds or item.kind in kinds]
+
+
+def of_ring_polymers(species: Sequence[str]) -> str:
+    """Properties that tell kinetic energies and radii of gyration of species."""
+    kinetic = (f"kinetic_cv({label}){{electronvolt}}" for label in species)
+    radii = (f"r_gyration({label}){{angstrom}}" for label in species)
+    return ", ".join((*kinetic, *radii))
 
 
 DEFAULT_OUTPUTS = Outputs(

@@ -26,6 +26,9 @@ UNITS = {
     "kinetic_md": ("energy", "electronvolt"),
     "kinetic_cv": ("energy", "electronvolt"),
     "kinetic_td": ("energy", "electronvolt"),
+    "pressure_md": ("pressure", "megapascal"),
+    "pressure_cv": ("pressure", "megapascal"),
+    "pressure_td": ("pressure", "megapascal"),
     "temperature": ("temperature", "kelvin"),
     "r_gyration": ("length", "angstrom"),
     "volume": ("volume", "angstrom3"),
@@ -86,6 +89,7 @@ class Properties:
         conserved: eV.
         potential: eV.
         temperature: K.
+        centroid_temperature: that of the centroids of ring polymers alone, K.
     """
 
     step: NDArray[np.float64] | None = None
@@ -93,6 +97,13 @@ class Properties:
     conserved: NDArray[np.float64] | None = None
     potential: NDArray[np.float64] | None = None
     temperature: NDArray[np.float64] | None = None
+    centroid_temperature: NDArray[np.float64] | None = None
+
+    @classmethod
+    def parse(cls, lines: Iterable[bytes]) -> Properties:
+        """Read complete lines, those of the header first."""
+        columns = _parse(lines, COLUMNS)
+        return cls(**{COLUMNS[name]: values for name, values in columns.items()})
 
     @property
     def fault(self) -> str | None:
@@ -114,6 +125,8 @@ class Properties:
 
 
 NAMES = tuple(Properties.__dataclass_fields__)
+COLUMNS = {**{name: name for name in NAMES[:-1]}, "temperature(nm=0)": NAMES[-1]}
+"""i-PI's name of a column -> the attribute."""
 
 
 def read_columns(path: Path | None) -> dict[str, NDArray[np.float64]]:
@@ -134,7 +147,7 @@ def read_properties(path: Path | None) -> Properties:
     if path is None or not path.exists():
         return Properties()
     with path.open("rb") as file:
-        return Properties(**_parse(file, NAMES))
+        return Properties.parse(file)
 
 
 def read_first(path: Path | None) -> Properties:
@@ -143,7 +156,7 @@ def read_first(path: Path | None) -> Properties:
         return Properties()
     with path.open("rb") as file:
         header, row = _header(file)
-    return Properties(**_parse([*header, row], NAMES))
+    return Properties.parse([*header, row])
 
 
 def read_last(path: Path | None) -> Properties:
@@ -156,7 +169,7 @@ def read_last(path: Path | None) -> Properties:
         file.seek(max(start, path.stat().st_size - TAIL))
         rows = file.read().splitlines(keepends=True)
     complete = [row for row in rows if row.endswith(b"\n")]
-    return Properties(**_parse([*header, *complete[-1:]], NAMES))
+    return Properties.parse([*header, *complete[-1:]])
 
 
 def _header(lines: Iterable[bytes]) -> tuple[list[bytes], bytes]:

@@ -11,7 +11,7 @@ from ..errors import InputError
 from .elements import attribute, put, remove, text_of, whole_number, written
 from .sockets import format_parameters, parse_parameters
 
-__all__ = ["ForceFieldElement", "add_direct", "read_force_fields", "serve", "set_contraction"]
+__all__ = ["ForceFieldElement", "add_direct", "read_force_fields", "serve", "set_correction"]
 
 LATENCY, TIMEOUT = "1e-4", "120"  # s, as in the scenarios
 DEFAULT_PORT = 65535
@@ -96,17 +96,25 @@ def add_direct(
                 forces.insert(list(forces).index(force) + 1, fast)
 
 
-def set_contraction(root: Element, direct: str, conservative: str, beads: int) -> None:
-    """Correct direct forces, which act on all beads, on fewer of them."""
+def set_correction(root: Element, direct: str, conservative: str, beads: int | None = None) -> None:
+    """Correct direct forces, which act on all beads, by conservative ones at the outer level.
+
+    Args:
+        root: the ``<simulation>``; what else acts on its systems stays.
+        direct: name of the force field inside.
+        conservative: of the one that corrects it.
+        beads: on so many, contracted; ``None`` for all.
+    """
+    on = {} if beads is None else {"nbeads": str(beads)}
+    parts = [(conservative, [1, 0], on), (direct, [-1, 0], on), (direct, [0, 1], {})]
+    if beads is None:
+        parts[1:] = [(direct, [-1, 1], {})]
     for forces in root.iter("forces"):
         for force in list(forces):
-            forces.remove(force)
-        for field, weights, on in (
-            (conservative, [1, 0], {"nbeads": str(beads)}),
-            (direct, [-1, 0], {"nbeads": str(beads)}),
-            (direct, [0, 1], {}),
-        ):
-            force = SubElement(forces, "force", {"forcefield": field} | on)
+            if attribute(force, "forcefield") in (direct, conservative):
+                forces.remove(force)
+        for field, weights, where in parts:
+            force = SubElement(forces, "force", {"forcefield": field} | where)
             put(force, "mts_weights", written(weights))
 
 

@@ -193,10 +193,18 @@ class System:
     @property
     def temperature_remark(self) -> str:
         """Why the temperature is not the target's in the mean; empty if it is."""
-        thermostat = None if self.dynamics is None else self.dynamics.quantum_thermostat
-        if thermostat is None:
+        if self.quantum_thermostat is None:
             return ""
-        return f"not the target's: '{thermostat}' has a covariance C of its own"
+        check = "compare kinetic energies of species, kinetic_cv(H)"
+        if self.dynamics is not None and self.dynamics.holds_centroid_temperature:
+            check = "that of centroids, temperature(nm=0), is"
+        own = f"'{self.quantum_thermostat}' has a covariance C of its own"
+        return f"not the target's: {own}; {check}"
+
+    @property
+    def quantum_thermostat(self) -> str | None:
+        """Mode of a thermostat that gives other kinetic energies than the temperature's."""
+        return None if self.dynamics is None else self.dynamics.quantum_thermostat
 
     def count_atoms(self, folder: Path) -> int | None:
         """How many it starts with, its files named from a folder; ``None`` if none can be read."""

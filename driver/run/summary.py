@@ -32,6 +32,8 @@ class SystemSummary:
         temperature_K: mean of all rows.
         temperature_error_K: its standard error by block averages.
         temperature_remark: why it is not the target's in the mean; ``None`` if it is.
+        centroid_temperature_K: the same of the centroids of ring polymers, where it is written.
+        centroid_temperature_error_K: its standard error.
     """
 
     drift_meV_per_atom_ps: float | None
@@ -41,16 +43,20 @@ class SystemSummary:
     temperature_K: float | None
     temperature_error_K: float | None
     temperature_remark: str | None
+    centroid_temperature_K: float | None = None
+    centroid_temperature_error_K: float | None = None
 
     @classmethod
     def of(cls, system: RunSystem, rows: Properties) -> SystemSummary:
         """Sum up all rows of a system."""
-        drift = drift_error = temperature = temperature_error = None
+        drift = drift_error = temperature = temperature_error = centroids = centroids_error = None
         conserved = rows.conserved if system.without_energy is None else None
         if rows.time is not None and conserved is not None and system.n_atoms:
             drift, drift_error = slope(rows.time, conserved / system.n_atoms * 1e3)
         if rows.temperature is not None:
             temperature, temperature_error = mean(rows.temperature)
+        if rows.centroid_temperature is not None:
+            centroids, centroids_error = mean(rows.centroid_temperature)
         return cls(
             drift_meV_per_atom_ps=_finite(drift),
             drift_error=_finite(drift_error),
@@ -59,6 +65,8 @@ class SystemSummary:
             temperature_K=_finite(temperature),
             temperature_error_K=_finite(temperature_error),
             temperature_remark=system.temperature_remark or None,
+            centroid_temperature_K=_finite(centroids),
+            centroid_temperature_error_K=_finite(centroids_error),
         )
 
     def lines(self) -> list[str]:
@@ -76,6 +84,10 @@ class SystemSummary:
         if self.temperature_K is not None:
             temperature = with_error(self.temperature_K, self.temperature_error_K)
             lines.append(_remarked(f"temperature: {temperature} K", self.temperature_remark))
+        if self.centroid_temperature_K is not None:
+            error = self.centroid_temperature_error_K
+            of_centroids = with_error(self.centroid_temperature_K, error)
+            lines.append(f"temperature of centroids: {of_centroids} K")
         return lines
 
 

@@ -17,15 +17,17 @@ def temperatures(rows: Sequence[Properties], systems: Sequence[RunSystem]) -> st
         rows: of each system.
         systems: as many.
     """
-    told = [(row.temperature[-1], system.temperature_remark)
-            for row, system in zip(rows, systems, strict=True)
-            if row.temperature is not None]  # fmt: skip
+    told = [
+        (row.temperature[-1], row.centroid_temperature, system.temperature_remark)
+        for row, system in zip(rows, systems, strict=True)
+        if row.temperature is not None
+    ]
     if not told:
         return None
-    low, high = min(told)[0], max(told)[0]
-    text = f"{low:.0f} K" if len(told) == 1 else f"{low:.0f} to {high:.0f} K"
-    remarks = dict.fromkeys(_short(remark) for _, remark in told)
-    return text + "".join(remarks)
+    text = _range([kelvin for kelvin, _, _ in told])
+    text += "".join(dict.fromkeys(_short(remark) for _, _, remark in told))
+    centroids = [c[-1] for _, c, remark in told if c is not None and remark]
+    return f"{text}, centroids {_range(centroids)}" if centroids else text
 
 
 def went(
@@ -49,6 +51,11 @@ def went(
     change, name, system = max(changes, key=lambda one: abs(one[0]))
     of = f" of {name}" if len(systems) > 1 else ""
     return f"drift {change:+.2f} meV/atom{of}{_short(system.conserved_remark)}"
+
+
+def _range(kelvin: Sequence[float]) -> str:
+    low, high = min(kelvin), max(kelvin)
+    return f"{low:.0f} K" if len(kelvin) == 1 else f"{low:.0f} to {high:.0f} K"
 
 
 def _short(remark: str) -> str:

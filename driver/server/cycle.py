@@ -21,6 +21,20 @@ positions. With M = 4 and 8 beads these are the structures of an outer step:
               8 for both                          2 for both
 
 A structure counts once, whichever of its forces is asked for first.
+
+Several systems are moved side by side, and nothing says of which one a structure is. Where all are
+corrected on all beads, a place (:mod:`halfkick.driver.server.places`) is a bead of a system, with
+the cycle of one bead. Contracted beads are no such places: they lie among the others. But the
+conservative forces are asked for at these alone, and so are never asked for alone:
+
+.. code-block:: text
+
+    system 1    D D D D D D D D    D D D D D D D D    D D
+                                                      C C ── each C foretells its D
+    system 2         D D D D D D D D    D D
+                                        C C
+
+A contracted D that comes first foretells nothing, as it looks like the others.
 """
 
 from __future__ import annotations
@@ -92,17 +106,20 @@ class Foreseen(NamedTuple):
     Attributes:
         cycle: of an outer step; ``None`` if it is not known.
         start: how many structures it asks for at the start, by role, if not all for both forces.
+        never_alone: the forces that are never asked for alone, where the order is not known; the
+            cycle tells then how many structures there are in an outer step of all systems.
     """
 
     cycle: Cycle | None = None
     start: Mapping[Role, int] = {}
+    never_alone: Role | None = None
 
 
 UNKNOWN = Foreseen()
 
 
 def foresee(systems: Sequence[System], roles: Mapping[str, Role]) -> Foreseen:
-    """What i-PI will ask of one model, for its only system or for each place of several.
+    """What i-PI will ask of one model, for its only system, for each place or for all of several.
 
     Args:
         systems: of the input.
@@ -123,7 +140,7 @@ def foresee(systems: Sequence[System], roles: Mapping[str, Role]) -> Foreseen:
         beads = system.beads if len(systems) == 1 else 1
         return Foreseen(outer_step(nmts, [part._replace(beads=beads) for part in parts]))
     if len(systems) > 1:
-        return Foreseen(Cycle(0, 1))  # of contracted beads; what is of others is learned
+        return _of_contracted(outer_step(nmts, parts), len(systems))
     start: Counter[Role] = Counter()
     for part in parts:
         start[part.role] += part.beads
@@ -148,6 +165,13 @@ def outer_step(nmts: Sequence[int], parts: Sequence[Part]) -> Cycle | None:
         for beads, roles in asked.items():
             both += [len(roles) == len(Role)] * beads
     return Cycle.of(both)
+
+
+def _of_contracted(one: Cycle | None, systems: int) -> Foreseen:
+    """What is known of several systems under contraction, by the cycle of one of them."""
+    if one is None:
+        return UNKNOWN
+    return Foreseen(Cycle(one.alone * systems, one.paired * systems), {}, Role.CONSERVATIVE)
 
 
 def _runs(both: Iterable[bool]) -> Iterator[tuple[bool, int]]:

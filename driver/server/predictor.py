@@ -28,6 +28,9 @@ contraction these are not only pairs: requests are counted, and the cycle begins
 **Which cycle.** That of i-PI's input. Where there is none, or it was wrong, the last two cycles are
 taken for the next ones if they were equal.
 
+**Without a cycle.** Of several systems under contraction nothing is counted: the forces that are
+never asked for alone foretell the others, and those alone.
+
 **What a wrong prediction costs.** Forces that were not expected are made when they are asked for (a
 miss): a pass more. Forces that nobody asks for have cost time in vain (wasted), and nothing more is
 predicted until the next pair. Neither changes an answer: results are kept by all bytes of the
@@ -89,7 +92,9 @@ class Predictor:
         self.wasted = 0
         self._cycle = foreseen.cycle
         self._start = dict(foreseen.start)  # requests that are still to come
-        self._place: int | None = None if self._start else 0  # in the cycle, of the next structure
+        self._never_alone = foreseen.never_alone
+        counts = not self._start and self._never_alone is None
+        self._place: int | None = 0 if counts else None  # in the cycle, of the next structure
         self._surprised = False
         # by hash: a collision costs time, nothing else
         self._asked: OrderedDict[int, Asked] = OrderedDict()
@@ -102,10 +107,13 @@ class Predictor:
     def observe(self, key: Hashable, role: Role) -> Other:
         """Note that forces are asked for; ``key`` is of model and structure."""
         asked = self._asked.get(hash(key)) or self._begin(hash(key))
+        if role is self._never_alone and not asked.roles:
+            asked.pair_expected = True
         was_pair = asked.is_pair
         asked.roles.add(role)
         completed = asked.is_pair and not was_pair
-        if completed and not (asked.pair_expected or self._start):
+        counts = not self._start and self._never_alone is None
+        if completed and counts and not asked.pair_expected:
             self._place, self._surprised = 0, True
         self._count_start(role)
         if completed:

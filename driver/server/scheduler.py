@@ -165,7 +165,7 @@ class Scheduler:
         """The predictor of a model's requests, or of those for one of its places."""
         identity, _ = key
         known = self._predictors[identity]
-        if not self._by_place:
+        if not self._by_place or self._foreseen.get(identity, UNKNOWN).never_alone is not None:
             slot = None
         elif slot not in known or key not in known[slot]:
             # places are those of a force field: the other one's is found by a structure of both

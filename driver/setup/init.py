@@ -16,8 +16,8 @@ from ...models.spec import ModelSpec
 from ..errors import InputError
 from ..ipi.input import IpiInput
 from ..ipi.motion import Bath
-from ..ipi.outputs import Output, Outputs
-from ..ipi.serving import set_contraction
+from ..ipi.outputs import Output, Outputs, of_ring_polymers
+from ..ipi.serving import set_correction
 from ..ipi.sockets import own_prefix
 from .forces import Forces, Load, choose_forces, named_from
 from .options import InitOptions
@@ -137,7 +137,7 @@ def _filled_in(
     made = scenario if forces.is_mts else scenario.with_one_force_field(str(Role.CONSERVATIVE))
     if forces.is_mts and options.contraction is not None:
         fields = str(Role.DIRECT), str(Role.CONSERVATIVE)
-        made = made.changed_by(set_contraction, *fields, options.contraction)
+        made = made.changed_by(set_correction, *fields, options.contraction)
     bath = options.thermostat or _usual_thermostat(len(start.atoms), options.beads)
     return made.replace(
         total_steps=max(1, round(1e3 * options.ps / outer_fs)),
@@ -151,7 +151,7 @@ def _filled_in(
         masses_amu=None if start.masses_amu is None else start.masses_amu.tolist(),
         fixed=start.fixed,
         fixcom=False if len(start.atoms) == 1 else None,  # it would never move
-        outputs=_outputs(scenario.outputs, outer_fs, len(start.atoms), options.beads),
+        outputs=_outputs(scenario.outputs, outer_fs, start, options.beads),
     )
 
 
@@ -161,8 +161,9 @@ def _usual_thermostat(n_atoms: int, beads: int) -> str:
     return "svr" if n_atoms >= FEW_ATOMS else "langevin"
 
 
-def _outputs(scenario: Outputs, outer_fs: float, n_atoms: int, beads: int) -> Outputs:
+def _outputs(scenario: Outputs, outer_fs: float, start: Start, beads: int) -> Outputs:
     """Those of the scenario and velocities, often enough for vibrations where atoms are few."""
+    n_atoms = len(start.atoms)
     every = max(1, int((VELOCITIES_FS if n_atoms <= MANY_ATOMS else POSITIONS_FS) / outer_fs))
     one = {} if beads == 1 else {"bead": "0"}
     items: list[Output] = []
@@ -173,7 +174,8 @@ def _outputs(scenario: Outputs, outer_fs: float, n_atoms: int, beads: int) -> Ou
             kind = "velocities" if beads == 1 else "v_centroid"
             items.append(Output("trajectory", kind, every, kind, item.attributes))
         elif item.kind == "properties" and beads > 1:
-            items.append(replace(item, what=item.what.replace("kinetic_md", "kinetic_cv")))
+            own = of_ring_polymers(sorted(set(start.atoms.get_chemical_symbols())))
+            items.append(replace(item, what=item.what.replace("kinetic_md{electronvolt}", own)))
         else:
             items.append(item)
     return Outputs(scenario.prefix, items)

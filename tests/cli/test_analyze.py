@@ -14,7 +14,7 @@ from scipy.stats import gamma
 from simulation import ENVIRONMENT, HALFKICK, Case, simulate
 
 from halfkick.driver.ipi.system import System
-from halfkick.driver.study.analysis import thermo
+from halfkick.driver.study.analysis import quantum, thermo
 from halfkick.driver.study.analysis.collect import Analysis
 from halfkick.driver.study.analysis.molecules import find_molecules, split_kinetic
 from halfkick.driver.study.analysis.observables import Scalar, blocked
@@ -218,7 +218,7 @@ def test_run_data_has_columns_frames_and_settings(runs):
     beads = open_run(runs / "beads" / "input.xml")
     assert (beads.ensemble, beads.beads, beads.target_K) == ("nvt", 3, pytest.approx(300.0))
     assert len(beads.frames("positions").beads) == 3
-    assert any(s.name == "radius of gyration (O)" for s in thermo.quantum(beads))
+    assert any(s.name == "radius of gyration(O)" for s in quantum.scalars(beads))
 
 
 def test_species_temperatures_add_up_to_that_of_ipi(runs):

@@ -168,6 +168,42 @@ def test_predictor_keeps_a_result_for_its_structure_and_one_cycle():
     assert [predictor.observe(name, D) for name in "gh"] == [Other.UNEXPECTED, Other.EXPECTED]
 
 
+def test_conservative_forces_of_contracted_beads_foretell_direct_ones(tmp_path):
+    """Of two systems that go their own ways: whatever the order, nothing is made in vain."""
+    case, edit, cycle = FORESEEN["two of eight"]
+    foreseen = foresee(read(tmp_path, case, several(edit)).systems, ROLES)
+    assert foreseen == Foreseen(Cycle(64, 4), {}, C)
+    for first, second in ((D, C), (C, D)):
+        predictor, told = Predictor(foreseen), []
+        for step in range(4):
+            for system in range(2):
+                alone = [((step, system, index), D) for index in range(cycle.alone)]
+                beads = [(step, system, "contracted", index) for index in range(2)]
+                pairs = [(bead, role) for role in (first, second) for bead in beads]
+                told += [(s, r, predictor.observe(s, r)) for s, r in alone + pairs]
+        expected = {(structure, role) for structure, role, other in told if other is Other.EXPECTED}
+        of_pairs = {(s, C) for s, *_ in told if "contracted" in s}
+        assert expected == (of_pairs if first is C else set())
+        assert predictor.wasted == 0
+
+
+def several(edit, count=2):
+    """An edit that makes so many systems of one, each at a temperature of its own."""
+
+    def made(xml):
+        xml = edit(xml)
+        system = re.search(r"(?s)<system>.*</system>", xml)[0]
+        copies = [
+            system.replace("<system>", f"<system prefix='s{k}'>").replace(
+                "'kelvin'> 300 <", f"'kelvin'> {300 + 20 * k} <"
+            )
+            for k in range(count)
+        ]
+        return xml.replace(system, "".join(copies))
+
+    return made
+
+
 def serve(folder, name="input.xml"):
     """Run i-PI on an input in a folder; what the driver counted."""
     ipi = start([*PROMPT_IPI, name], folder, "i-pi.log")
@@ -230,3 +266,18 @@ def test_both_forces_are_ready_after_a_restart(tmp_path):
     steps = f"<total_steps>{2 * case.steps}</total_steps>"
     (tmp_path / "on.xml").write_text(re.sub("(?s)<total_steps>.*?</total_steps>", steps, text))
     assert_counts(serve(tmp_path, "on.xml"), case, cycle)
+
+
+@pytest.mark.parametrize("batch", [1, 8])
+def test_two_systems_under_contraction_waste_nothing(tmp_path, batch):
+    """Of each outer step 64 structures are asked for direct forces alone, and 4 for both."""
+    case = replace(PIMD, steps=10, batch=batch)
+    read(tmp_path, case, several(contracted(2)))
+    counts = serve(tmp_path)
+    evaluations, predictions = counts["evaluations"], counts["predictions"]
+    assert predictions["wasted"] == 0
+    assert predictions["hits"] + predictions["misses"] >= 4 * case.steps
+    assert evaluations["both"] <= predictions["hits"]
+    at_start = 2 * (8 + 2) * 2
+    assert evaluations["conservative"] <= predictions["misses"] + at_start
+    assert evaluations["direct"] <= 64 * case.steps + predictions["misses"] + at_start

@@ -18,7 +18,7 @@ from simulation import ENVIRONMENT, HALFKICK
 
 FOLDERS = sorted(path.parent for path in Path(__file__).parents[2].glob("ipi_inputs/*/input.xml"))
 STEPS = 4
-STEPS_OF_BEADS = 2  # several times as much work
+STEPS_OF_BEADS = 1  # several times as much work
 CONSERVED = 0.05  # of the kinetic energy; with O-H bonds, half of it is the integrator's own
 INNER_STEP_OF_HYDROGEN = 0.5  # fs
 
@@ -124,6 +124,18 @@ def test_scenario_runs_to_finite_outputs_from_its_start(scenario, tmp_path):
     summary = json.loads((folder / "summary.json").read_text())
     assert summary["state"] == "finished"
     assert set(summary["evaluations"]) == {"direct", "conservative", "both"}
+
+
+@pytest.mark.slow
+def test_scenario_of_beads_goes_on_from_its_restart(scenario, tmp_path):
+    if scenario.beads == 1:
+        pytest.skip("one bead")
+    for words in (["--steps", "1"], ["--steps", "2", "--restart"]):
+        command = [*HALFKICK, "run", scenario.name, *words, "--threads", "1"]
+        subprocess.run(command, cwd=tmp_path, env=ENVIRONMENT, check=True, timeout=300)
+    rows = (tmp_path / scenario.name / scenario.properties).read_text().splitlines()
+    steps = [float(row.split()[0]) for row in rows if not row.startswith("#")]
+    assert steps == [0, 1, 2]
 
 
 def test_scenarios_of_one_model_have_one_inner_step_and_stride():

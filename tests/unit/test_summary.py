@@ -17,6 +17,7 @@ from halfkick.driver.run.job import prepare
 from halfkick.driver.run.plot import draw_energies
 from halfkick.driver.run.progress import Progress
 from halfkick.driver.run.summary import summarize
+from halfkick.driver.run.wording import temperatures
 from halfkick.driver.study.analysis.run_data import open_run
 
 
@@ -98,10 +99,27 @@ def test_summary_says_what_is_ipis_own(tmp_path):
         said = str(summary)
         assert "drift of the conserved quantity: 500" in said and "temperature: 416 K" in said
         assert ("(i-PI's own: its flexible barostat conserves nothing)" in said) == told
-        assert ("(not the target's: 'nm_gle' has a covariance C of its own)" in said) == told
+        assert (
+            "(not the target's: 'nm_gle' has a covariance C of its own; compare" in said
+        ) == told
         summary.write(tmp_path / "summary.json")
         content = json.loads((tmp_path / "summary.json").read_text())
         assert bool(content["drift_remark"] and content["temperature_remark"]) == told
+
+
+PIGLET = """<motion mode='dynamics'> <dynamics mode='nvt'> <thermostat mode='nm_gle'>
+  <C shape='(2, 1, 1)'> [600, 900] </C> </thermostat> <nmts>"""
+
+
+def test_run_under_piglet_tells_the_temperature_of_centroids(tmp_path):
+    found = job(tmp_path, XML.replace("<motion><dynamics><nmts>", PIGLET))
+    rows = Properties(temperature=np.full(4, 416.0), centroid_temperature=np.full(4, 299.0))
+    assert temperatures([rows], found.systems) == "416 K (not the target's), centroids 299 K"
+    lines = str(summarize("finished", [rows], found, wall_s=1.0, pace=None))
+    assert "that of centroids, temperature(nm=0), is)" in lines
+    assert "temperature of centroids: 299 K" in lines
+    classical = job(tmp_path, XML)
+    assert temperatures([rows], classical.systems) == "416 K"
 
 
 def test_summary_digits_end_where_the_error_begins(tmp_path):

@@ -97,6 +97,22 @@ def test_temperature_of_a_quantum_thermostat_is_remarked(mode, matrices, quantum
         assert system.target_K == (None if quantum else 300.0)
 
 
+@pytest.mark.parametrize(
+    ("mode", "covariance", "held"),
+    [
+        ("nm_gle", "<C shape='(2, 2, 2)'> [600, 0, 0, 600, 700, 1, 1, 900] </C>", True),
+        ("nm_gle", "<C shape='(2, 2, 2)'> [600, 0, 0, 601, 700, 1, 1, 900] </C>", False),
+        ("gle", "<C shape='(2, 2)'> [600, 0, 0, 700] </C>", False),
+        ("nm_gle", "<C mode='file' shape='(2, 2, 2)'> c.txt </C>", False),
+    ],
+)
+def test_temperature_of_centroids_is_the_check_where_they_are_held(mode, covariance, held):
+    bath = f"<thermostat mode='{mode}'> {covariance} </thermostat>"
+    system = one_system(DYNAMICS % ("", "nvt", bath))
+    assert ("that of centroids, temperature(nm=0), is" in system.temperature_remark) == held
+    assert ("compare kinetic energies of species" in system.temperature_remark) != held
+
+
 @pytest.mark.parametrize("fixed", ["", "<hfix> [offdiagonal] </hfix>"])
 @pytest.mark.parametrize(
     ("ensemble", "mode", "own"),

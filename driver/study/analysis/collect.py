@@ -9,7 +9,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from . import bonds, motion, profile, structure, thermo
+from . import bonds, motion, profile, quantum, structure, thermo
 from .observables import Curve, Quantity, Scalar
 from .run_data import Run
 
@@ -21,12 +21,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, eq=False)
 class Analysis:
-    """Scalars and curves of one run, or of several of one kind."""
+    """Scalars and curves of one run, or of several of one kind.
+
+    Attributes:
+        missing: what their outputs do not tell, in words.
+    """
 
     label: str
     runs: list[Run]
     scalars: list[Scalar]
     curves: list[Curve]
+    missing: Sequence[str] = ()
 
     def scalar(self, name: str) -> Scalar | None:
         """The scalar of that name, if there is one: the same one of another run."""
@@ -55,14 +60,15 @@ def analyze_together(runs: Sequence[Run]) -> Analysis:
         list(runs),
         [_pool_scalars(same, lengths) for same in scalars if len(same) == len(each)],
         [_pool_curves(same, lengths) for same in curves if len(same) == len(each)],
+        list(dict.fromkeys(note for analysis in each for note in analysis.missing)),
     )
 
 
 def _analyze(run: Run) -> Analysis:
-    scalars = thermo.scalars(run) + bonds.scalars(run) + motion.scalars(run)
+    scalars = thermo.scalars(run) + quantum.scalars(run) + bonds.scalars(run) + motion.scalars(run)
     curves = thermo.curves(run) + structure.curves(run) + profile.curves(run)
-    curves += bonds.curves(run) + motion.curves(run)
-    return Analysis(run.label, [run], scalars, curves)
+    curves += quantum.curves(run) + bonds.curves(run) + motion.curves(run)
+    return Analysis(run.label, [run], scalars, curves, quantum.missing(run))
 
 
 def _known(values: Sequence[T | None]) -> list[T]:

@@ -34,6 +34,8 @@ class Quantity(Enum):
 
     DRIFT = "drift"
     TEMPERATURE = "temperature"
+    KINETIC_ENERGY = "kinetic energy"
+    GYRATION = "radius of gyration"
 
 
 @dataclass(frozen=True)

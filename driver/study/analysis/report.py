@@ -57,16 +57,16 @@ class AnalysisReport:
 
     @property
     def remarks(self) -> list[str]:
-        """What must be known of some scalars: once where it is the same of all runs."""
-        of_scalars: dict[str, list[str]] = {}
+        """What must be known of runs and scalars: once where it is the same of all runs."""
+        told: dict[str, list[str]] = {}
         for analysis in self.analyses:
-            for s in analysis.scalars:
-                if s.remark:
-                    of_scalars.setdefault(f"{s.name}: {s.remark}", []).append(analysis.label)
+            of_scalars = [f"{s.name}: {s.remark}" for s in analysis.scalars if s.remark]
+            for text in (*of_scalars, *analysis.missing):
+                told.setdefault(text, []).append(analysis.label)
         every = len(self.analyses)
         return [
             text if len(labels) == every else f"{', '.join(labels)}: {text}"
-            for text, labels in of_scalars.items()
+            for text, labels in told.items()
         ]
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Energies and temperatures of a run: drift, kinetic temperatures, distribution, density, beads."""
+"""Energies and temperatures of a run: drift, kinetic temperatures, distribution, density."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ __all__ = ["as_heat", "curves", "drift", "scalars", "temperature_columns"]
 BINS = 40
 LEAST_FREE = 1e-6  # degrees of freedom; less is rounding
 LOOKS = 10  # at the frames of a run, whether molecules are still the same
-SPECIES_TEMPERATURE = re.compile(r"temperature\((.*)\)")
+SPECIES_TEMPERATURE = re.compile(r"temperature\((?:atom=)?([^=;()]+)\)")
 """i-PI's name of the column with the temperature of one species."""
 
 
@@ -36,14 +36,14 @@ def scalars(run: Run) -> list[Scalar]:
     if "temperature" in columns:
         total = average("temperature", "K", columns["temperature"], Quantity.TEMPERATURE)
         values.append(replace(total, remark=run.system.temperature_remark))
-    for name, unit in (("density", "g/cm³"), ("volume", "Å³")):
+    for name, unit in (("density", "g/cm³"), ("volume", "Å³"), ("pressure_md", "MPa")):
         if name in columns and np.ptp(columns[name]) > 0:
             values.append(average(name, unit, columns[name]))
     values += by_species(run)
     kinetic, free = columns.get("kinetic_md"), run.degrees_of_freedom
     if kinetic is not None and run.beads == 1 and free > 0:
         values.append(spread(kinetic, free))
-    return values + quantum(run)
+    return values
 
 
 def drift(run: Run) -> Scalar | None:
@@ -182,39 +182,6 @@ def spread(kinetic: NDArray[np.float64], free: float) -> Scalar:
     value = float(np.sqrt((variance or 0.0) / canonical))
     scale = None if not error or not value else error / canonical / (2.0 * value)
     return Scalar("spread of kinetic energy / canonical", "", value, scale)
-
-
-def quantum(run: Run) -> list[Scalar]:
-    """Kinetic energy by both estimators and radius of gyration of ring polymers."""
-    if run.beads == 1:
-        return []
-    kinetic, gyration = [], []
-    for name, values in sorted(run.columns.items()):
-        base = name.partition("(")[0]
-        argument = name[len(base) :]
-        if base in ("kinetic_cv", "kinetic_td"):
-            kind = "virial" if base == "kinetic_cv" else "primitive"
-            kinetic.append(average(f"kinetic energy, {kind} {argument}".strip(), "eV", values))
-        elif base == "r_gyration":
-            gyration.append(average(f"radius of gyration {argument}".strip(), "Å", values))
-    return kinetic + (gyration or _gyration(run))
-
-
-def _gyration(run: Run) -> list[Scalar]:
-    """Radius of gyration per species from the beads' positions, Å.
-
-    ``r² = Σ |q_j − q̄|² / P`` of each atom, q̄ the mean of its P beads; the mean of r over atoms.
-    """
-    frames = run.frames("positions")
-    if frames is None or len(frames.beads) < 2:
-        return []
-    q = np.array([[frame.positions for frame in bead] for bead in frames.beads])
-    squares = ((q - q.mean(axis=0)) ** 2).sum(axis=-1).mean(axis=0)  # frames, atoms
-    symbols = np.array(labels_of_frame(frames.beads[0][0]))
-    return [
-        average(f"radius of gyration ({s})", "Å", np.sqrt(squares[:, symbols == s]).mean(axis=1))
-        for s in sorted(set(symbols))
-    ]
 
 
 def curves(run: Run) -> list[Curve]:
