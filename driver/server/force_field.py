@@ -25,6 +25,7 @@ from ...models.base import (
 from ...models.charge import check_inputs, log_unused
 from ...models.served import MeanForce, served_forces
 from ..errors import InputError
+from ..ipi.flash import ENERGY, FlashInput
 from .limits import USUAL_GAP_FACTOR, Limits, max_norm_bound
 from .places import Places
 from .template import read_template
@@ -38,6 +39,8 @@ PARAMETERS = (
     *("model", "role", "template", "charge", "spin", "mean_force", "energy", "energy_test"),
     *Limits.names(),
 )
+FLASH_PARAMETERS = frozenset(FlashInput.parameters()) - {*Limits.names()}
+"""Of role energy alone; they are for the stepper."""
 
 
 @dataclass(eq=False)
@@ -80,6 +83,7 @@ class ForceField:
 
     Attributes:
         role: which forces it serves.
+        energy_only: whether it serves the conservative energy alone, and forces of zero.
         roles: what has to be evaluated for that.
         numbers: atomic numbers of the template, shape (N,).
         pbc: periodic directions, shape (3,).
@@ -102,15 +106,17 @@ class ForceField:
         needs_virial: bool,
         max_move: float = np.inf,
     ) -> None:
+        self.energy_only = parameters.get("role") == ENERGY
+        known = {*PARAMETERS, *(FLASH_PARAMETERS if self.energy_only else ())}
         for key in parameters:
-            if key not in PARAMETERS:
+            if key not in known:
                 raise InputError(f"expected <parameters> {', '.join(PARAMETERS)}, got '{key}'")
         for key in ("model", "role", "template"):
             if not parameters.get(key):
                 raise InputError(
                     f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
                 )
-        self.role = _role(parameters["role"])
+        self.role = Role.CONSERVATIVE if self.energy_only else _role(parameters["role"])
         self.template = parameters["template"]
         self.numbers, self.pbc, self.inputs = read_template(Path(self.template), parameters)
         direct = self.role is Role.DIRECT
@@ -216,4 +222,6 @@ def _role(text: str) -> Role:
         return Role(text)
     except ValueError:
         names = " or ".join(role.value for role in Role)
-        raise InputError(f"expected role {names} in <parameters>, got '{text}'") from None
+        raise InputError(
+            f"expected role {names} (or {ENERGY}) in <parameters>, got '{text}'"
+        ) from None

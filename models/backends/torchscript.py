@@ -50,10 +50,15 @@ class TorchScriptEngine:
         )
 
     def run(
-        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+        self,
+        structures: Sequence[Structure],
+        kinds: Mapping[str, str],
+        virial: bool,
+        gradients: bool = True,
     ) -> EngineOutputs:
         """Pass once through the model."""
-        gradients = "energy" in kinds
+        with_energy = "energy" in kinds
+        gradients &= with_energy
         with torch.set_grad_enabled(gradients):
             prepared = [self._prepare(s, gradients, gradients and virial) for s in structures]
             # TorchScript's optimiser takes seconds in the first passes and gains nothing on a CPU;
@@ -64,8 +69,12 @@ class TorchScriptEngine:
                 )
         values = {kind: outputs[name].block().values for kind, name in kinds.items()}
         direct = direct_results(structures, values) if "force" in values else None
-        if not gradients:
+        if not with_energy:
             return EngineOutputs(structures, direct, None)
+        if not gradients:
+            return EngineOutputs(
+                structures, direct, lambda: underived(values["energy"], structures)
+            )
         leaves = [leaves for _, leaves in prepared]
         return EngineOutputs(structures, direct, lambda: derivatives(values["energy"], leaves))
 
@@ -122,6 +131,12 @@ def direct_results(
     for structure, force, stress in zip(structures, forces, stresses, strict=True):
         volume = abs(np.linalg.det(structure.cell)) if structure.pbc.all() else 0.0
         yield ForceResult(0.0, force, -volume * symmetric(stress))
+
+
+def underived(energies: torch.Tensor, structures: Sequence[Structure]) -> Iterable[ForceResult]:
+    """The energies, shape (B, 1), eV, beside forces of zero."""
+    for energy, structure in zip(to_numpy(energies.reshape(-1)), structures, strict=True):
+        yield ForceResult(float(energy), np.zeros_like(structure.positions), np.zeros((3, 3)))
 
 
 def derivatives(energies: torch.Tensor, leaves: Sequence[Leaves]) -> Iterable[ForceResult]:
