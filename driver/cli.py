@@ -17,6 +17,7 @@ from .commands.bench import bench
 from .commands.check import check
 from .commands.compare import compare
 from .commands.distill import distill
+from .commands.flash import flash
 from .commands.init import init
 from .commands.movie import movie
 from .commands.run import run
@@ -48,6 +49,7 @@ COMMANDS = (
 
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(flash, name="flash")
 
 
 def _print_version(wanted: bool) -> None:

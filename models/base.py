@@ -236,6 +236,11 @@ class ForceModel(ABC):
         """
         yield self.evaluate(structures, roles)
 
+    def energies(self, structures: Sequence[Structure]) -> list[float]:
+        """The energies of structures alone, eV; a model that can makes no gradient for them."""
+        results = self.evaluate(structures, frozenset({Role.CONSERVATIVE}))
+        return [result[Role.CONSERVATIVE].energy for result in results]
+
     def check(self, numbers: Sequence[int] | NDArray[np.int_], role: Role) -> None:
         """Raise ModelError unless the model offers ``role`` for atomic numbers of shape (N,)."""
         offered = self.capabilities.roles

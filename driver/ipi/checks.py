@@ -49,6 +49,11 @@ def check_input(source: IpiInput, folder: Path, *, alone: bool = False) -> None:
     """
     files = StructureFiles(folder)
     _check_energies(source)
+    if source.flash is not None and not (alone or (folder / source.flash.flash).is_file()):
+        raise InputError(
+            f"expected the network '{source.flash.flash}' that the input names, found no such file "
+            f"in '{folder}'; train it with halfkick flash train, or correct the name"
+        )
     for system in source.systems:
         _check_strides(system)
         missing = [name for name in system.files if not (folder / name).is_file()]

@@ -18,6 +18,7 @@ from xml.etree.ElementTree import Element
 from ..errors import InputError
 from . import changes
 from .elements import attribute, text_of, whole_number
+from .flash import FlashInput, energy_sockets, read_flash
 from .forces import force_field_without_energy
 from .json_input import read_json
 from .layout import laid_out_as
@@ -131,9 +132,20 @@ class IpiInput:
 
     @cached_property
     def inner_steps(self) -> int:
-        """Evaluations of the fastest force in an outer step; 1 without levels."""
+        """Evaluations of the fastest force in an outer step; 1 without levels, and of FlashMD."""
+        if energy_sockets(self.sockets):
+            return 1
         dynamics = [s.dynamics for s in self.systems]
         return next((d.inner_steps for d in dynamics if d is not None and d.nmts), 1)
+
+    @cached_property
+    def flash(self) -> FlashInput | None:
+        """The network that moves the atoms; ``None`` if i-PI's own integrator does.
+
+        Raises:
+            InputError: if something does not go with it.
+        """
+        return read_flash(self.sockets, self.systems)
 
     # ---- of systems and motions
 

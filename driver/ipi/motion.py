@@ -107,6 +107,11 @@ class Dynamics:
         return prod(self.nmts)
 
     @property
+    def splitting(self) -> str:
+        """In which order thermostat, momenta and positions are propagated."""
+        return attribute(self._element, "splitting", "obabo")
+
+    @property
     def stride_fault(self) -> str | None:
         """What i-PI does wrong with the steps at the levels, if it does."""
         if self.inner_steps > 1 and self.mode in STRIDES_IGNORED:

@@ -48,6 +48,11 @@ class RunFolder:
         return self.path / "driver.jsonl"
 
     @property
+    def stepper(self) -> Path:
+        """Steps of a network, and how many were refused, as JSON."""
+        return self.path / "stepper.json"
+
+    @property
     def summary(self) -> Path:
         """What the run comes to, as JSON."""
         return self.path / "summary.json"
@@ -76,6 +81,7 @@ class RunFolder:
             self.driver_log,
             self.report,
             self.journal,
+            self.stepper,
             self.summary,
             self.energy_plot,
             self.guard_frames,

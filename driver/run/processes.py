@@ -166,8 +166,18 @@ def environment(threads: int | None) -> dict[str, str]:
     return os.environ | {"OMP_WAIT_POLICY": "PASSIVE", "PYTHONUNBUFFERED": "1"} | bound
 
 
-def ipi_command(xml: Path, folder: Path) -> list[str]:
-    """How to start i-PI of this Python, in a folder, whether or not it is activated."""
+def ipi_command(xml: Path, folder: Path, stepper: Machine | None = None) -> list[str]:
+    """How to start i-PI of this Python, in a folder, whether or not it is activated.
+
+    Args:
+        xml: i-PI's input.
+        folder: where it runs.
+        stepper: the machine on which a network takes the integrator's place, if one does.
+    """
+    if stepper is not None:
+        device = stepper.device.partition(",")[0]
+        command = [sys.executable, "-m", "halfkick.driver", "flash", "ipi"]
+        return [*command, os.path.relpath(xml, folder), "--device", device]
     script = Path(sysconfig.get_path("scripts"), "i-pi")
     found = str(script) if script.exists() else shutil.which("i-pi")
     if found is None:

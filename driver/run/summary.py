@@ -15,7 +15,7 @@ from .gaps import describe_gaps
 from .job import Job
 from .systems import RunSystem, names_of
 
-__all__ = ["Summary", "SystemSummary", "summarize"]
+__all__ = ["Summary", "SystemSummary", "describe_stepper", "read_report", "summarize"]
 
 
 @dataclass(frozen=True)
@@ -109,6 +109,8 @@ class Summary:
             names, the gap and the one on the model's card.
         systems: what each comes to, by the prefix of its outputs, or by its number; in the file
             that of a single system stands beside the rest.
+        stepper: of a network: steps of this run, and how many were refused, by the limit that was
+            passed; else ``None``.
         found: of a run that i-PI ended by itself, as of an optimisation; else ``None``.
     """
 
@@ -121,6 +123,7 @@ class Summary:
     predictions: Mapping[str, int] | None
     gaps: Sequence[Mapping[str, Any]] | None
     systems: Mapping[str, SystemSummary]
+    stepper: Mapping[str, Any] | None = None
     found: Mapping[str, Any] | None = None
 
     def write(self, path: Path) -> None:
@@ -138,6 +141,8 @@ class Summary:
             counts = ", ".join(f"{n} {kind}" for kind, n in self.evaluations.items() if n)
             of_last = f" of the last of {self.drivers} drivers" * (self.drivers > 1)
             lines.append(f"evaluations{of_last}: {counts}")
+        if self.stepper is not None:
+            lines.append(describe_stepper(self.stepper))
         lines += describe_gaps(self.gaps or ())
         for name, system in self.systems.items():
             of = f"{name}: " if len(self.systems) > 1 else ""
@@ -166,7 +171,7 @@ def summarize(
         drivers: how many were started.
     """
     steps = [int(of_system.step[-1]) for of_system in rows if of_system.step is not None]
-    report = _read_report(job.files.report)
+    report = read_report(job.files.report)
     return Summary(
         state=state,
         steps=min(steps, default=None),
@@ -176,6 +181,7 @@ def summarize(
         evaluations=report.get("evaluations"),
         predictions=report.get("predictions"),
         gaps=report.get("gaps"),
+        stepper=read_report(job.files.stepper) or None,
         systems={
             name: SystemSummary.of(system, of_system)
             for name, system, of_system in zip(
@@ -185,7 +191,14 @@ def summarize(
     )
 
 
-def _read_report(path: Path) -> Mapping[str, Any]:
+def describe_stepper(report: Mapping[str, Any]) -> str:
+    """Steps of a network, and those that were refused, in words."""
+    refused = ", ".join(f"{count} for {limit}" for limit, count in report["refused"].items())
+    return f"steps by the network: {report['steps']}, refused: {refused or 'none'}"
+
+
+def read_report(path: Path) -> Mapping[str, Any]:
+    """What a process left as JSON; nothing if it left none."""
     try:
         return json.loads(path.read_text())
     except (OSError, ValueError):  # a driver that was killed leaves none

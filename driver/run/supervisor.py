@@ -106,8 +106,11 @@ class Supervisor:
         self._heartbeat.restart()
         children = []
         try:
-            command = ipi_command(self.job.xml, self.job.folder)
-            ipi = Child("i-PI", command, files.ipi_log, threads=1, batch=True)
+            # a network in i-PI's process works while the driver waits
+            stepper = None if self.job.source.flash is None else self._machine
+            command = ipi_command(self.job.xml, self.job.folder, stepper)
+            threads = 1 if stepper is None else stepper.threads
+            ipi = Child("i-PI", command, files.ipi_log, threads, batch=True)
             children.append(ipi)
             command = driver_command(self.job.xml, self.job.folder, self._machine)
             driver = Child("the driver", command, files.driver_log, self._machine.threads)

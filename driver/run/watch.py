@@ -16,6 +16,7 @@ from ..errors import InputError
 from ..ipi.properties import read_first, read_last
 from .folder import find_input
 from .job import Job, describe
+from .summary import describe_stepper, read_report
 from .wording import temperatures, went
 
 __all__ = ["watch"]
@@ -72,6 +73,8 @@ def _rows(job: Job, line: dict[str, Any]) -> list[tuple[str, str]]:
     first = [read_first(system.properties) for system in job.systems]
     if (told := went(first, last, job.systems)) is not None:
         rows.append(("conserved quantity", told))
+    if stepper := read_report(job.files.stepper):
+        rows.append(("network", describe_stepper(stepper)))
     if not line:
         return rows
     predictions = line["predictions"]

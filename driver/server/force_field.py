@@ -25,6 +25,7 @@ from ...models.base import (
 from ...models.charge import check_inputs, log_unused
 from ...models.served import MeanForce, served_forces
 from ..errors import InputError
+from ..ipi.flash import ENERGY, FlashInput
 from .extras import EXTRAS_KEYS, Extras
 from .limits import USUAL_GAP_FACTOR, Limits, max_norm_bound
 from .places import Places
@@ -40,6 +41,8 @@ PARAMETERS = (
     *Limits.names(),
     *EXTRAS_KEYS,
 )
+FLASH_PARAMETERS = frozenset(FlashInput.parameters()) - {*Limits.names()}
+"""Of role energy alone; they are for the stepper."""
 
 
 @dataclass(eq=False)
@@ -87,6 +90,7 @@ class ForceField:
 
     Attributes:
         role: which forces it serves.
+        energy_only: whether it serves the conservative energy alone, and forces of zero.
         roles: what has to be evaluated for that.
         numbers: atomic numbers of the template, shape (N,).
         pbc: periodic directions, shape (3,).
@@ -110,15 +114,17 @@ class ForceField:
         needs_virial: bool,
         max_move: float = np.inf,
     ) -> None:
+        self.energy_only = parameters.get("role") == ENERGY
+        known = {*PARAMETERS, *(FLASH_PARAMETERS if self.energy_only else ())}
         for key in parameters:
-            if key not in PARAMETERS:
+            if key not in known:
                 raise InputError(f"expected <parameters> {', '.join(PARAMETERS)}, got '{key}'")
         for key in ("model", "role", "template"):
             if not parameters.get(key):
                 raise InputError(
                     f"expected '{key}' in <parameters> of the ffsocket, got none; add it"
                 )
-        self.role = _role(parameters["role"])
+        self.role = Role.CONSERVATIVE if self.energy_only else _role(parameters["role"])
         self.template = parameters["template"]
         self.numbers, self.pbc, self.inputs = read_template(Path(self.template), parameters)
         direct = self.role is Role.DIRECT
@@ -235,4 +241,6 @@ def _role(text: str) -> Role:
         return Role(text)
     except ValueError:
         names = " or ".join(role.value for role in Role)
-        raise InputError(f"expected role {names} in <parameters>, got '{text}'") from None
+        raise InputError(
+            f"expected role {names} (or {ENERGY}) in <parameters>, got '{text}'"
+        ) from None

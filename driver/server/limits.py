@@ -15,6 +15,7 @@ import numpy as np
 from ase import units
 from numpy.typing import NDArray
 
+from ..ipi.flash import energy_sockets
 from ..ipi.input import IpiInput
 from ..ipi.system import System
 
@@ -71,8 +72,8 @@ def usual_max_move(source: IpiInput) -> float:
     beads and step, ``10 Δt √(P k_B T / m)``. It is off where that is not known, and where
     something else but dynamics moves them.
     """
-    if not source.is_dynamics:
-        return np.inf
+    if not source.is_dynamics or energy_sockets(source.sockets):
+        return np.inf  # a network watches its own moves; its fallback begins anew each time
     return max(map(_usual_max_move, source.systems), default=np.inf)
 
 

@@ -23,7 +23,10 @@ from collections import Counter, defaultdict
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from ...models.base import ForceModel, ForceResult, Role, Structure
+from ..ipi.flash import ENERGY
 from .cycle import UNKNOWN, Foreseen
 from .force_field import ForceField
 from .predictor import Other, Predictor
@@ -94,8 +97,12 @@ class Scheduler:
 
     @property
     def evaluations(self) -> dict[str, int]:
-        """How many structures were evaluated for one role only, and for both in one pass."""
-        return {name: self._counts[name] for name in ("direct", "conservative", "both")}
+        """How many structures were evaluated for one role only, and for both in one pass.
+
+        ``energy`` is there if there were some of which the energy alone was asked.
+        """
+        counts = {name: self._counts[name] for name in ("direct", "conservative", "both")}
+        return counts | ({ENERGY: self._counts[ENERGY]} if self._counts[ENERGY] else {})
 
     @property
     def predictions(self) -> dict[str, int]:
@@ -120,6 +127,10 @@ class Scheduler:
             ModelError: if a model cannot do it.
         """
         evaluations: dict[Hashable, Evaluation] = {}
+        for request in requests:
+            if request.force_field.energy_only:
+                yield request, self._energies(request)
+        requests = [request for request in requests if not request.force_field.energy_only]
         waiting = [(request, self._evaluations(request, evaluations)) for request in requests]
         for _ in self._compute(evaluations):
             asked, waiting = waiting, []
@@ -129,6 +140,15 @@ class Scheduler:
                     yield request, [evaluation.results for evaluation in own]
                 else:
                     waiting.append((request, own))
+
+    def _energies(self, request: PendingRequest) -> list[Mapping[Role, ForceResult]]:
+        """Energies beside forces of zero; they are no part of the cycle."""
+        structures = request.structures
+        self._counts[ENERGY] += len(structures)
+        return [
+            {Role.CONSERVATIVE: ForceResult(e, np.zeros_like(s.positions), np.zeros((3, 3)))}
+            for e, s in zip(request.force_field.model.energies(structures), structures, strict=True)
+        ]
 
     def _evaluations(
         self, request: PendingRequest, evaluations: dict[Hashable, Evaluation]

@@ -14,6 +14,8 @@ from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...models.base import ForceModel, Role
+from ..errors import InputError
+from ..ipi.flash import ENERGY, STEPPER
 from ..ipi.input import IpiInput
 from ..ipi.sockets import Socket, parse_parameters
 from .cycle import Foreseen, foresee
@@ -117,6 +119,8 @@ class Server:
         for socket in sockets:
             if socket.parameters is not None:
                 force_field = self._force_field(socket.parameters)
+                if force_field.energy_only:
+                    continue  # it is asked for at each step, and in no cycle
                 roles[force_field.identity][socket.forcefield] = force_field.role
         systems = self.options.source.systems
         return {identity: foresee(systems, fields) for identity, fields in roles.items()}
@@ -166,7 +170,7 @@ class Server:
         for request, results in self.scheduler.evaluate(requests):
             force_field = request.force_field
             served = force_field.collect(results)
-            if Role.CONSERVATIVE in force_field.roles:
+            if Role.CONSERVATIVE in force_field.roles and not force_field.energy_only:
                 self._last[force_field] = served
             self.guard.check(force_field, request.structures, served)
             self._energy_test.check(force_field, request.structures)
@@ -180,6 +184,13 @@ class Server:
 
     def _asked_for(self, parameters: dict[str, str]) -> ForceField:
         """The force field of an INIT, which may come from another machine."""
+        stepper = parameters.pop(STEPPER, None)
+        if parameters.get("role") == ENERGY and stepper is None:
+            raise InputError(
+                "expected i-PI with halfkick's stepper at a force field of role energy, got one "
+                "that would integrate its forces of zero; start it by halfkick run input.xml, or "
+                "beside halfkick serve by halfkick flash ipi input.xml"
+            )
         if tuple(sorted(parameters.items())) not in self._known:
             self._trust.check(parameters)
         return self._force_field(parameters)

@@ -74,15 +74,18 @@ class BatchedModel(ForceModel):
                 raise
             except self.failures as error:
                 if not is_out_of_memory(error) or len(batch) == 1:
-                    raise ModelError(
-                        f"expected model '{self.name}' to evaluate {len(batch)} structures in "
-                        f"{self._setting}, got: {last_line(error)}; check the structure and the "
-                        f"model's options, or try the model's own dtype"
-                    ) from error
+                    raise self._failure(len(batch), error) from error
                 batch_size.halve(len(batch))
             else:
                 self._record(batch_size, len(batch), time.perf_counter() - start, roles)
         yield results
+
+    def _failure(self, count: int, error: Exception) -> ModelError:
+        return ModelError(
+            f"expected model '{self.name}' to evaluate {count} structures in {self._setting}, got: "
+            f"{last_line(error)}; check the structure and the model's options, or try the model's "
+            f"own dtype"
+        )
 
     def _record(
         self, batch_size: BatchSize, count: int, seconds: float, roles: frozenset[Role]

@@ -19,7 +19,11 @@ class Engine(Protocol):
     """Something that runs a model."""
 
     def run(
-        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+        self,
+        structures: Sequence[Structure],
+        kinds: Mapping[str, str],
+        virial: bool,
+        gradients: bool = True,
     ) -> EngineOutputs:
         """Pass once through the model.
 
@@ -28,6 +32,7 @@ class Engine(Protocol):
             kinds: what to compute, of ``energy``, ``force``, ``stress``, and the model's name
                 for it.
             virial: whether to differentiate energies by strain too.
+            gradients: whether to differentiate energies at all; else forces are zero.
         """
 
     def find_neighbors(self, structures: Sequence[Structure]) -> object:

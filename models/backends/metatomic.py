@@ -119,6 +119,19 @@ class MetatomicModel(BatchedModel):
                 logger.info("%s runs as TorchScript, not edge by edge: %s", path, why)
         self._compared: set[frozenset[Role]] = set()
 
+    def energies(self, structures: Sequence[Structure]) -> list[float]:
+        """The energies of structures, eV, without a gradient, in one pass."""
+        role = frozenset({Role.CONSERVATIVE})
+        for structure in structures:
+            self.check(structure.numbers, *role)
+        try:
+            self._check_engine(structures, role)
+            kinds = {"energy": self._names["energy"]}
+            outputs = self._batch_engine.run(structures, kinds, virial=False, gradients=False)
+            return [result.energy for result in outputs.conservative()]
+        except self.failures as error:
+            raise self._failure(len(structures), error) from error
+
     def find_neighbors(self, structures: Sequence[Structure]) -> None:
         """Make the neighbour lists and nothing else: for measuring it."""
         self._engine.find_neighbors(structures)
@@ -132,8 +145,7 @@ class MetatomicModel(BatchedModel):
 
     def _forward(self, structures: Sequence[Structure], roles: frozenset[Role]) -> EngineOutputs:
         """Pass once through the model; the first time, compare the engines."""
-        if self._engine is not self._torchscript and roles not in self._compared:
-            self._compare(structures[:1], roles)
+        self._check_engine(structures, roles)
         outputs = self._run(self._batch_engine, structures, roles)
         if self.wanted_outputs and Role.CONSERVATIVE in roles:
             outputs.more = partial(self._further.evaluate, structures, self.wanted_outputs)
@@ -147,6 +159,10 @@ class MetatomicModel(BatchedModel):
             kinds |= {"force", "stress"} if self.needs_virial else {"force"}
         asked = {kind: name for kind, name in self._names.items() if kind in kinds}
         return engine.run(structures, asked, self.needs_virial)
+
+    def _check_engine(self, structures: Sequence[Structure], roles: frozenset[Role]) -> None:
+        if self._engine is not self._torchscript and roles not in self._compared:
+            self._compare(structures[:1], roles)
 
     def _compare(self, structures: Sequence[Structure], roles: frozenset[Role]) -> None:
         """Go back to TorchScript if the other engine says something else."""

@@ -36,13 +36,17 @@ class ParallelEngine:
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="halfkick-core")
 
     def run(
-        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+        self,
+        structures: Sequence[Structure],
+        kinds: Mapping[str, str],
+        virial: bool,
+        gradients: bool = True,
     ) -> EngineOutputs:
         """Pass once through the model."""
         parts = split_evenly(with_slots_of_their_own(structures), self._threads)
         if len(parts) == 1:
-            return self._engine.run(structures, kinds, virial)
-        outputs = self._map(lambda part: self._engine.run(part, kinds, virial), parts)
+            return self._engine.run(structures, kinds, virial, gradients)
+        outputs = self._map(lambda part: self._engine.run(part, kinds, virial, gradients), parts)
 
         def differentiate() -> Iterable[ForceResult]:
             return chain(*self._map(lambda output: list(output.conservative()), outputs))

@@ -50,15 +50,24 @@ class TorchScriptEngine:
         )
 
     def run(
-        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+        self,
+        structures: Sequence[Structure],
+        kinds: Mapping[str, str],
+        virial: bool,
+        gradients: bool = True,
     ) -> EngineOutputs:
         """Pass once through the model."""
-        gradients = "energy" in kinds
+        with_energy = "energy" in kinds
+        gradients &= with_energy
         outputs, leaves = self.evaluate(structures, options(kinds), gradients, virial)
         values = {kind: outputs[name] for kind, name in kinds.items()}
         direct = direct_results(structures, values) if "force" in values else None
-        if not gradients:
+        if not with_energy:
             return EngineOutputs(structures, direct, None)
+        if not gradients:
+            return EngineOutputs(
+                structures, direct, lambda: underived(values["energy"], structures)
+            )
         return EngineOutputs(structures, direct, lambda: derivatives(values["energy"], leaves))
 
     def evaluate(
@@ -146,6 +155,12 @@ def direct_results(
     for structure, force, stress in zip(structures, forces, stresses, strict=True):
         volume = abs(np.linalg.det(structure.cell)) if structure.pbc.all() else 0.0
         yield ForceResult(0.0, force, -volume * symmetric(stress))
+
+
+def underived(energies: torch.Tensor, structures: Sequence[Structure]) -> Iterable[ForceResult]:
+    """The energies, shape (B, 1), eV, beside forces of zero."""
+    for energy, structure in zip(to_numpy(energies.reshape(-1)), structures, strict=True):
+        yield ForceResult(float(energy), np.zeros_like(structure.positions), np.zeros((3, 3)))
 
 
 def derivatives(energies: torch.Tensor, leaves: Sequence[Leaves]) -> Iterable[ForceResult]:

@@ -33,9 +33,15 @@ FRONT = PAGES["README.md"]
 SCENARIOS = {p.parent.name for p in (ROOT / "ipi_inputs").glob("*/input.xml")}
 FOREIGN = {"--nodes", "--ntasks-per-node", "--gpus-per-node", "--index-url"}  # Slurm's and pip's
 
+
+def options_of(command) -> set[str]:
+    """Those of a command, or of all in a group."""
+    own = {option for parameter in command.params for option in parameter.opts}
+    return own.union(*map(options_of, getattr(command, "commands", {}).values()))
+
+
 OPTIONS = {
-    name: {option for parameter in command.params for option in parameter.opts}
-    for name, command in typer.main.get_command(app).commands.items()
+    name: options_of(command) for name, command in typer.main.get_command(app).commands.items()
 }
 """Of each command, as the command line takes them."""
 

@@ -35,6 +35,8 @@ class EnergyTest:
         """
         if force_field.role is not Role.CONSERVATIVE or not force_field.tests_energy:
             return
+        if force_field.energy_only:
+            return  # there are no forces to test
         for structure in structures:
             key = force_field.identity, structure.slot
             if key not in self._tested:

@@ -100,6 +100,8 @@ class Guard:
             self.requests[structure.slot] += 1
         if not served.is_finite:
             self._refuse(force_field, structures, served)
+        if force_field.energy_only:
+            return  # who moves the atoms looks at the rest
         forces, limits = served.forces, force_field.limits
         found = {"max_gap": self.gaps.update(force_field, structures, forces)}
         if served.max_force_bound > limits.max_force or self._violations:

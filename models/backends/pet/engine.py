@@ -84,11 +84,16 @@ class PetEngine:
         return Edges.join([self._lists[s.slot].edges(s, self._dtype) for s in structures])
 
     def run(
-        self, structures: Sequence[Structure], kinds: Mapping[str, str], virial: bool
+        self,
+        structures: Sequence[Structure],
+        kinds: Mapping[str, str],
+        virial: bool,
+        gradients: bool = True,
     ) -> EngineOutputs:
         """Pass once through the model."""
         edges = self.find_neighbors(structures)
-        gradients = "energy" in kinds
+        with_energy = "energy" in kinds
+        gradients &= with_energy
         if gradients:
             edges = edges.differentiable()
         with torch.set_grad_enabled(gradients):
@@ -98,20 +103,27 @@ class PetEngine:
             for kind, name in kinds.items()
         }
         direct = direct_results(structures, values, edges) if "force" in values else None
-        if not gradients:
+        if not with_energy:
             return EngineOutputs(structures, direct, None)
         energies = values["energy"]
         return EngineOutputs(
             structures,
             direct,
-            lambda: self._conservative_results(structures, energies, edges, virial),
+            lambda: self._conservative_results(structures, energies, edges, virial, gradients),
         )
 
     def _conservative_results(
-        self, structures: Sequence[Structure], energies: torch.Tensor, edges: Edges, virial: bool
+        self,
+        structures: Sequence[Structure],
+        energies: torch.Tensor,
+        edges: Edges,
+        virial: bool,
+        gradients: bool,
     ) -> Iterable[ForceResult]:
-        """Differentiate the energies of n atoms, shape (n, 1), eV."""
-        by_position, by_strain = edges.differentiate(energies.sum(), strain=virial)
+        """Differentiate the energies of n atoms, shape (n, 1), eV, if that is asked for."""
+        by_position, by_strain = energies.new_zeros(len(energies), 3), None
+        if gradients:
+            by_position, by_strain = edges.differentiate(energies.sum(), strain=virial)
         with torch.no_grad():
             energies = (energies[:, 0] + self._baseline[edges.numbers, 0]).double()
             totals = edges.sum_systems(energies)

@@ -1,0 +1,1 @@
+"""FlashMD in i-PI: a network in the place of the integrator."""

@@ -1,0 +1,1 @@
+"""FlashMD: networks that predict positions and momenta many femtoseconds ahead."""
