@@ -15,7 +15,7 @@ from ..ipi.checks import check_input
 from ..ipi.flash import STEPPER, FlashInput
 from ..ipi.input import IpiInput
 from ..run.folder import RunFolder
-from ..run.prompt_ipi import LOOK_INTERVAL_S
+from ..run.prompt_ipi import hasten_ipi
 from ..server.template import read_template
 
 __all__ = ["run"]
@@ -52,7 +52,7 @@ def run(xml: Path, device: str = "cpu") -> None:
             f"expected <timestep> {network.stride_fs:g} fs, the stride of '{flash.flash}', got "
             f"{step_fs:g} fs; write that step, or train a network for this one"
         )
-    softexit.SOFTEXITLATENCY = LOOK_INTERVAL_S
+    hasten_ipi()
     with xml.open() as file:
         simulation = Simulation.load_from_xml(file, request_banner=True)
     softexit.softexit.hard_exit = True

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from _typeshed import FileDescriptorLike
 
-__all__ = ["SeldomSync", "wrap_ipi"]
+__all__ = ["SeldomSync", "hasten_ipi", "wrap_ipi"]
 
 LOOK_INTERVAL_S = 0.05
 SYNC_INTERVAL_S = 1.0
@@ -62,12 +62,17 @@ def wrap_ipi(script: Sequence[str]) -> list[str]:
     return [sys.executable, "-m", __name__, *script]
 
 
-def main() -> None:
-    """Run the script as if it had been called itself."""
+def hasten_ipi() -> None:
+    """Make i-PI of this process wait less."""
     from ipi.utils import softexit
 
     softexit.SOFTEXITLATENCY = LOOK_INTERVAL_S
     os.fsync = SeldomSync()
+
+
+def main() -> None:
+    """Run the script as if it had been called itself."""
+    hasten_ipi()
     del sys.argv[0]
     runpy.run_path(sys.argv[0], run_name="__main__")
 
