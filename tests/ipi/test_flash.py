@@ -151,13 +151,3 @@ def test_plain_ipi_beside_serve_is_refused(tmp_path):
         end(ipi, driver)
     last = (tmp_path / "driver.log").read_text().splitlines()[-1]
     assert "expected i-PI with halfkick's stepper" in last and "halfkick run input.xml" in last
-
-
-def test_flash_network_of_another_step_or_of_none_is_refused(tmp_path):
-    xml = springs.write(tmp_path)
-    (tmp_path / "input.xml").write_text(xml.replace("> 8 </timestep>", "> 4 </timestep>"))
-    code, _, err = run(tmp_path)
-    assert code == 1 and "expected <timestep> 8 fs, the stride of 'flash.pt', got 4 fs" in err
-    (tmp_path / "flash.pt").unlink()
-    code, _, err = run(tmp_path)
-    assert code == 2 and "expected the network 'flash.pt'" in err

@@ -10,10 +10,13 @@ import springs
 from waters import water
 
 from halfkick.driver.errors import InputError
+from halfkick.driver.flash.ipi import run as run_ipi
 from halfkick.driver.ipi.checks import check_input
 from halfkick.driver.ipi.input import IpiInput
 from halfkick.models.base import Role
+from halfkick.models.errors import ModelError
 from halfkick.models.flash.energy import with_kinetic_energy
+from halfkick.models.flash.network import FlashNetwork
 from halfkick.models.frames import structure_of
 from halfkick.models.load import load_model
 
@@ -60,6 +63,22 @@ def test_flash_input_of_another_kind_is_refused(tmp_path, change, said):
         check_input(source, tmp_path)
     assert said in str(refused.value)
     assert "\n" not in str(refused.value)
+
+
+def test_network_of_another_step_or_other_masses_or_none_is_refused(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = read(tmp_path, ("> 8 </timestep>", "> 4 </timestep>")).path
+    with pytest.raises(InputError, match=r"<timestep> 8 fs, the stride of 'flash\.pt', got 4 fs"):
+        run_ipi(path)
+    network = FlashNetwork("flash.pt")
+    masses = np.array([15.999, 2.014])
+    with pytest.raises(ModelError, match=r"a mass of 1\.0080 amu for atomic number 1"):
+        network.check(np.array([8, 1]), masses)
+    with pytest.raises(ModelError, match=r"got \[6\]; train a network on runs of this system"):
+        network.check(np.array([8, 6]), masses)
+    (tmp_path / "flash.pt").unlink()
+    with pytest.raises(InputError, match=r"expected the network 'flash\.pt'"):
+        run_ipi(path)
 
 
 def test_kinetic_energy_is_as_wanted_and_nothing_else_moves():

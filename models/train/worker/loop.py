@@ -31,11 +31,11 @@ WARMUP_STEPS = 50
 MAX_AVERAGE_DECAY = 0.995  # of averaged weights, in a step
 
 
-def make_optimizers(model: PET, learning_rate: float) -> list[torch.optim.Optimizer]:
+def make_optimizers(backend: torch.nn.Module, learning_rate: float) -> list[torch.optim.Optimizer]:
     """Muon for the inner matrices, Adam for embeddings, norms, biases and last layers."""
     matrices: list[torch.nn.Parameter] = []
     others: list[torch.nn.Parameter] = []
-    for name, parameter in model.backend.named_parameters():
+    for name, parameter in backend.named_parameters():
         inner = parameter.ndim == 2 and "embedder" not in name and "last_layers" not in name
         (matrices if inner else others).append(parameter)
     return [
@@ -82,7 +82,7 @@ class TrainingLoop:
         self.step = self.seen = 0  # steps, frames
         self.elapsed_s = self.cpu_s = 0.0
         self.average = {k: v.detach().clone() for k, v in model.backend.named_parameters()}
-        self.optimizers = make_optimizers(model, stage.learning_rate(0.0))
+        self.optimizers = make_optimizers(model.backend, stage.learning_rate(0.0))
 
     @property
     def progress(self) -> float:
