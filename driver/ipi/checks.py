@@ -18,6 +18,7 @@ from ...models.labels import element
 from ...models.registry import kind_of
 from ...models.spec import ModelSpec
 from ..errors import InputError
+from .flash import FlashInput
 from .forces import force_field_without_energy
 from .initial_state import Start, StructureFiles
 from .input import IpiInput
@@ -32,6 +33,9 @@ TRIANGULAR = 1e-6
 """Up to this part of the largest number in it, a cell counts as upper triangular."""
 UNSEEN_UNIT = re.compile(r"(?:velocities|momenta)\{[^}]*[^A-Za-z_}][^}]*\}")
 """i-PI 3.3.1 does not see such a unit in the comment of an xyz file, and takes atomic ones."""
+
+NEEDS_FORCES = re.compile("force|vir|press|stress")
+"""In names of i-PI's outputs."""
 
 TAKEN_FOR_VELOCITIES = ("momenta", "velocities", "velo")
 
@@ -49,11 +53,8 @@ def check_input(source: IpiInput, folder: Path, *, alone: bool = False) -> None:
     """
     files = StructureFiles(folder)
     _check_energies(source)
-    if source.flash is not None and not (alone or (folder / source.flash.flash).is_file()):
-        raise InputError(
-            f"expected the network '{source.flash.flash}' that the input names, found no such file "
-            f"in '{folder}'; train it with halfkick flash train, or correct the name"
-        )
+    if source.flash is not None:
+        _check_flash(source, source.flash, None if alone else folder)
     for system in source.systems:
         _check_strides(system)
         missing = [name for name in system.files if not (folder / name).is_file()]
@@ -70,6 +71,21 @@ def check_input(source: IpiInput, folder: Path, *, alone: bool = False) -> None:
                 _check_cell(start)
         for socket in _served(source, system):
             _check_template(system, socket, start, files)
+
+
+def _check_flash(source: IpiInput, flash: FlashInput, folder: Path | None) -> None:
+    """Refuse a network that is not there, and outputs of forces where there are none."""
+    for item in source.outputs.of_kind("properties", "trajectory"):
+        for name in filter(NEEDS_FORCES.search, item.quantities):
+            raise InputError(
+                f"expected outputs that need no forces, which are zero where a network moves the "
+                f"atoms, got '{name}'; leave it out of <output>"
+            )
+    if folder is not None and not (folder / flash.flash).is_file():
+        raise InputError(
+            f"expected the network '{flash.flash}' that the input names, found no such file in "
+            f"'{folder}'; train it with halfkick flash train, or correct the name"
+        )
 
 
 def _served(source: IpiInput, system: System) -> Iterator[Socket]:

@@ -41,8 +41,11 @@ PARAMETERS = (
     *Limits.names(),
     *EXTRAS_KEYS,
 )
-FLASH_PARAMETERS = frozenset(FlashInput.parameters()) - {*Limits.names()}
-"""Of role energy alone; they are for the stepper."""
+ENERGY_PARAMETERS = (
+    *("model", "role", "template", "charge", "spin"),
+    *FlashInput.parameters(),  # for the stepper
+)
+"""Of role energy."""
 
 
 @dataclass(eq=False)
@@ -115,10 +118,10 @@ class ForceField:
         max_move: float = np.inf,
     ) -> None:
         self.energy_only = parameters.get("role") == ENERGY
-        known = {*PARAMETERS, *(FLASH_PARAMETERS if self.energy_only else ())}
+        known = ENERGY_PARAMETERS if self.energy_only else PARAMETERS
         for key in parameters:
             if key not in known:
-                raise InputError(f"expected <parameters> {', '.join(PARAMETERS)}, got '{key}'")
+                raise InputError(f"expected <parameters> {', '.join(known)}, got '{key}'")
         for key in ("model", "role", "template"):
             if not parameters.get(key):
                 raise InputError(

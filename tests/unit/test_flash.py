@@ -50,6 +50,8 @@ REFUSALS = [
      "got <fixatoms>"),
     ((WEIGHTS, WEIGHTS.replace(" weight='0'", "")), "got 'fast' beside it without weight='0'"),
     ((WEIGHTS, WEIGHTS.replace("-1", "0")), "got mts_weights that add up to 2, not 1"),
+    (("potential{electronvolt}", "pressure_md"), "got 'pressure_md'; leave it out"),
+    (("velocities{ase}", "forces{ase}"), "got 'forces'; leave it out"),
     ((", flash: flash.pt", ""), "expected 'flash' in <parameters>"),
     ((", flash: flash.pt", ", flash: flash.pt, rescale: all"), "got 'all'"),
     ((", flash: flash.pt", ", flash: flash.pt, max_error: -1"), "for max_error, got '-1'"),

@@ -23,7 +23,7 @@ SPACING_FS = 2.0
 OPTIONS = FlashOptions(8.0, every_fs=2.0, size="xs", cutoff=2.5, epochs=2, batch_size=4)
 
 
-def trajectory(seed: int, frames: int = 24) -> Trajectory:
+def trajectory(seed: int, frames: int = 16) -> Trajectory:
     """Pairs on springs, as they move."""
     atoms, rng = springs.atoms(pairs=4), np.random.default_rng(seed)
     masses = np.array([propagator.MASSES[z] for z in atoms.numbers])
@@ -50,7 +50,7 @@ def trajectory(seed: int, frames: int = 24) -> Trajectory:
 
 
 def test_pairs_are_a_stride_apart_and_have_a_reverse():
-    whole = trajectory(0)
+    whole = trajectory(0, frames=24)
     pairs = make_pairs(whole, 8.0, 6.0)
     assert len(pairs) == 2 * len(range(0, 20, 3))
     forward, back = pairs[2:4]
@@ -67,7 +67,7 @@ def test_pairs_are_a_stride_apart_and_have_a_reverse():
 
 def test_pairs_that_cannot_be_are_refused():
     whole = trajectory(0)
-    with pytest.raises(DataError, match="frames a whole part of 7 fs apart in '0', got 24 frames"):
+    with pytest.raises(DataError, match="frames a whole part of 7 fs apart in '0', got 16 frames"):
         make_pairs(whole, 7.0, None)
     with pytest.raises(DataError, match="expected pairs to train on"):
         split([make_pairs(trajectory(0, frames=5), 8.0, None)])
@@ -90,8 +90,8 @@ def test_training_learns_and_goes_on_where_it_was_stopped(tmp_path):
     data = [trajectory(0), trajectory(1)]
     card = train(data, tmp_path / "whole.pt", OPTIONS, command="by hand")
     assert json.loads((tmp_path / "whole.card.json").read_text()) == card
-    assert card["pairs"] == {"train": 40, "test": 40}
-    assert card["steps"] == 20
+    assert card["pairs"] == {"train": 24, "test": 24}
+    assert card["steps"] == 12
     assert max(relative(card)) < 1.1
     assert not (tmp_path / "whole.train").exists()
 
@@ -110,6 +110,6 @@ def test_training_learns_and_goes_on_where_it_was_stopped(tmp_path):
     with pytest.raises(ModelError, match="got one with other learning_rate, data"):
         train([data[1], data[0]], tmp_path / "cut.pt", replace(often, learning_rate=0.1))
     again = train(data, tmp_path / "cut.pt", OPTIONS)
-    assert again["steps"] == 20
+    assert again["steps"] == 12
     assert relative(again) == pytest.approx(relative(card), rel=1e-6)
     assert relative(train(data, tmp_path / "other.pt", replace(OPTIONS, seed=1))) != relative(card)
