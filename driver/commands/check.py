@@ -23,6 +23,12 @@ def check(
         int, typer.Option(help="Steps from each start, to predict drifts; 0 for none.", min=0)
     ] = 600,
     temperature: Annotated[float, typer.Option(help="Of the dynamics, K.", min=1.0)] = 300.0,
+    beads: Annotated[
+        str | None, typer.Option(help="Of ring polymers, such as 8,32: their strides, too.")
+    ] = None,
+    contraction: Annotated[
+        int | None, typer.Option(help="Beads that their corrections are contracted to.", min=1)
+    ] = None,
     json: Annotated[Path | None, typer.Option(help="Write all numbers as JSON.")] = None,
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,
@@ -40,7 +46,12 @@ def check(
     from ...models.frames import read_frames_for, structure_of
     from ...models.load import load_model
     from ...models.pair import Pair
+    from ..errors import InputError
+    from ..ipi.elements import numbers
 
+    counts = numbers(beads or "", int, "--beads")
+    if any(count < 1 for count in counts):
+        raise InputError(f"expected --beads of at least 1, got '{beads}'; give such as 8,32")
     names = [model] if direct is None else [model, direct]
     models = [load_model(name, device=device, dtype=dtype) for name in names]
     frames = read_frames_for(structure, models=models)
@@ -52,7 +63,8 @@ def check(
     with console.status("") as status:
         report = check(
             loaded, structures, masses=[frame.get_masses() for frame in frames], probes=probes,
-            dynamics=dynamics, temperature_K=temperature, log=status.update,
+            dynamics=dynamics, temperature_K=temperature, beads=counts, contraction=contraction,
+            log=status.update,
         )  # fmt: skip
     for table in tables(report):
         console.print(table, highlight=False)

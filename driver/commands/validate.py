@@ -26,7 +26,22 @@ def validate(
     ensemble: Annotated[
         list[str] | None, typer.Option(help="nve, svr or langevin; give it several times.")
     ] = None,
-    optimise: Annotated[int, typer.Option(help="Steps of an optimisation; 0: none.", min=0)] = 200,
+    optimise: Annotated[
+        int | None, typer.Option(help="Steps of an optimisation, 200; 0: none.", min=0)
+    ] = None,
+    quantum: Annotated[
+        bool, typer.Option("--quantum", help="Path integrals, instead of classical atoms.")
+    ] = False,
+    way: Annotated[
+        list[str] | None,
+        typer.Option(help="Of --quantum: a run such as piglet_mts; give it several times."),
+    ] = None,
+    contraction: Annotated[
+        int | None, typer.Option(help="Of --quantum: beads of contracted corrections, 2.", min=1)
+    ] = None,
+    converged: Annotated[
+        int | None, typer.Option(help="Of --quantum: beads of one more conservative run.", min=2)
+    ] = None,
     out: Annotated[Path, typer.Option(help="Folder for all of it.")] = Path("validate"),
     device: DeviceOption = "cpu",
     dtype: DtypeOption = None,
@@ -41,23 +56,36 @@ def validate(
     configure_threads(threads)
     from ..errors import InputError
     from ..run.processes import Machine
+    from ..study.validation.quantum import QuantumOptions
     from ..study.validation.validate import TAU_FS, ValidationOptions
     from ..study.validation.verdicts import answer
-    from ..study.validation.workflow import validate_model
+    from ..study.validation.workflow import validate_model, validate_quantum
 
-    ensembles = tuple(ensemble or TAU_FS)
     if input_xml is not None and (model, molecules) != (None, None):
         raise InputError(
             "expected no --model and no --molecules beside an input, got some; name the model in "
             "its <parameters>"
         )
-    options = ValidationOptions(
-        model or ValidationOptions.model,
-        molecules or ValidationOptions.molecules,
-        length, equilibrate, optimise, ensembles, input_xml,
-    )  # fmt: skip
-    console = Console()
-    judged = validate_model(options, out, Machine(device, dtype, threads), console.print)
+    if quantum and (ensemble or optimise):
+        raise InputError(
+            "expected no --ensemble and no --optimise with --quantum, got some; choose by --way"
+        )
+    if not quantum and (way or contraction or converged):
+        raise InputError(
+            "expected --quantum with --way, --contraction and --converged, got none; add it"
+        )
+    water = model or ValidationOptions.model, molecules or ValidationOptions.molecules
+    console, machine = Console(), Machine(device, dtype, threads)
+    if quantum:
+        plan = QuantumOptions(
+            length, equilibrate, contraction or QuantumOptions.contraction, converged or 0,
+            way or (), *water, input_xml,
+        )  # fmt: skip
+        judged = validate_quantum(plan, out, machine, console.print)
+    else:
+        ensembles, steps = tuple(ensemble or TAU_FS), 200 if optimise is None else optimise
+        options = ValidationOptions(*water, length, equilibrate, steps, ensembles, input_xml)
+        judged = validate_model(options, out, machine, console.print)
     table = Table("claim", "found", "")
     for verdict in judged:
         table.add_row(verdict.claim, verdict.found, answer(verdict))

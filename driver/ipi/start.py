@@ -140,9 +140,10 @@ def _first_of_pdb(lines: Iterator[str]) -> Iterator[str]:
 
 def _beads_of(checkpoint: Path) -> Element:
     """The ``<beads>`` of a checkpoint's first system, from which i-PI starts."""
-    for _, element in ElementTree.iterparse(checkpoint):
-        if element.tag == "beads":
-            return element
+    with checkpoint.open("rb") as file:
+        for _, element in ElementTree.iterparse(file):
+            if element.tag == "beads":
+                return element
     raise InputError(f"expected <beads> in the checkpoint '{checkpoint}', got none")
 
 

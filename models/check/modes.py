@@ -172,18 +172,35 @@ def stiff_block(probe: Probe, centre: int) -> Block:
 
 
 def stride_growth(
-    blocks: Sequence[Block], timestep_fs: float, strides: Sequence[int]
+    blocks: Sequence[Block],
+    timestep_fs: float,
+    strides: Sequence[int],
+    springs: Sequence[float] | NDArray[np.float64] = (0.0,),
 ) -> list[float]:
     """The worst growth rate (1/ps) over all blocks, for each stride.
 
     Windows of instability are narrow and frequencies wander as bonds stretch and environments
-    change, so all are scaled from 0.9 to 1.1 and the worst is taken.
+    change, so those of blocks are scaled from 0.9 to 1.1 and the worst is taken.
+
+    Args:
+        blocks: stiffness of gap and direct force.
+        timestep_fs: the inner step.
+        strides: inner steps in an outer one.
+        springs: frequencies of the ring polymer's modes that the gap acts on, 1/fs.
     """
     steps = timestep_fs * np.linspace(
         1.0 - FREQUENCY_SHIFT, 1.0 + FREQUENCY_SHIFT, FREQUENCY_POINTS
     )
     stiff = [block for block in blocks if block[0].size]  # a lone atom has no stiff mode
     return [
-        max((growth(s, f, step, m) for s, f in stiff for step in steps), default=0.0)
+        max(
+            (
+                growth(s, f, step, m, spring * timestep_fs / step)  # springs do not wander
+                for s, f in stiff
+                for step in steps
+                for spring in springs
+            ),
+            default=0.0,
+        )
         for m in strides
     ]

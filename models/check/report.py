@@ -19,6 +19,7 @@ from .cost import Cost, cost
 from .gap import Gap, gap
 from .heating import Heating, evenly_spaced, predict_drifts
 from .probe import Probe
+from .rings import RingStride, ring_strides
 
 __all__ = ["CheckReport", "check"]
 
@@ -49,6 +50,7 @@ class CheckReport:
     dynamics_K: float | None
     strides: list[StrideRow]
     advice: Advice | None
+    rings: Sequence[RingStride] = ()
 
     def to_json(self) -> str:
         """All of it as JSON."""
@@ -64,6 +66,8 @@ def check(
     seconds: float = 4.0,
     dynamics: int = 600,
     temperature_K: float = 300.0,
+    beads: Sequence[int] = (),
+    contraction: int | None = None,
     log: Callable[[str], None] = lambda _: None,
 ) -> CheckReport:
     """Measure all that the model allows.
@@ -77,7 +81,9 @@ def check(
         seconds: for timing.
         dynamics: steps under the conservative force, which tell the drift of each stride; from the
             first frame, or if that is small, from several; 0 for none.
-        temperature_K: of the velocities these begin with.
+        temperature_K: of the velocities these begin with, and of ring polymers.
+        beads: of ring polymers whose strides are foreseen, too.
+        contraction: to so many beads, of their corrections.
         log: receives what is being measured.
 
     Raises:
@@ -111,6 +117,7 @@ def check(
                 blocks.append(modes.stiff_block(frames[number], atom))
     drifts: dict[int, Heating] = {}
     strides: list[StrideRow] = []
+    rings: list[RingStride] = []
     advice, temperature = None, None
     if both and dynamics:
         drifts, temperature = predict_drifts(
@@ -119,6 +126,9 @@ def check(
         )  # fmt: skip
     if both:
         advice, strides = advise(vibrations, blocks, costs, drifts)
+        fastest = min(v.period_fs for v in vibrations)
+        of_rings = beads, contraction, temperature_K
+        rings = ring_strides(blocks, fastest, advice.inner_fs, *of_rings)
     return CheckReport(
         model=model.name,
         roles=sorted(map(str, first.roles)),
@@ -138,6 +148,7 @@ def check(
         dynamics_K=temperature,
         strides=strides,
         advice=advice,
+        rings=rings,
     )
 
 

@@ -12,7 +12,8 @@ K_fast         fast         stiffness of the fast force, same shape and unit
 Δt             timestep_fs  inner step, fs
 M              stride       inner steps in an outer one
 kick_K(t)      kick         ``v -= ½ t K x``
-drift          drift        ``x += Δt v``
+ω              spring       frequency of a ring polymer's mode, 1/fs; 0 without beads
+drift          drift        ``x += Δt v``, or exact motion of frequency ω
 P              propagator   ``kick_slow(M Δt) [kick_fast(Δt) drift kick_fast(Δt)]^M`` and again
                             ``kick_slow(M Δt)``, shape (2n, 2n)
 ρ              radius       the largest absolute value of an eigenvalue of P
@@ -41,7 +42,11 @@ def period_fs(stiffness: float) -> float:
 
 
 def propagator(
-    slow: NDArray[np.float64], fast: NDArray[np.float64], timestep_fs: float, stride: int
+    slow: NDArray[np.float64],
+    fast: NDArray[np.float64],
+    timestep_fs: float,
+    stride: int,
+    spring: float = 0.0,
 ) -> NDArray[np.float64]:
     """Return one outer step as a matrix on (x, v), shape (2n, 2n).
 
@@ -50,6 +55,7 @@ def propagator(
         fast: stiffness of the fast force, shape (n, n), eV/Å²/amu.
         timestep_fs: inner step.
         stride: inner steps in an outer one.
+        spring: frequency of the mode of a ring polymer, 1/fs, in which all moves.
     """
     n = len(fast)
     one, none = np.eye(n), np.zeros((n, n))
@@ -58,20 +64,29 @@ def propagator(
         """A half-kick by forces of that stiffness, shape (n, n), as a matrix of shape (2n, 2n)."""
         return np.block([[one, none], [-0.5 * time_fs * ACCELERATION * stiffness, one]])
 
-    drift = np.block([[one, timestep_fs * one], [none, one]])
+    angle = spring * timestep_fs
+    reach = timestep_fs * np.sinc(angle / np.pi)
+    drift = np.block(
+        [[np.cos(angle) * one, reach * one], [-spring * np.sin(angle) * one, np.cos(angle) * one]]
+    )
     inner = kick(fast, timestep_fs) @ drift @ kick(fast, timestep_fs)
     outer = kick(slow, stride * timestep_fs)
     return outer @ np.linalg.matrix_power(inner, stride) @ outer
 
 
 def growth(
-    slow: NDArray[np.float64], fast: NDArray[np.float64], timestep_fs: float, stride: int
+    slow: NDArray[np.float64],
+    fast: NDArray[np.float64],
+    timestep_fs: float,
+    stride: int,
+    spring: float = 0.0,
 ) -> float:
     """Rate at which the worst amplitude grows, 1/ps; 0 (to rounding) where all stays bounded.
 
     Arguments as of :func:`propagator`, shape (n, n).
     """
-    radius = np.abs(np.linalg.eigvals(propagator(slow, fast, timestep_fs, stride))).max()
+    step = propagator(slow, fast, timestep_fs, stride, spring)
+    radius = np.abs(np.linalg.eigvals(step)).max()
     return float(1e3 * np.log(radius) / (stride * timestep_fs))
 
 

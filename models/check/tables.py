@@ -28,6 +28,8 @@ def tables(report: CheckReport) -> Iterator[RenderableType]:
         yield _vibrations(r)
     if r.strides:
         yield _strides(r)
+    if r.rings:
+        yield _rings(r)
     if r.advice is not None:
         a = r.advice
         steps = f"an inner step of {a.inner_fs:g} fs and a stride M = {a.stride}"
@@ -111,6 +113,20 @@ def _strides(r: CheckReport) -> Table:
             f"drift: what impulses of the gap do at constant energy, from dynamics at "
             f"{r.dynamics_K:.0f} K; growth: of stiff bonds, linear theory"
         )
+    return table
+
+
+def _rings(r: CheckReport) -> Table:
+    columns = "beads", "corrected on", "fastest period, fs", "longest M", "outer step, fs"
+    table = _table("Strides of ring polymers", *columns)
+    for ring in r.rings:
+        on = "all" if ring.corrected == ring.beads else str(ring.corrected)
+        row = (f"{ring.period_fs:.2f}", str(ring.stride), f"{ring.outer_fs:g}")
+        table.add_row(str(ring.beads), on, *row)
+    table.caption = (
+        "by linear theory, of the motions that the correction acts on: no stiff amplitude grows by "
+        "more than 1/ps up to there"
+    )
     return table
 
 

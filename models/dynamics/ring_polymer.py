@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from .particles import Particles, thermal_speeds, thermalized
 from .units import HBAR_EV_FS
 
-__all__ = ["RingPolymer", "ring_period_fs"]
+__all__ = ["RingPolymer", "ring_period_fs", "spring_frequencies"]
 
 
 def ring_period_fs(vibration_fs: float, beads: int, temperature_K: float) -> float:
@@ -33,6 +33,20 @@ def ring_period_fs(vibration_fs: float, beads: int, temperature_K: float) -> flo
     """
     springs = 2.0 * beads * units.kB * temperature_K / HBAR_EV_FS if beads > 1 else 0.0
     return float(2.0 * np.pi / np.hypot(2.0 * np.pi / vibration_fs, springs))
+
+
+def spring_frequencies(
+    beads: int, temperature_K: float, contraction: int | None = None
+) -> NDArray[np.float64]:
+    """Frequencies of free ring polymers' modes, 1/fs, each once, slowest first: 2 ω_P sin(π k / P).
+
+    Args:
+        beads: P.
+        temperature_K: of the physical system.
+        contraction: to so many beads, which keeps the slowest modes; ``None`` for all.
+    """
+    kept = np.arange((contraction or beads) // 2 + 1)
+    return 2.0 * beads * units.kB * temperature_K / HBAR_EV_FS * np.sin(np.pi * kept / beads)
 
 
 class RingPolymer(Particles):

@@ -5,10 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from halfkick.models.base import ForceResult
 from halfkick.models.check import modes
 from halfkick.models.check.advice import advise
 from halfkick.models.check.cost import Cost, speed_up
+from halfkick.models.check.rings import ring_strides
 from halfkick.models.check.stability import growth, period_fs
+from halfkick.models.dynamics.mts import MTSDynamics
+from halfkick.models.dynamics.ring_polymer import RingPolymer, ring_period_fs
 from halfkick.models.dynamics.units import ACCELERATION
 
 
@@ -76,3 +80,61 @@ def test_stride_speed_up_follows_from_the_costs():
     costs["both"] = Cost(3.2, 3, 3, 1)
     assert speed_up(costs, 1) == pytest.approx(3.0 / 3.2)
     assert speed_up(costs, 8) == pytest.approx(24.0 / (7.0 + 3.2))
+
+
+def ring_amplitude(stride, gap, beads, kept, timestep=0.5, span_fs=600.0):
+    """Largest amplitude of one bond's ring polymer, bead by bead, over that at the start.
+
+    The gap acts on modes of a wave number up to ``kept``, as contraction has it.
+    """
+    k, mass = 46.2, 1.0
+    wave = np.fft.fft(np.eye(beads))
+    low = (np.minimum(np.arange(beads), beads - np.arange(beads)) <= kept)[:, None]
+    project = np.fft.ifft(low * wave, axis=0).real
+
+    def fast(positions):
+        return [ForceResult(0.0, -(1.0 - gap) * k * q, np.zeros((3, 3))) for q in positions]
+
+    def slow(positions):
+        smooth = np.tensordot(project, positions, axes=1)
+        return [
+            ForceResult(0.0, -(1.0 - gap) * k * q - gap * k * s, np.zeros((3, 3)))
+            for q, s in zip(positions, smooth, strict=True)
+        ]
+
+    rng = np.random.default_rng(0)
+    start = rng.normal(scale=0.1, size=(beads, 1, 3))
+    ring = RingPolymer(np.array([mass]), start, np.zeros_like(start), 300.0)
+    run = MTSDynamics(ring, fast, slow, timestep_fs=timestep, stride=stride)
+    largest = 0.0
+    for _ in range(round(span_fs / (stride * timestep))):
+        run.step(rng)
+        largest = max(largest, float(np.abs(ring.positions).max()))
+    return largest / float(np.abs(start).max())
+
+
+@pytest.mark.parametrize(("beads", "contraction"), [(1, None), (8, None), (8, 2), (16, 2)])
+def test_strides_of_ring_polymers_hold_as_foreseen(beads, contraction):
+    """Every stride up to the longest stays bounded, bead by bead; a longer one grows."""
+    k, gap = 46.2, 0.1
+    block = (np.array([[gap * k]]), np.array([[(1 - gap) * k]]))
+    corrected = contraction or beads
+    (*_, row) = ring_strides([block], period_fs(k), 0.5, [beads], contraction, 300.0)
+    assert (row.beads, row.corrected) == (beads, corrected)
+    kept = corrected // 2
+    found = [ring_amplitude(m, gap, beads, kept) for m in range(1, row.stride + 4)]
+    assert max(found[: row.stride]) < 4.0
+    assert max(found[row.stride :]) > 20.0
+
+
+def test_beads_shorten_the_stride_and_contraction_gives_it_back():
+    k, gap = 46.2, 0.1
+    block = (np.array([[gap * k]]), np.array([[(1 - gap) * k]]))
+    rows = ring_strides([block], period_fs(k), 0.5, [1, 8, 32], 2, 300.0)
+    found = {(row.beads, row.corrected): row for row in rows}
+    assert [*found] == [(1, 1), (8, 8), (8, 2), (32, 32), (32, 2)]
+    strides = {key: row.stride for key, row in found.items()}
+    assert strides[32, 32] < strides[8, 8] < strides[8, 2] < strides[1, 1] + 1
+    assert strides[8, 8] * 0.5 < 0.5 * found[8, 8].period_fs
+    rings = ring_period_fs(period_fs(k), 8, 300.0)
+    assert found[8, 8].period_fs == pytest.approx(rings, rel=1e-6)

@@ -16,11 +16,10 @@ from ....models.check.modes import Block, stiff_block, stiffest, stride_growth
 from ....models.check.probe import Probe
 from ....models.frames import structure_of
 from ....models.pair import Pair
-from ...errors import InputError, RunError
+from ...errors import InputError
 from ...ipi.mts_input import MtsInput, RunSettings
 from ...ipi.trajectories import labels_of_frame
-from ...run.folder import RunFolder
-from ...run.runner import Runner
+from ...run.runner import Runner, state_after
 from ..analysis.run_data import Run, open_run
 from .result import DriftPrediction, StrideResult, evaluate_stride
 
@@ -124,12 +123,7 @@ def equilibrate(source: MtsInput, settings: RunSettings, folder: Path, run: Runn
     Raises:
         RunError: if it does not end well.
     """
-    files = RunFolder(folder)
-    if run(source.write(settings, folder)) != 0:
-        raise RunError(
-            f"expected the run in '{folder}' to end well; see its {files.driver_log.name}"
-        )
-    return files.restart
+    return state_after(source.write(settings, folder), run)
 
 
 def best(rows: Sequence[StrideResult]) -> StrideResult | None:

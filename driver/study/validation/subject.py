@@ -16,9 +16,9 @@ from ...run.job import describe
 from ...run.launch import copy_scenario
 from .boxes import water_box
 
-__all__ = ["STRUCTURE", "Subject", "own_system", "water"]
+__all__ = ["QUANTUM_SCENARIO", "STRUCTURE", "Subject", "own_system", "water"]
 
-SCENARIO = "water_nve_mts"
+SCENARIO, QUANTUM_SCENARIO = "water_nve_mts", "water_pimd_mts"
 STRUCTURE = "init.xyz"
 
 
@@ -41,8 +41,8 @@ class Subject:
     is_water: bool = False
 
 
-def water(model: str, molecules: int, folder: Path) -> Subject:
-    """A box of water with a model of water, its input copied to a folder.
+def water(model: str, molecules: int, folder: Path, scenario: str = SCENARIO) -> Subject:
+    """A box of water with a model of water, the input of a scenario copied to a folder.
 
     Raises:
         InputError: if there is no box of so many molecules.
@@ -50,7 +50,7 @@ def water(model: str, molecules: int, folder: Path) -> Subject:
     from ase.io import write
 
     box = water_box(molecules)
-    path = RunFolder(copy_scenario(SCENARIO, folder)).input
+    path = RunFolder(copy_scenario(scenario, folder)).input
     source = IpiInput.read(path)
     name = str(ModelSpec.parse(model).in_folder(Path.cwd()))
     for socket in source.sockets:
@@ -63,11 +63,12 @@ def water(model: str, molecules: int, folder: Path) -> Subject:
     return Subject(shown, MtsInput(source), dict.fromkeys(Role, model), ("H", "O"), True)
 
 
-def own_system(path: Path) -> Subject:
+def own_system(path: Path, *, quantum: bool = False) -> Subject:
     """The system of an input with both forces: its models, start, temperature, step and stride.
 
     Args:
         path: of the input, or of its folder.
+        quantum: whether its beads are to be validated.
 
     Raises:
         InputError: if it is another kind of calculation, or says no temperature.
@@ -75,10 +76,15 @@ def own_system(path: Path) -> Subject:
     job = describe(find_input(path))
     source = MtsInput(job.source)
     (system,) = job.systems
-    if system.system.beads > 1:
+    if quantum and system.system.beads == 1:
+        raise InputError(
+            f"expected nbeads above 1 in '{job.source.path}', got 1; start from the scenario "
+            f"{QUANTUM_SCENARIO}, or leave --quantum out"
+        )
+    if not quantum and system.system.beads > 1:
         raise InputError(
             f"expected nbeads='1' in '{job.source.path}', got {system.system.beads}; validate the "
-            f"forces on classical atoms"
+            f"forces on classical atoms, or quantum nuclei with --quantum"
         )
     if system.system.ensemble.temperature_K is None:
         raise InputError(

@@ -15,7 +15,7 @@ from ..analysis.report import AnalysisReport
 from ..analysis.structure import GROUPS
 from .optimise import RECIPES, Optimised, rates
 
-__all__ = ["NEAR", "Verdict", "answer", "verdicts"]
+__all__ = ["NEAR", "Verdict", "alike", "answer", "known", "near", "verdicts"]
 
 SHAPES = (*GROUPS, "bond length", "density profile")
 NEAR = 2.0  # standard errors within which values are equal
@@ -59,11 +59,11 @@ def answer(verdict: Verdict) -> str:
 
 
 def _isolated(report: AnalysisReport) -> list[Verdict]:
-    conservative, direct, mts = (_known(a, Quantity.DRIFT) for a in report.analyses)
+    conservative, direct, mts = (known(a, Quantity.DRIFT) for a in report.analyses)
     return [
-        _near("nve, MTS: drifts as conservative forces do", mts, conservative),
+        near("nve, MTS: drifts as conservative forces do", mts, conservative),
         _heats(direct, mts),
-        *_alike("nve", report, "vibrations"),
+        *alike("nve, MTS", report.analyses[0], report.analyses[2], "vibrations"),
     ]
 
 
@@ -71,15 +71,16 @@ def _thermal(ensemble: str, report: AnalysisReport, targets: Mapping[str, float]
     conservative, _, mts = report.analyses
     judged = []
     for species, kelvin in sorted(targets.items()):
-        one = _known(mts, Quantity.TEMPERATURE, species)
-        other = _known(conservative, Quantity.TEMPERATURE, species)
+        one = known(mts, Quantity.TEMPERATURE, species)
+        other = known(conservative, Quantity.TEMPERATURE, species)
         what = f"{ensemble}, MTS: {one.name}"
-        judged.append(_near(f"{what} is the target", one, replace(one, value=kelvin, error=0.0)))
-        judged.append(_near(f"{what} is that of conservative forces", one, other))
-    return judged + [v for group in SHAPES for v in _alike(ensemble, report, group)]
+        judged.append(near(f"{what} is the target", one, replace(one, value=kelvin, error=0.0)))
+        judged.append(near(f"{what} is that of conservative forces", one, other))
+    what = f"{ensemble}, MTS"
+    return judged + [v for group in SHAPES for v in alike(what, conservative, mts, group)]
 
 
-def _known(analysis: Analysis, quantity: Quantity, species: str | None = None) -> Scalar:
+def known(analysis: Analysis, quantity: Quantity, species: str | None = None) -> Scalar:
     """A quantity without which nothing can be judged."""
     scalar = analysis.find(quantity, species)
     if scalar is None:
@@ -91,7 +92,8 @@ def _known(analysis: Analysis, quantity: Quantity, species: str | None = None) -
     return scalar
 
 
-def _near(claim: str, one: Scalar, other: Scalar) -> Verdict:
+def near(claim: str, one: Scalar, other: Scalar) -> Verdict:
+    """Whether two values are equal within their errors."""
     sigmas = difference(one, other)
     against = with_error(other.value, other.error) if other.error else f"{other.value:.1f}"
     text = f"{with_error(one.value, one.error)} against {against} {one.unit}"
@@ -109,13 +111,20 @@ def _heats(direct: Scalar, mts: Scalar) -> Verdict:
     return Verdict(claim, text, ratio >= MIN_HEATING_RATIO)
 
 
-def _alike(ensemble: str, report: AnalysisReport, group: str) -> list[Verdict]:
-    conservative, _, mts = report.analyses
+def alike(what: str, conservative: Analysis, other: Analysis, group: str) -> list[Verdict]:
+    """Whether curves of a group are those of conservative forces.
+
+    Args:
+        what: begins the claim.
+        conservative: the runs to compare with.
+        other: those that are compared.
+        group: of curves.
+    """
     judged = []
     for curve in (c for c in conservative.curves if c.group == group):
-        if (other := mts.curve(group, curve.name)) is not None:
-            value = deviation(curve, other)
-            claim = f"{ensemble}, MTS: {group} {curve.name} is that of conservative forces"
+        if (same := other.curve(group, curve.name)) is not None:
+            value = deviation(curve, same)
+            claim = f"{what}: {group} {curve.name} is that of conservative forces"
             text = "" if value is None else f"RMS difference {value:.2f} of its error"
             judged.append(Verdict(claim, text, None if value is None else value < MAX_DEVIATION))
     return judged

@@ -10,7 +10,10 @@ from ....models.load import load_model
 from ....models.pair import Pair
 from ...run.processes import Machine
 from ...run.runner import quiet_runner
+from . import quantum, quantum_report
 from .optimise import Optimised
+from .quantum import QuantumOptions
+from .subject import QUANTUM_SCENARIO, own_system, water
 from .validate import (
     ValidationOptions,
     geometries,
@@ -23,7 +26,7 @@ from .validate import (
 )
 from .verdicts import Verdict, verdicts
 
-__all__ = ["validate_model"]
+__all__ = ["validate_model", "validate_quantum"]
 
 
 def validate_model(
@@ -62,4 +65,37 @@ def validate_model(
     page = html(options, subject, reports, judged, optimised)
     (out / "validate.html").write_text(page, encoding="utf-8")
     (out / "validate.json").write_text(to_json(options, reports, judged, optimised))
+    return judged
+
+
+def validate_quantum(
+    options: QuantumOptions,
+    out: Path,
+    machine: Machine,
+    log: Callable[[str], None] = lambda _: None,
+) -> list[Verdict]:
+    """Judge path integrals in several ways; what has been run in ``out`` is not run again.
+
+    A run that was interrupted goes on where it was. The report is of all ways that have finished.
+
+    Args:
+        options: what to run.
+        out: folder for the runs, ``validate.html`` and ``validate.json``.
+        machine: where the model runs.
+        log: told what is being done.
+
+    Raises:
+        InputError: if the input is another kind of calculation.
+        RunError: if the equilibration fails.
+    """
+    if options.input is None:
+        subject = water(options.model, options.molecules, out, QUANTUM_SCENARIO)
+    else:
+        subject = own_system(options.input, quantum=True)
+    quantum.simulate(options, subject, out, quiet_runner(machine, resume=True), log)
+    reports = quantum.results(options, out)
+    judged = quantum_report.verdicts(reports)
+    page = quantum_report.html(options, subject, reports, judged)
+    (out / "validate.html").write_text(page, encoding="utf-8")
+    (out / "validate.json").write_text(quantum_report.to_json(options, reports, judged))
     return judged
