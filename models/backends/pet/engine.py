@@ -15,6 +15,7 @@ from ..engine import EngineOutputs, cut, symmetric, to_numpy
 from ..slots import Slots
 from .config import PETConfig
 from .edges import Edges, VerletList
+from .memory import GradientMemory
 from .network import Network
 
 __all__ = ["PetEngine"]
@@ -65,6 +66,7 @@ class PetEngine:
         check_weights(config, weights, names.values())
         self._dtype = dtype
         self._network = Network(config, weights)
+        self._memory = GradientMemory(config, dtype.itemsize) if device.type == "cpu" else None
         size = len(weights["species_to_species_index"])
 
         def read_table(name: str) -> torch.Tensor:
@@ -94,10 +96,11 @@ class PetEngine:
         edges = self.find_neighbors(structures)
         with_energy = "energy" in kinds
         gradients &= with_energy
+        in_blocks = self._memory is not None and not self._memory.fits(len(edges.centers))
         if gradients:
             edges = edges.differentiable()
         with torch.set_grad_enabled(gradients):
-            predictions = self._network(edges, [*kinds.values()])
+            predictions = self._network(edges, [*kinds.values()], in_blocks)
         values = {
             kind: predictions[name] * self._scales[name][edges.numbers]
             for kind, name in kinds.items()

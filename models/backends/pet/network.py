@@ -11,20 +11,27 @@ Shapes: n atoms (nodes), e edges, Z largest atomic number, d any width.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch.nn import functional
 
+from .blocks import Block, join, recompute, split
 from .config import PETConfig, silu
 from .edges import Edges
 from .padding import Padding, swap
 
 __all__ = ["Network"]
 
-Embeddings = tuple[torch.Tensor, torch.Tensor]
+T = TypeVar("T")
+
+Embeddings: TypeAlias = tuple[torch.Tensor, torch.Tensor]
 """Of the atoms, shape (n, d_node), and of the edges, shape (e, d_pet)."""
+
+BLOCK_SIZE = 2**18
+"""Numbers in the embeddings of a block's edges. What a block takes is a few hundred times that."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,60 +63,81 @@ class Network:
         self._index = weights["species_to_species_index"].clamp(min=0)  # -1 stands for unknown
         self._embedders = [self._fuse_embedders(k) for k in range(config.num_gnn_layers)]
 
-    def __call__(self, edges: Edges, heads: Sequence[str]) -> dict[str, torch.Tensor]:
-        """Return what each head predicts for each atom, shape (n, values of the head)."""
+    def __call__(
+        self, edges: Edges, heads: Sequence[str], in_blocks: bool = False
+    ) -> dict[str, torch.Tensor]:
+        """Return what each head predicts for each atom, shape (n, values of the head).
+
+        Args:
+            edges: of n atoms.
+            heads: their names.
+            in_blocks: whether to do some atoms after the others and keep little for the gradient,
+                which then takes a third of the memory and a third more time.
+        """
         distances = torch.linalg.vector_norm(edges.vectors, dim=1, keepdim=True)
         geometry = torch.cat([edges.vectors, distances], 1)
         cutoff_factors = self.config.cutoff_factors(distances)
-        padding = Padding(edges, cutoff_factors)
+        max_edges = max(1, BLOCK_SIZE // self.config.d_pet) if in_blocks else None
+        blocks = split(edges, geometry, cutoff_factors, max_edges)
         predictions: dict[str, torch.Tensor] = {}
-        features = self._calculate_features(edges, geometry, padding)
-        for k, (node_features, edge_features) in enumerate(features):
+        for k, features in enumerate(self._calculate_features(edges, blocks)):
             for head in heads:
-                atomic = self._predict("node", head, k, node_features)
-                of_edges = self._predict("edge", head, k, edge_features) * cutoff_factors
-                atomic = atomic.index_add(0, edges.centers, of_edges)
+                parts = [
+                    self._call(blocks, self._predict_atoms, head, k, block, *embeddings)
+                    for block, embeddings in zip(blocks, features, strict=True)
+                ]
+                atomic = join(parts)
                 predictions[head] = predictions[head] + atomic if head in predictions else atomic
         return predictions
 
     def _calculate_features(
-        self, edges: Edges, geometry: torch.Tensor, padding: Padding
-    ) -> Iterator[Embeddings]:
-        """Run the message-passing layers; yield what the heads read.
-
-        Args:
-            edges: e of them.
-            geometry: vector and distance of each edge, shape (e, 4), Å.
-            padding: of these edges.
-        """
+        self, edges: Edges, blocks: Sequence[Block]
+    ) -> Iterator[list[Embeddings]]:
+        """Run the message-passing layers; yield what the heads read, of each block."""
         residual = self.config.featurizer_type == "residual"
-        node_embeddings = self._embedding("node_embedders.0", edges.numbers)
-        messages = self._embedding("edge_embedder", edges.neighbors)
+
+        atoms, rows = [b.n_atoms for b in blocks], [b.n_edges for b in blocks]
+
+        def embed_nodes(layer: int) -> Sequence[torch.Tensor]:
+            return self._embedding(f"node_embedders.{layer}", edges.numbers).split(atoms)
+
+        nodes = embed_nodes(0)
+        messages = [self._embedding("edge_embedder", block.neighbors) for block in blocks]
         for k in range(self.config.num_gnn_layers):
             if residual and k:
-                node_embeddings = self._embedding(f"node_embedders.{k}", edges.numbers)
-            node_embeddings, edge_embeddings = self._gnn_layer(
-                k, node_embeddings, messages, edges, geometry, padding
-            )
-            reversed_embeddings = swap(edge_embeddings, edges)
+                nodes = embed_nodes(k)
+            passed = [
+                self._call(blocks, self._gnn_layer, k, *embeddings)
+                for embeddings in zip(nodes, messages, blocks, strict=True)
+            ]
+            nodes = [of_nodes for of_nodes, _ in passed]
+            forth = join([of_edges for _, of_edges in passed])
+            del passed  # else there were two of them until the gradient is made
+            back = swap(forth, edges)
+            both = list(zip(forth.split(rows), back.split(rows), strict=True))
             if residual:
-                yield node_embeddings, edge_embeddings
-                messages = 0.5 * (messages + reversed_embeddings)
+                yield [(n, of_edges) for n, (of_edges, _) in zip(nodes, both, strict=True)]
+                messages = [0.5 * (m + back) for m, (_, back) in zip(messages, both, strict=True)]
             else:
-                concatenated = torch.cat([edge_embeddings, reversed_embeddings], 1)
-                combined = self._combination_mlp(concatenated, k)
-                messages = messages + edge_embeddings + combined
+                messages = [
+                    self._call(blocks, self._combine, k, m, *embeddings)
+                    for m, embeddings in zip(messages, both, strict=True)
+                ]
         if not residual:
-            yield node_embeddings, messages
+            yield list(zip(nodes, messages, strict=True))
+
+    def _call(self, blocks: Sequence[Block], function: Callable[..., T], *args: Any) -> T:
+        """Do a part of a layer for one block of several, or for all."""
+        if len(blocks) > 1 and blocks[0].geometry.requires_grad:
+            return recompute(function, *args)
+        return function(*args)
 
     def _gnn_layer(
         self,
         layer: int,
         node_embeddings: torch.Tensor,
         messages: torch.Tensor,
-        edges: Edges,
-        geometry: torch.Tensor,
-        padding: Padding,
+        block: Block,
     ) -> Embeddings:
         """Pass through one message-passing layer, metatrain's ``CartesianTransformer``.
 
@@ -117,28 +145,31 @@ class Network:
             layer: its number.
             node_embeddings: shape (n, d_node).
             messages: shape (e, d_pet).
-            edges: e of them.
-            geometry: vector and distance of each edge, shape (e, 4), Å.
-            padding: of these edges.
+            block: n atoms with e edges.
         """
         embedder = self._embedders[layer]
-        edge_tokens = torch.addmm(
-            embedder.species.index_select(0, edges.neighbors), geometry, embedder.geometry
-        )
+        species = embedder.species.index_select(0, block.neighbors)
+        edge_tokens = torch.addmm(species, block.geometry, embedder.geometry)
         if layer:  # the first messages are part of the species
             edge_tokens = edge_tokens + messages @ embedder.messages
         edge_embeddings = self._linear(silu(edge_tokens), f"gnn_layers.{layer}.compress.2")
         for j in range(self.config.num_attention_layers):
             node_embeddings, edge_embeddings = self._transformer_layer(
-                f"gnn_layers.{layer}.trans.layers.{j}", node_embeddings, edge_embeddings, padding
+                f"gnn_layers.{layer}.trans.layers.{j}",
+                node_embeddings,
+                edge_embeddings,
+                block.padding,
             )
         return node_embeddings, edge_embeddings
 
-    def _combination_mlp(self, concatenated: torch.Tensor, layer: int) -> torch.Tensor:
-        """Mix the embeddings of both directions of each edge, shape (e, 2 d_pet), to (e, d_pet)."""
+    def _combine(
+        self, layer: int, messages: torch.Tensor, forth: torch.Tensor, back: torch.Tensor
+    ) -> torch.Tensor:
+        """Add to messages what a layer made of both directions of each edge; each (e, d_pet)."""
+        concatenated = torch.cat([forth, back], 1)
         normed = self._norm(concatenated, f"combination_norms.{layer}", layer_norm=True)
         hidden = silu(self._linear(normed, f"combination_mlps.{layer}.0"))
-        return self._linear(hidden, f"combination_mlps.{layer}.2")
+        return messages + forth + self._linear(hidden, f"combination_mlps.{layer}.2")
 
     def _transformer_layer(
         self,
@@ -234,6 +265,22 @@ class Network:
             )
         nodes, edge_embeddings = padding.unpad(attended.transpose(1, 2).reshape(n, k, -1))
         return self._linear(nodes, last), self._linear(edge_embeddings, last)
+
+    def _predict_atoms(
+        self, head: str, layer: int, block: Block, nodes: torch.Tensor, edges: torch.Tensor
+    ) -> torch.Tensor:
+        """What a head predicts for each atom of a block, shape (n, values of the head).
+
+        Args:
+            head: its name.
+            layer: whose features these are.
+            block: n atoms with e edges.
+            nodes: features, shape (n, d_node).
+            edges: features, shape (e, d_pet).
+        """
+        atomic = self._predict("node", head, layer, nodes)
+        of_edges = self._predict("edge", head, layer, edges) * block.cutoff_factors
+        return atomic.index_add(0, block.centers, of_edges)
 
     def _predict(self, kind: str, head: str, layer: int, features: torch.Tensor) -> torch.Tensor:
         """What a head predicts for each row, shape (rows, values of the head).

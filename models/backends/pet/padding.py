@@ -17,7 +17,8 @@ class Padding:
     """A row of k tokens for each of n atoms: the atom, its k - 1 edges at most, then zeros.
 
     Args:
-        edges: e in all.
+        centers: atoms that the edges start from, ascending, shape (e,).
+        n: number of atoms.
         cutoff_factors: how much each edge counts, shape (e, 1).
 
     Attributes:
@@ -25,9 +26,9 @@ class Padding:
         mask: logarithm of the cutoff factors, shape (n, 1, 1, k), to add to attention scores.
     """
 
-    def __init__(self, edges: Edges, cutoff_factors: torch.Tensor) -> None:
-        centers, n, e = edges.centers, len(edges.numbers), len(edges.centers)
-        counts = torch.zeros_like(edges.numbers).index_add(0, centers, torch.ones_like(centers))
+    def __init__(self, centers: torch.Tensor, n: int, cutoff_factors: torch.Tensor) -> None:
+        e = len(centers)
+        counts = centers.new_zeros(n).index_add(0, centers, torch.ones_like(centers))
         self.shape = n, 1 + int(counts.max())
         tokens = torch.arange(n + e, device=counts.device)
         rows = tokens[:n] * self.shape[1]
