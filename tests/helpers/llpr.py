@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,31 +12,21 @@ from ase import Atoms
 
 from halfkick.models.load import find_checkpoint
 
+PAGE = Path(__file__).parents[2] / "driver" / "server" / "README.md"
 FRAMES = 8
 MEMBERS = 4
-OPTIONS = """
-seed: 0
-architecture:
-  name: llpr
-  model: {{num_ensemble_members: {{energy: {members}}}}}
-  training: {{model_checkpoint: {checkpoint}, batch_size: 2}}
-training_set:
-  systems: {{read_from: train.xyz, length_unit: angstrom}}
-  targets: {{energy: {{key: energy, unit: eV, forces: false, stress: false}}}}
-validation_set:
-  systems: {{read_from: validation.xyz, length_unit: angstrom}}
-  targets: {{energy: {{key: energy, unit: eV, forces: false, stress: false}}}}
-test_set: 0.0
-"""
 
 
 def llpr_of_water(folder: Path) -> Path:
-    """Make it from a few of the model's test structures; return the exported model."""
+    """Make it as the page says, from a few of the model's test structures; the exported model."""
     checkpoint = find_checkpoint("water")
     frames = ase.io.read(checkpoint.with_name("test.xyz"), index=f":{FRAMES}")
     for name, some in ("train", frames[::2]), ("validation", frames[1::2]):
         ase.io.write(folder / f"{name}.xyz", [with_energy_alone(frame) for frame in some])
-    options = OPTIONS.format(members=MEMBERS, checkpoint=checkpoint)
+    (options,) = re.findall(r"```yaml\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    options = options.replace("energy: 8", f"energy: {MEMBERS}").replace(
+        "pet.ckpt", f"{checkpoint}"
+    )
     (folder / "options.yaml").write_text(options)
     mtt = [sys.executable, str(Path(sys.executable).with_name("mtt"))]
     command = [*mtt, "train", "options.yaml", "-o", "llpr.pt"]
