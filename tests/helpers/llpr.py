@@ -27,7 +27,7 @@ def llpr_of_water(folder: Path) -> Path:
     options = options.replace("energy: 8", f"energy: {MEMBERS}").replace(
         "pet.ckpt", f"{checkpoint}"
     )
-    (folder / "options.yaml").write_text(options)
+    (folder / "options.yaml").write_text(f"seed: 0\n{options}")
     mtt = [sys.executable, str(Path(sys.executable).with_name("mtt"))]
     command = [*mtt, "train", "options.yaml", "-o", "llpr.pt"]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)

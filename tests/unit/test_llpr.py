@@ -70,5 +70,5 @@ def test_llpr_extras_are_those_of_ipis_own_driver(asked, path, model, tmp_path, 
             count = MEMBERS if key.startswith("committee") else len(frames[0])
             assert len(ours[key]) == count
             scale = np.abs(values).max()
-            np.testing.assert_allclose(np.ravel(ours[key]), values, rtol=0, atol=1e-5 * scale)
-            assert np.ptp(ours[key], axis=0).max() > 1e-3 * scale  # members, or atoms, differ
+            np.testing.assert_allclose(np.ravel(ours[key]), values, rtol=0, atol=1e-4 * scale)
+            assert np.ptp(ours[key], axis=0).max() > 1e-2 * scale  # members, or atoms, differ
