@@ -92,12 +92,15 @@ def set_thermostat(root: Element, thermostat: Bath) -> None:
 
 
 def set_thermostat_of(root: Element, other: Element) -> None:
-    """Take the thermostat of another ``<simulation>``'s dynamics, matrices and all."""
-    thermostat = other.find(".//dynamics/thermostat")
-    if thermostat is None:
+    """Take the thermostat of another ``<simulation>``'s dynamics, and where in a step it acts."""
+    source = other.find(".//dynamics")
+    thermostat = None if source is None else source.find("thermostat")
+    if source is None or thermostat is None:
         raise InputError("expected a <thermostat> in <dynamics>, got none")
     for dynamics in root.iter("dynamics"):
         put_child(dynamics, copy.deepcopy(thermostat))
+        if splitting := attribute(source, "splitting"):
+            dynamics.set("splitting", splitting)
 
 
 def set_temperature(root: Element, temperature_K: float) -> None:
