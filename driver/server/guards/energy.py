@@ -47,8 +47,10 @@ class EnergyTest:
     def _test(self, force_field: ForceField, structure: Structure) -> None:
         model = force_field.model
         wanted, model.wanted_outputs = model.wanted_outputs, frozenset()
-        found = balance(model, structure, seed=len(self._tested))
-        model.wanted_outputs = wanted
+        try:
+            found = balance(model, structure, seed=len(self._tested))
+        finally:
+            model.wanted_outputs = wanted
         excess, size = 1e3 * found.excess, 1e3 * found.size
         if not isfinite(excess):
             return  # what is served is looked at, too
